@@ -1,0 +1,275 @@
+"""The class users extend, and the marks they put on its methods."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, MutableMapping
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Concatenate,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    overload,
+)
+
+from actormq.arguments import Arguments
+from actormq.errors import LifecycleError, SetupError
+
+if TYPE_CHECKING:
+    from actormq.context import Context, LiveSocket, Timer
+    from actormq.node import Node
+    from actormq.ref import Ref
+
+F = TypeVar("F", bound=Callable[..., Any])
+P = ParamSpec("P")
+
+_MARK = "__actormq_handler__"
+_EVERY = "__actormq_every__"
+
+
+class _Marks:
+    """What `@handler` was told, kept on the function."""
+
+    __slots__ = ("blocking", "concurrent")
+
+    def __init__(self, concurrent: bool, blocking: bool) -> None:
+        self.concurrent = concurrent
+        self.blocking = blocking
+
+
+@overload
+def handler(function: F, /) -> F: ...
+@overload
+def handler(*, concurrent: bool = ..., blocking: bool = ...) -> Callable[[F], F]: ...
+def handler(
+    function: F | None = None, /, *, concurrent: bool = False, blocking: bool = False
+) -> F | Callable[[F], F]:
+    """Make a method reachable by `ask` and `tell`; nothing else does.
+
+    The method stays as it is: type checkers see its own signature.
+
+    Args:
+        function: The method, `def` or `async def`.
+        concurrent: Let the next message in while this `async def` awaits.
+        blocking: Run this `def` in a worker thread, since it waits for files, databases or the
+            processor; the actor's next message waits for it, unless it is concurrent too.
+
+    Raises:
+        SetupError: It is no method, or the marks do not fit it.
+    """
+
+    def mark(function: F) -> F:
+        if not inspect.isfunction(function):
+            raise SetupError(f"@handler goes on a method, not on {function!r}")
+        is_async = inspect.iscoroutinefunction(function)
+        if blocking and is_async:
+            raise SetupError(
+                f"{function.__qualname__} is `async def` and marked blocking: "
+                "make it `def`, or await what blocks"
+            )
+        if concurrent and not (is_async or blocking):
+            raise SetupError(
+                f"{function.__qualname__} is a plain `def` and marked concurrent: "
+                "make it `async def`, or blocking=True"
+            )
+        setattr(function, _MARK, _Marks(concurrent, blocking))
+        return function
+
+    return mark if function is None else mark(function)
+
+
+def every(seconds: float) -> Callable[[F], F]:
+    """Run a method again and again while the actor lives, as one of its messages.
+
+    A turn that is still waiting when the next is due stands for both: they do not pile up.
+
+    Args:
+        seconds: From one run to the next; the first comes after as long.
+
+    Raises:
+        SetupError: `seconds` is not above 0.
+    """
+    if not (isinstance(seconds, int | float) and seconds > 0):
+        raise SetupError(f"@every({seconds!r}): a period is a number of seconds above 0")
+
+    def mark(function: F) -> F:
+        setattr(function, _EVERY, float(seconds))
+        return function
+
+    return mark
+
+
+class SocketSpec(Protocol):
+    """A socket as a class attribute: opened when the actor starts."""
+
+    def open(self, attribute: str, context: Context) -> LiveSocket:
+        """Open it for one actor."""
+
+
+class HandlerSpec:
+    """One handler of one class, ready to run.
+
+    Attributes:
+        name: The method's name.
+        function: The method.
+        is_plain: A `def` that runs on the loop: the fast way.
+        is_async: An `async def`.
+        concurrent: Whether the next message may come in while it awaits.
+    """
+
+    __slots__ = ("_arguments", "_owner", "concurrent", "function", "is_async", "is_plain", "name")
+
+    def __init__(self, owner: type, name: str, function: Callable[..., Any], marks: _Marks) -> None:
+        self._owner = owner
+        self._arguments: Arguments | None = None
+        self.name = name
+        self.function = function
+        self.is_async = inspect.iscoroutinefunction(function)
+        self.is_plain = not self.is_async and not marks.blocking
+        self.concurrent = marks.concurrent
+
+    @property
+    def arguments(self) -> Arguments:
+        """The check for what came over a wire, made at its first use."""
+        if self._arguments is None:
+            self._arguments = Arguments(self._owner, self.function)
+        return self._arguments
+
+
+class Actor:
+    """An object with a mailbox: one message at a time, on one node.
+
+    Extend it, mark methods with `@handler`, and spawn it; `__init__` takes whatever you like, and
+    needs no `super().__init__()`.
+    """
+
+    __slots__ = ("__weakref__", "_context")
+
+    _context: Context
+    _handlers: ClassVar[dict[Any, HandlerSpec]] = {}
+    _periodic: ClassVar[dict[str, tuple[HandlerSpec, float]]] = {}
+    _sockets: ClassVar[dict[str, SocketSpec]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls._handlers, cls._periodic, cls._sockets = {}, {}, {}
+        for name in dir(cls):
+            value = inspect.getattr_static(cls, name)
+            if inspect.isfunction(value):
+                cls._note(name, value)
+            elif hasattr(type(value), "open") and hasattr(type(value), "__set_name__"):
+                cls._sockets[name] = value
+
+    @classmethod
+    def _method(cls, name: str) -> HandlerSpec | None:
+        """Any method of the class as something its actor may send itself."""
+        function = getattr(cls, name, None)
+        if not inspect.isfunction(function):
+            return None
+        return HandlerSpec(cls, name, function, _Marks(concurrent=False, blocking=False))
+
+    @classmethod
+    def _note(cls, name: str, function: Callable[..., Any]) -> None:
+        """Enter a method into the tables if it or one that it overrides is marked."""
+        marks = period = None
+        for base in cls.__mro__:
+            one = base.__dict__.get(name)
+            marks = marks or getattr(one, _MARK, None)
+            period = period or getattr(one, _EVERY, None)
+        if marks is None and period is None:
+            return
+        spec = HandlerSpec(cls, name, function, marks or _Marks(concurrent=False, blocking=False))
+        if marks is not None:
+            cls._handlers[name] = spec
+            for base in cls.__mro__:  # `ref.ask(Base.greet)` means whatever the actor made of it
+                if name in base.__dict__:
+                    cls._handlers[base.__dict__[name]] = spec
+        if period is not None:
+            cls._periodic[name] = (spec, period)
+
+    # -- what the actor may use ---------------------------------------------------------------
+
+    @property
+    def _own(self) -> Context:
+        try:
+            return self._context
+        except AttributeError:
+            raise LifecycleError(
+                f"{type(self).__name__} was made by calling the class: "
+                "actors live on a node, use `await node.spawn(...)`"
+            ) from None
+
+    @property
+    def name(self) -> str:
+        """The name it was spawned with, or its class and number."""
+        return self._own.address.label
+
+    @property
+    def ref(self) -> Ref[Self]:
+        """A ref to this actor, to be given to others."""
+        return self._own.ref
+
+    @property
+    def node(self) -> Node:
+        """The node it runs on: `spawn`, `find` and the rest."""
+        node: Node = self._own.runtime.node
+        return node
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger named after the class's module that says the actor's name."""
+        return _ActorLog(logging.getLogger(type(self).__module__), {"actor": self.name})
+
+    @overload
+    def after(self, seconds: float, handler: str, /, *args: Any, **kwargs: Any) -> Timer: ...
+    @overload
+    def after(
+        self,
+        seconds: float,
+        handler: Callable[Concatenate[Self, P], Any],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Timer: ...
+    @overload
+    def after(
+        self, seconds: float, handler: Callable[P, Any], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Timer: ...
+    def after(self, seconds: float, handler: Any, /, *args: Any, **kwargs: Any) -> Timer:
+        """Send this actor a message later.
+
+        Args:
+            seconds: From now; 0 is behind what waits already.
+            handler: One of its own methods, marked or not: `self.sample`, `Station.sample` or
+                "sample".
+            args: The handler's arguments.
+            kwargs: Likewise.
+
+        Returns:
+            A timer with `cancel()`.
+        """
+        return self._own.after(seconds, handler, args, kwargs)
+
+    # -- what the actor may define ------------------------------------------------------------
+
+    async def on_start(self) -> None:
+        """Prepare; runs before the first message, with the sockets open.
+
+        What it raises ends the actor, and `spawn` raises `StartFailed`.
+        """
+
+    async def on_stop(self) -> None:
+        """Tidy up; runs after the last message, with the sockets still open."""
+
+
+class _ActorLog(logging.LoggerAdapter[logging.Logger]):
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
+        assert self.extra is not None
+        return f"{self.extra['actor']}: {msg}", kwargs

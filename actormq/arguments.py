@@ -1,0 +1,143 @@
+"""Checks arguments from a wire against a handler's annotations, before it runs.
+
+msgspec does the checking and the making: what was a dataclass, an enum or a `UUID` on the other
+side becomes one again here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from actormq.errors import ArgumentMismatch
+
+_EXACT = (str, int, float, bool, bytes, type(None))
+"""Types for which a value of exactly that type needs no further check."""
+
+_SHOWN = 60  # characters of a value in an error: enough to know it again
+
+
+class Arguments:
+    """The parameters of one function, ready to check values against.
+
+    Args:
+        owner: The class, for errors and to resolve annotations.
+        function: The method; its first parameter is the actor.
+    """
+
+    def __init__(self, owner: type, function: Callable[..., Any]) -> None:
+        self._name = function.__name__
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        self._signature = inspect.Signature(parameters)
+        hints = _hints(owner, function)
+        self._kinds = {p.name: hints.get(p.name, Any) for p in parameters}
+        self._positional = [
+            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+        self._required = sum(
+            p.default is p.empty
+            for p in parameters
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        )
+        self._is_simple = len(self._positional) == len(parameters)
+
+    def checked(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """Check and convert arguments.
+
+        Args:
+            actor: The receiver, for errors.
+            args: As they came: plain values.
+            kwargs: Likewise; converted in place.
+
+        Returns:
+            The positional arguments, converted.
+
+        Raises:
+            ArgumentMismatch: One does not fit, is missing, or was not expected.
+        """
+        if (
+            not self._is_simple
+            or kwargs
+            or not self._required <= len(args) <= len(self._positional)
+        ):
+            return self._bound(actor, args, kwargs)
+        return [
+            self._converted(actor, name, value)
+            for name, value in zip(self._positional, args, strict=False)
+        ]
+
+    def _bound(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """The long way, for keywords, `*args`, `**kwargs` and for finding what is wrong."""
+        try:
+            bound = self._signature.bind(*args, **kwargs)
+        except TypeError as error:
+            expected = str(self._signature)
+            got = ", ".join([*map(_shown, args), *(f"{k}={_shown(v)}" for k, v in kwargs.items())])
+            raise ArgumentMismatch(
+                actor, self._name, _blamed(str(error)), expected, f"({got}): {error}"
+            ) from error
+        for name, value in bound.arguments.items():
+            kind = self._signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                bound.arguments[name] = tuple(self._converted(actor, name, v) for v in value)
+            elif kind is inspect.Parameter.VAR_KEYWORD:
+                bound.arguments[name] = {
+                    k: self._converted(actor, name, v) for k, v in value.items()
+                }
+            else:
+                bound.arguments[name] = self._converted(actor, name, value)
+        kwargs.clear()
+        kwargs.update(bound.kwargs)
+        return list(bound.args)
+
+    def _converted(self, actor: str, name: str, value: Any) -> Any:
+        kind = self._kinds[name]
+        if kind is Any or (type(value) is kind and kind in _EXACT):
+            return value
+        try:
+            return msgspec.convert(value, kind, dec_hook=_as_it_is)
+        except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as error:
+            raise ArgumentMismatch(
+                actor, self._name, name, _type_name(kind), f"{_shown(value)} ({error})"
+            ) from error
+
+
+def _as_it_is(kind: Any, value: Any) -> Any:
+    """For types msgspec does not know (refs, arrays): they must have come as what they are."""
+    wanted = typing.get_origin(kind) or kind
+    if isinstance(wanted, type) and isinstance(value, wanted):
+        return value
+    raise TypeError(f"expected {_type_name(kind)}, got {type(value).__name__}")
+
+
+def _hints(owner: type, function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, AttributeError) as error:
+        # Names imported for the type checker only, or classes made inside a function.
+        warnings.warn(
+            f"arguments of {owner.__name__}.{function.__name__} are not checked: {error}; "
+            "import the types of its annotations at the top of the module",
+            stacklevel=2,
+        )
+        return {}
+
+
+def _blamed(text: str) -> str:
+    """The argument that `Signature.bind` complains of."""
+    parts = text.split("'")
+    return parts[1] if len(parts) > 1 else "*args"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _type_name(kind: Any) -> str:
+    return kind.__name__ if isinstance(kind, type) and not typing.get_args(kind) else str(kind)

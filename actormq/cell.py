@@ -1,0 +1,510 @@
+"""Runs one actor: its mailbox, its turns, its replies and its end.
+
+The mailbox is made by the first message and given back when it is empty: of 100 000 actors few
+have something to do at any moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import enum
+import threading
+import traceback
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from time import perf_counter
+from typing import Any, Protocol
+
+from actormq.actor import Actor, HandlerSpec
+from actormq.address import Address
+from actormq.context import Call, LiveSocket, Timer
+from actormq.deadlines import CURRENT
+from actormq.errors import (
+    ActorStopped,
+    HandlerCancelled,
+    HandlerNotFound,
+    MailboxFull,
+    RemoteError,
+    SetupError,
+    StartFailed,
+)
+from actormq.events import DeadLetter, HandlerFailed
+from actormq.mailbox import Inlet
+from actormq.ref import Ref
+from actormq.reply import Reply
+from actormq.runtime import Runtime
+from actormq.settings import TURN_MESSAGES, TURN_SECONDS
+from actormq.stepping import SUSPENDED
+from actormq.timers import Once, Periodic
+
+
+class Answer(Protocol):
+    """Where the result of a message goes."""
+
+    deadline: float
+
+    def is_open(self) -> bool:
+        """Whether somebody still waits."""
+
+    def resolve(self, value: Any) -> None:
+        """The handler returned."""
+
+    def reject(self, error: BaseException) -> None:
+        """There will be no result, and why."""
+
+
+_INLET_LOCK = threading.Lock()
+
+Message = tuple[Call, Sequence[Any], "dict[str, Any] | None", "Answer | None"]
+"""`(call, args, kwargs, answer)`; a plain tuple, since there are millions of them."""
+
+
+class State(enum.Enum):
+    """The life of a cell."""
+
+    STARTING = enum.auto()  # messages wait
+    RUNNING = enum.auto()
+    STOPPING = enum.auto()  # nothing new is taken; the handler under way ends
+    STOPPED = enum.auto()
+
+
+class Cell:
+    """Runs one actor on one node.
+
+    Attributes:
+        actor: The user's object.
+        address: Where it lives.
+        name: What it was spawned as, None for one without a name.
+        received_count: Messages that its handlers were given.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_handlers",
+        "_inlet",
+        "_is_busy",
+        "_is_queued",
+        "_limit",
+        "_mailbox",
+        "_stop_replies",
+        "_tasks",
+        "_timers",
+        "actor",
+        "address",
+        "name",
+        "received_count",
+        "runtime",
+        "sockets",
+        "state",
+    )
+
+    def __init__(self, runtime: Runtime, actor: Actor, address: Address, name: str | None) -> None:
+        self.runtime = runtime
+        self.actor = actor
+        self.address = address
+        self.name = name
+        self.state = State.STARTING
+        self.received_count = 0
+        self.sockets: dict[str, LiveSocket] = {}
+        self._handlers = actor._handlers  # noqa: SLF001 the table that the class made for its cells
+        self._limit = runtime.settings.mailbox_limit
+        self._mailbox: deque[Message] | None = None
+        self._inlet: Inlet | None = None
+        self._is_queued = False
+        self._is_busy = False
+        self._tasks: dict[asyncio.Future[Any], tuple[str, Answer | None]] | None = None
+        self._timers: set[Timer] | None = None
+        self._stop_replies: list[Reply[None]] | None = None
+        actor._context = self  # noqa: SLF001 an actor is handed its powers here, and only here
+
+    # -- facts --------------------------------------------------------------------------------
+
+    @property
+    def ref(self) -> Ref[Any]:
+        """A ref to the actor."""
+        return Ref(self.address, self)
+
+    @property
+    def kind(self) -> type:
+        """The actor's class."""
+        return type(self.actor)
+
+    @property
+    def is_found(self) -> bool:
+        """Whether its name may be found."""
+        return self.state is State.RUNNING
+
+    @property
+    def mailbox_count(self) -> int:
+        """Messages that wait."""
+        waiting = len(self._mailbox) if self._mailbox is not None else 0
+        return waiting + (len(self._inlet) if self._inlet is not None else 0)
+
+    # -- messages in --------------------------------------------------------------------------
+
+    def find(self, handler: Any) -> HandlerSpec:
+        """Look up a handler by its name or by the method.
+
+        Raises:
+            HandlerNotFound: There is none, or it is not marked.
+        """
+        spec = self._handlers.get(handler)
+        if spec is not None:
+            return spec
+        name = handler if isinstance(handler, str) else getattr(handler, "__name__", repr(handler))
+        spec = self._handlers.get(name)
+        if spec is not None:  # a bound method, or one that the subclass overrides
+            return spec
+        unmarked = callable(getattr(type(self.actor), name, None))
+        known = [key for key in self._handlers if isinstance(key, str)]
+        raise HandlerNotFound(self.address.label, name, unmarked, known)
+
+    def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Queue a message without an answer; see `Ref.tell`."""
+        spec = self._handlers.get(handler) or self.find(handler)
+        message = (spec, args, kwargs, None)
+        if self.runtime.loop.is_current():
+            self.put(message)
+        else:
+            self._put_from_thread(message)
+
+    def ask(
+        self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
+    ) -> Reply[Any]:
+        """Queue a message with an answer; see `Ref.ask`."""
+        runtime = self.runtime
+        loop = runtime.loop
+        name = handler if isinstance(handler, str) else getattr(handler, "__name__", "?")
+        seconds, deadline = deadline_for(loop.now(), within, runtime.settings.ask_timeout)
+        reply: Reply[Any] = Reply(loop, self.address.label, name, seconds)
+        try:
+            message = (self.find(handler), args, kwargs, reply)
+            if loop.is_current():
+                reply.arm(runtime.deadlines, deadline)
+                self.put(message)
+            else:
+                loop.call_from_thread(reply.arm, runtime.deadlines, deadline)
+                self._put_from_thread(message)
+        except (HandlerNotFound, MailboxFull, ActorStopped) as error:
+            error.undelivered = (name, args, kwargs)
+            reply.reject(error)
+        return reply
+
+    def put(self, message: Message) -> None:
+        """Queue a message; on the loop.
+
+        Raises:
+            MailboxFull: It is at its limit.
+            ActorStopped: The actor takes no more.
+        """
+        mailbox = self._mailbox
+        if mailbox is None:
+            if self.state.value > State.RUNNING.value:
+                raise ActorStopped(self.address.label)
+            mailbox = self._mailbox = deque()
+        elif len(mailbox) >= self._limit:
+            raise MailboxFull(self.address.label, self._limit)
+        mailbox.append(message)
+        if not self._is_queued and not self._is_busy and self.state is State.RUNNING:
+            self._is_queued = True
+            self.runtime.loop.ready(self)
+
+    def receive(self, call: Call, args: tuple[Any, ...]) -> None:
+        """Queue what came on a socket; the socket's own window bounds how much that is."""
+        if self.state.value > State.RUNNING.value:
+            return
+        if self._mailbox is None:
+            self._mailbox = deque()
+        self._mailbox.append((call, args, None, None))
+        if not self._is_queued and not self._is_busy and self.state is State.RUNNING:
+            self._is_queued = True
+            self.runtime.loop.ready(self)
+
+    def put_or_drop(self, message: Message) -> None:
+        """Queue a message whose sender cannot be told; what does not fit is a dead letter."""
+        try:
+            self.put(message)
+        except (MailboxFull, ActorStopped) as error:
+            spec, _, _, answer = message
+            if answer is not None:
+                answer.reject(error)
+            else:
+                self._bury(spec.name, "mailbox full" if self._mailbox else "actor stopped")
+
+    def _put_from_thread(self, message: Message) -> None:
+        if self._inlet is None:
+            inlet = Inlet(self.runtime.loop, self.runtime.transport, self.put_or_drop)
+            # Two threads may come at once: the first inlet that is set is everybody's.
+            with _INLET_LOCK:
+                if self._inlet is None:
+                    self._inlet = inlet
+        if self.mailbox_count >= self._limit:
+            raise MailboxFull(self.address.label, self._limit)
+        if self.state.value > State.RUNNING.value or not self._inlet.put(message):
+            raise ActorStopped(self.address.label)
+
+    # -- turns --------------------------------------------------------------------------------
+
+    def turn(self) -> None:  # noqa: C901 the hottest loop of all: a call costs 90 ns
+        """Handle messages until the mailbox is empty, a handler suspends, or the turn is over."""
+        self._is_queued = False
+        mailbox = self._mailbox
+        if mailbox is None or self._is_busy or self.state is not State.RUNNING:
+            return
+        actor = self.actor
+        left, end = TURN_MESSAGES, perf_counter() + TURN_SECONDS
+        while mailbox:
+            call, args, kwargs, answer = mailbox.popleft()
+            if answer is not None and not answer.is_open():
+                self._bury(call.name, "asker gave up")
+                continue
+            self.received_count += 1
+            if call.is_plain:
+                try:
+                    value = (
+                        call.function(actor, *args, **kwargs)
+                        if kwargs
+                        else call.function(actor, *args)
+                    )
+                except Exception as error:  # noqa: BLE001 a border: handlers are not ours
+                    self._failed(call.name, answer, error)
+                else:
+                    if answer is not None:
+                        answer.resolve(value)
+            elif self._begin(call, args, kwargs or {}, answer):
+                return
+            if self.state.value > State.RUNNING.value:  # the handler stopped its own actor
+                return
+            left -= 1
+            if not left or perf_counter() > end:
+                break
+        if mailbox:
+            self._is_queued = True
+            self.runtime.loop.ready(self)
+        else:
+            self._mailbox = None
+
+    def _begin(
+        self, call: Call, args: Sequence[Any], kwargs: dict[str, Any], answer: Answer | None
+    ) -> bool:
+        """Start a handler that may take a while.
+
+        Returns:
+            Whether it keeps the turn: `_ended` will go on.
+        """
+        context = contextvars.copy_context()
+        if answer is not None and answer.deadline:
+            context.run(CURRENT.set, answer.deadline)
+        if not call.is_async:
+            task: asyncio.Future[Any] = self.runtime.loop.aio.run_in_executor(
+                self.runtime.threads,
+                lambda: context.run(call.function, self.actor, *args, **kwargs),
+            )
+        else:
+            try:
+                coroutine: Coroutine[Any, Any, Any] = call.function(self.actor, *args, **kwargs)
+                value = self.runtime.stepper.step(coroutine, context)
+            except Exception as error:  # noqa: BLE001 a border, as in `turn`
+                self._failed(call.name, answer, error)
+                return False
+            if value is not SUSPENDED:
+                if answer is not None:
+                    answer.resolve(value)
+                return False
+            assert self.runtime.stepper.task is not None
+            task = self.runtime.stepper.task
+        if self._tasks is None:
+            self._tasks = {}
+        self._tasks[task] = (call.name, answer)
+        self._is_busy = not call.concurrent
+        task.add_done_callback(self._ended_alone if call.concurrent else self._ended)
+        return self._is_busy
+
+    def _ended_alone(self, task: asyncio.Future[Any]) -> None:
+        assert self._tasks is not None
+        name, answer = self._tasks.pop(task)
+        if task.cancelled():
+            if answer is not None:
+                answer.reject(HandlerCancelled(self.address.label, name))
+            return
+        error = task.exception()
+        if error is not None:
+            self._failed(name, answer, error)
+        elif answer is not None:
+            answer.resolve(task.result())
+
+    def _ended(self, task: asyncio.Future[Any]) -> None:
+        self._is_busy = False
+        self._ended_alone(task)
+        if self._mailbox and self.state is State.RUNNING and not self._is_queued:
+            self._is_queued = True
+            self.runtime.loop.ready(self)
+
+    def _failed(self, handler: str, answer: Answer | None, error: BaseException) -> None:
+        if answer is None:
+            self.runtime.events.emit(HandlerFailed(self.address.label, handler, error))
+            return
+        remote = RemoteError(
+            self.address.label,
+            handler,
+            kind_of(error),
+            str(error),
+            "".join(traceback.format_exception(error)),
+        )
+        remote.__cause__ = error
+        answer.reject(remote)
+
+    def _bury(self, handler: str, reason: str) -> None:
+        self.runtime.events.emit(DeadLetter(self.address.label, handler, reason))
+
+    # -- time ---------------------------------------------------------------------------------
+
+    def after(
+        self, seconds: float, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Timer:
+        """Send the actor a message later; see `Actor.after`."""
+        if not (isinstance(seconds, int | float) and seconds >= 0):
+            raise SetupError(f"after({seconds!r}): a delay is a number of seconds, 0 or more")
+        name = handler if isinstance(handler, str) else getattr(handler, "__name__", "")
+        spec = self._handlers.get(name) or type(self.actor)._method(name) or self.find(handler)  # noqa: SLF001 as in __init__
+        return self._keep(Once(self, seconds, (spec, args, kwargs, None)))
+
+    def _keep(self, timer: Timer) -> Timer:
+        if self._timers is None:
+            self._timers = set()
+        self._timers.add(timer)
+        return timer
+
+    def forget(self, timer: Timer) -> None:
+        """Let go of a timer that has run out."""
+        if self._timers is not None:
+            self._timers.discard(timer)
+
+    # -- life ---------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the sockets, run `on_start`, let messages in.
+
+        Raises:
+            StartFailed: `on_start` raised, or took too long.
+            SetupError: A socket could not be opened.
+        """
+        kind = type(self.actor)
+        try:
+            for attribute, spec in kind._sockets.items():  # noqa: SLF001 as in __init__
+                self.sockets[attribute] = spec.open(attribute, self)
+            if kind.on_start is not Actor.on_start:
+                await self._run_on_start()
+        except BaseException:
+            await self._end()
+            raise
+        self.state = State.RUNNING
+        for periodic, seconds in kind._periodic.values():  # noqa: SLF001 as in __init__
+            self._keep(Periodic(self, seconds, periodic))
+        self.runtime.registry.publish(self)
+        if self._mailbox:
+            self._is_queued = True
+            self.runtime.loop.ready(self)
+
+    async def _run_on_start(self) -> None:
+        limit = self.runtime.settings.start_timeout
+        label = self.address.label
+        try:
+            async with asyncio.timeout(limit) as timeout:
+                await self.actor.on_start()
+        except TimeoutError as error:
+            if not timeout.expired():
+                raise StartFailed(label, "on_start", kind_of(error), str(error)) from error
+            raise StartFailed(
+                label, "on_start", "TimeoutError", f"it took longer than start_timeout, {limit:g} s"
+            ) from error
+        except Exception as error:  # a border: on_start is not ours
+            raise StartFailed(label, "on_start", kind_of(error), str(error)) from error
+
+    def stop(self, within: float | None) -> Reply[None]:
+        """Stop behind the handler that runs now; see `Ref.stop`."""
+        loop = self.runtime.loop
+        seconds = within or self.runtime.settings.shutdown_timeout
+        reply: Reply[None] = Reply(loop, self.address.label, "stop", seconds)
+        if loop.is_current():
+            self._stop(reply, seconds)
+        else:
+            loop.call_from_thread(self._stop, reply, seconds)
+        return reply
+
+    def _stop(self, reply: Reply[None], seconds: float) -> None:
+        if self.state is State.STOPPED:
+            reply.resolve(None)
+            return
+        if self._stop_replies is not None:
+            self._stop_replies.append(reply)
+            return
+        self._stop_replies = [reply]
+        self.state = State.STOPPING
+        task = self.runtime.loop.aio.create_task(self._finish(seconds))
+        self.runtime.node.keep(task)
+
+    async def _finish(self, seconds: float) -> None:
+        """Wait for handlers under way, run `on_stop`, end."""
+        deadline = self.runtime.loop.now() + seconds
+        tasks = list(self._tasks or ())
+        own = [task for task in tasks if not task.done()]
+        if own:
+            await asyncio.wait(own, timeout=seconds)
+            for task in own:
+                task.cancel()
+            await asyncio.wait(own, timeout=1.0)  # a handler that swallows its cancellation
+        if type(self.actor).on_stop is not Actor.on_stop:
+            left = max(deadline - self.runtime.loop.now(), 0.1)
+            try:
+                async with asyncio.timeout(left):
+                    await self.actor.on_stop()
+            except Exception as error:  # noqa: BLE001 a border: on_stop is not ours
+                self.runtime.events.emit(HandlerFailed(self.address.label, "on_stop", error))
+        await self._end()
+
+    async def _end(self) -> None:
+        """Close what is open, answer what is left."""
+        self.state = State.STOPPED
+        for timer in list(self._timers or ()):
+            timer.cancel()
+        for socket in self.sockets.values():
+            with contextlib.suppress(SetupError):
+                await socket.close()
+        self.runtime.gone(self)
+        left = list(self._mailbox or ())
+        if self._inlet is not None:
+            left += self._inlet.close()
+        self._mailbox = None
+        for call, _, _, answer in left:
+            if answer is not None:
+                answer.reject(ActorStopped(self.address.label))
+            else:
+                self._bury(call.name, "actor stopped")
+        for reply in self._stop_replies or ():
+            reply.resolve(None)
+
+
+def deadline_for(now: float, within: float | None, default: float) -> tuple[float, float]:
+    """Say how long an ask may take: its own time, and no longer than the ask it serves.
+
+    Returns:
+        Seconds from now, and the time on the node's clock.
+    """
+    seconds = default if within is None else within
+    outer = CURRENT.get(None)
+    if outer is not None and outer - now < seconds:
+        seconds = max(outer - now, 0.0)
+    return seconds, now + seconds
+
+
+def kind_of(error: BaseException) -> str:
+    """The class of an exception, qualified by its module unless built in."""
+    kind = type(error)
+    return (
+        kind.__qualname__
+        if kind.__module__ == "builtins"
+        else f"{kind.__module__}.{kind.__qualname__}"
+    )

@@ -1,0 +1,122 @@
+"""The node's ROUTER: all that peers say comes in here, and it says almost nothing itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from actormq import message
+from actormq.address import ipc_endpoint
+from actormq.codec import Codec
+from actormq.errors import RemoteProtocolError
+from actormq.message import Envelope, Facts
+from actormq.settings import Settings
+from actormq.transport import Port, Transport
+
+
+class Host(Protocol):
+    """Whom the listener tells."""
+
+    def greeted(self, routing_id: bytes, version: int, facts: Facts | None) -> Envelope:
+        """Somebody said hello; the result is the answer, and a welcome makes a session."""
+
+    def heard(self, routing_id: bytes, envelopes: list[Envelope]) -> bool:
+        """A session said something; False if there is no such session."""
+
+    def garbage(self, who: str, why: str) -> None:
+        """Bytes came that are no protocol."""
+
+    def end_session(self, routing_id: bytes) -> None:
+        """A session broke the protocol: it has to begin anew."""
+
+
+class Listener:
+    """Binds the link socket of a node and sorts what comes in by session.
+
+    Args:
+        transport: Opens the socket.
+        codec: Reads and writes envelopes.
+        host: Hears what came.
+    """
+
+    def __init__(self, transport: Transport, codec: Codec, host: Host) -> None:
+        self._transport = transport
+        self._codec = codec
+        self._host = host
+        self.port: Port = transport.router(self._arrived)
+
+    def bind(self, settings: Settings, node_id: str) -> tuple[str, ...]:
+        """Listen on tcp and ipc.
+
+        Returns:
+            The endpoints that peers may dial, the best first.
+
+        Raises:
+            PortInUse: `settings.port` is taken.
+        """
+        what = f"node {settings.name!r}"
+        wanted = f"tcp://{self._transport.host}:{settings.port or '*'}"
+        bound = self._transport.bind(self.port, wanted, what)
+        ipc = self._transport.bind(self.port, ipc_endpoint(node_id), what)
+        number = bound.rpartition(":")[2]
+        hosts = addresses() if settings.insecure_lan else ["127.0.0.1"]
+        return (ipc, *(f"tcp://{host}:{number}" for host in hosts))
+
+    def _arrived(self, frames: list[bytes]) -> None:
+        routing_id, *rest = frames
+        try:
+            envelopes = self._codec.unpack(rest)
+            if self._host.heard(routing_id, envelopes):
+                return
+            if envelopes and envelopes[0][0] != message.HELLO:
+                self.answer(
+                    routing_id,
+                    [message.REFUSED, message.REASON_STRANGER, "a link begins with a hello"],
+                )
+                return
+            version, facts = message.hello_from(envelopes[0])
+        except RemoteProtocolError as error:
+            self._host.end_session(routing_id)
+            self._host.garbage("a program that is no actormq node", str(error))
+            return
+        self.answer(routing_id, self._host.greeted(routing_id, version, facts))
+        if envelopes[1:]:
+            self._host.heard(routing_id, envelopes[1:])
+
+    def answer(self, routing_id: bytes, envelope: Envelope) -> bool:
+        """Say something to whoever has connected; False if it is gone or does not read."""
+        packed, _ = self._codec.pack("a peer", envelope)
+        return self.port.send([routing_id, packed])
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._transport.close_port(self.port)
+
+
+def addresses() -> list[str]:
+    """All addresses of this host that another may dial, IPv4 first, its loopback last."""
+    found: list[str] = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for interface in psutil.net_if_addrs().values():
+            for address in interface:
+                text = address.address.partition("%")[0]
+                # Link-local IPv6 needs an interface's name that means nothing elsewhere.
+                if address.family == family and not text.startswith(("127.", "fe80:", "::1")):
+                    found.append(f"[{text}]" if family == socket.AF_INET6 else text)
+    return [*found, "127.0.0.1"]
+
+
+def host_identity() -> str:
+    """Name this machine and its network, so that ipc is dialled only where it can work."""
+    name = socket.gethostname()
+    if sys.platform.startswith("linux"):
+        space = Path("/proc/self/ns/net").stat().st_ino
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{name}/{boot}/{space}"
+    else:  # noqa: RET505 a plain return would be unreachable code to mypy on Linux
+        return f"{name}/{os.getuid()}"

@@ -1,0 +1,457 @@
+"""Who is there: finds peers, lets them in, keeps links to them, and knows when they are gone.
+
+The mesh knows who is there, never what flows: envelopes for actors go on to `post.py`.
+Discovery gives hints and `rules/` decide; here are the sockets and the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+
+from actormq import message
+from actormq.cluster.dialer import Attempt
+from actormq.cluster.directory import Directory, state_from
+from actormq.cluster.discovery import Announcement
+from actormq.cluster.link import Link
+from actormq.cluster.listener import Listener
+from actormq.cluster.member import Member
+from actormq.cluster.outbox import Outbox
+from actormq.codec import Codec
+from actormq.errors import LinkFull, RemoteProtocolError
+from actormq.events import Events, MemberChanged, PeerRefused
+from actormq.loop import Loop
+from actormq.message import Envelope, Facts
+from actormq.rules.admission import LAN, reachable, refusal
+from actormq.rules.endpoints import dialable
+from actormq.rules.membership import Patience, State, judge, lag_of
+from actormq.settings import (
+    GUEST_SILENCE,
+    HEARTBEAT_INTERVAL,
+    TICK_INTERVAL,
+    Settings,
+)
+from actormq.transport import Transport
+
+TOMBSTONES = 4_096  # nodes remembered as dead: hints about them may come for minutes
+JOIN_RETRY = 1.0  # s between tries to reach a node that was named with --join
+
+Deliver = Callable[[Member, Envelope], None]
+"""Takes a TELL, ASK, REPLY or FAIL from a member."""
+
+
+class Mesh:
+    """This node among its peers.
+
+    Args:
+        loop: The node's loop.
+        transport: Opens sockets.
+        codec: Reads and writes envelopes.
+        events: Where changes are reported.
+        settings: The node's settings.
+        facts: What the node says of itself; `listen` adds the endpoints.
+        directory: Where what peers have is kept.
+        deliver: Takes the envelopes that are for actors.
+        lost: Called with a member that is gone, and why.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        transport: Transport,
+        codec: Codec,
+        events: Events,
+        settings: Settings,
+        facts: Facts,
+        directory: Directory,
+        deliver: Deliver,
+        lost: Callable[[Member, str], None],
+    ) -> None:
+        self._loop = loop
+        self._transport = transport
+        self._codec = codec
+        self._events = events
+        self._settings = settings
+        self._directory = directory
+        self._deliver = deliver
+        self._lost = lost
+        self._patience = Patience()
+        self._listener: Listener | None = None
+        self._sessions: dict[bytes, Member] = {}
+        self._attempts: dict[str, Attempt] = {}
+        self._dead: OrderedDict[str, int] = OrderedDict()
+        self._joins: dict[str, float] = dict.fromkeys(settings.join, 0.0)  # to when it was tried
+        self._joined: dict[str, str] = {}  # HOST:PORT to node id
+        self._complained: set[str] = set()
+        self._ticked_at = loop.now()
+        self._timer: asyncio.TimerHandle | None = None
+        self.facts = facts
+        self.members: dict[str, Member] = {}
+        self.garbage_count = 0
+        self.refusals: dict[str, str] = {}
+
+    # -- life ---------------------------------------------------------------------------------
+
+    def listen(self) -> None:
+        """Open the link socket, so that this node is more than a guest.
+
+        Raises:
+            PortInUse: The port that was asked for is taken.
+        """
+        self._listener = Listener(self._transport, self._codec, self)
+        endpoints = self._listener.bind(self._settings, self.facts.node)
+        self.facts = dataclasses.replace(self.facts, endpoints=endpoints)
+
+    def start(self) -> None:
+        """Begin to dial, to be heard and to judge."""
+        self._ticked_at = self._loop.now()
+        self._tick()
+
+    def stop(self, reason: str) -> None:
+        """Say goodbye to all and close the links."""
+        if self._timer is not None:
+            self._timer.cancel()
+        for attempt in list(self._attempts.values()):
+            attempt.cancel()
+        for member in self.members.values():
+            self._say(member, [message.LEAVE, reason])
+            member.outbox.flush()
+        for member in self.members.values():
+            if member.link is not None:
+                member.link.close(linger_ms=200)
+        if self._listener is not None:
+            self._listener.close()
+
+    # -- hints --------------------------------------------------------------------------------
+
+    def hint(self, found: Announcement) -> None:
+        """Take a hint of discovery; it may be wrong, old or forged."""
+        if found.node_id == self.facts.node or not self._concerns(found.mesh, found.scope):
+            return
+        if found.protocol != message.PROTOCOL:
+            self._refuse_once(
+                found.name,
+                f"it speaks version {found.protocol} of the actormq protocol, this node speaks "
+                f"{message.PROTOCOL}: run the same version of actormq on both",
+            )
+            return
+        self._dial(found.node_id, dialable(found.endpoints, near=None))
+
+    def _concerns(self, mesh: str, scope: str) -> bool:
+        if self.facts.mesh and mesh != self.facts.mesh:
+            return False
+        is_open = scope == LAN and self.facts.is_guest
+        return is_open or reachable(self.facts.scope, scope)
+
+    def join(self, place: str) -> None:
+        """Dial `HOST:PORT`, again and again until a node answers there."""
+        self._joins.setdefault(place, 0.0)
+
+    def _consider(self, facts: Facts) -> None:
+        """A peer told of another one."""
+        is_ours = facts.mesh == self.facts.mesh and not facts.is_guest
+        is_news = facts.node != self.facts.node and facts.incarnation > self._dead.get(
+            facts.node, 0
+        )
+        if is_ours and is_news:
+            self._dial(facts.node, dialable(facts.endpoints, facts.host == self.facts.host))
+
+    def _dial(self, key: str, endpoints: Sequence[str]) -> None:
+        member = self.members.get(key)
+        if key in self._attempts or (member is not None and member.link is not None):
+            return
+        if member is None and key in self._dead:
+            return
+        self._attempts[key] = Attempt(key, endpoints, self._open, self._loop.call_later, self)
+
+    def _open(self, endpoint: str, owner: Attempt) -> Link:
+        return Link(self._loop, self._transport, self._codec, self.facts, endpoint, owner)
+
+    # -- what attempts and links say ----------------------------------------------------------
+
+    def dialled(self, attempt: Attempt, link: Link, facts: Facts) -> None:
+        """A node let us in."""
+        self._attempts.pop(attempt.key, None)
+        named = attempt.key in self._joins
+        if named:
+            self._joined[attempt.key] = facts.node
+        if facts.node == self.facts.node or (not named and facts.node != attempt.key):
+            link.close()  # ourselves, or another one that has the endpoint by now
+            return
+        if not self.facts.mesh:
+            self.facts = dataclasses.replace(self.facts, mesh=facts.mesh)
+        elif facts.mesh != self.facts.mesh:
+            link.close()
+            self._refuse_once(facts.name, f"it belongs to mesh {facts.mesh!r}")
+            return
+        if facts.incarnation <= self._dead.get(facts.node, 0):
+            link.close()
+            return
+        member = self._meet(facts)
+        if member.link is not None:
+            link.close()
+            return
+        member.link = link
+        member.evidence.cut_at = None
+        member.evidence.heard_at = self._loop.now()
+        member.outbox.attach(link.port)
+        self._introduce(member)
+
+    def refused_by(self, attempt: Attempt, endpoint: str, reason: str, sentence: str) -> None:
+        """A node did not let us in."""
+        del attempt
+        self.refusals[endpoint] = sentence
+        if reason == message.REASON_STALE:
+            # It holds us for dead: come back as somebody new, for the dead do not return.
+            self.facts = dataclasses.replace(self.facts, incarnation=self.facts.incarnation + 1)
+        else:
+            self._refuse_once(endpoint, sentence)
+
+    def gave_up(self, attempt: Attempt, why: str) -> None:
+        """Nobody let us in there; hints, joins and suspicion dial again."""
+        self._attempts.pop(attempt.key, None)
+        if attempt.key in self._joins:
+            self.refusals.setdefault(attempt.key, why)
+            self._notice_once(f"cannot join {attempt.key}: {why}; trying on")
+
+    def link_broken(self, link: Link, why: str) -> None:
+        """A link has ended: its peer is a suspect until it can be reached again."""
+        del why
+        for member in self.members.values():
+            if member.link is link:
+                member.link = None
+                member.outbox.detach()
+                member.evidence.cut_at = self._loop.now()
+                self._judge(member, self._loop.now())
+                self._redial(member)
+                return
+
+    def link_refused(self, link: Link, reason: str, sentence: str) -> None:
+        """The peer does not know our session (any more): begin anew."""
+        del reason
+        self.link_broken(link, sentence)
+
+    def link_heard(self, link: Link, envelopes: list[Envelope]) -> None:
+        """A peer answers us as its guest."""
+        for member in self.members.values():
+            if member.link is link:
+                self._take(member, envelopes)
+                return
+
+    def _redial(self, member: Member) -> None:
+        near = member.facts.host == self.facts.host
+        self._dial(member.facts.node, dialable(member.facts.endpoints, near))
+
+    # -- what the listener says ---------------------------------------------------------------
+
+    def greeted(self, routing_id: bytes, version: int, facts: Facts | None) -> Envelope:
+        """Answer a hello."""
+        no = refusal(self.facts, version, facts, self._dead)
+        if no is not None:
+            reason, sentence = no
+            who = facts.name if facts is not None else f"a node of protocol version {version}"
+            if reason != message.REASON_STALE:
+                self._refuse_once(who, f"not let in: {sentence}")
+            return [message.REFUSED, reason, sentence]
+        assert facts is not None
+        if facts.node != self.facts.node:
+            member = self._meet(facts)
+            member.sessions.add(routing_id)
+            self._sessions[routing_id] = member
+            member.evidence.heard_at = self._loop.now()
+            if facts.is_guest:
+                assert self._listener is not None
+                member.outbox.attach(self._listener.port, routing_id)
+                self._introduce(member)
+            elif member.link is None:
+                self._redial(member)
+            else:
+                self._report(member)
+        return message.welcome(self.facts)
+
+    def heard(self, routing_id: bytes, envelopes: list[Envelope]) -> bool:
+        """Take what a session said."""
+        member = self._sessions.get(routing_id)
+        if member is None:
+            return False
+        self._take(member, envelopes)
+        return True
+
+    def end_session(self, routing_id: bytes) -> None:
+        """A session that broke the protocol has to say hello again."""
+        member = self._sessions.pop(routing_id, None)
+        if member is not None:
+            member.sessions.discard(routing_id)
+
+    def garbage(self, who: str, why: str) -> None:
+        """Count and report bytes that are no protocol."""
+        self.garbage_count += 1
+        self._refuse_once(who, f"what came on the link's port is not the actormq protocol: {why}")
+
+    # -- members ------------------------------------------------------------------------------
+
+    def _meet(self, facts: Facts) -> Member:
+        member = self.members.get(facts.node)
+        if member is not None and facts.incarnation > member.facts.incarnation:
+            self._bury(member, State.DEAD, "it came back as a new incarnation")
+            member = None
+        if member is None:
+            outbox = Outbox(self._loop, facts.name, self._settings.link_limit)
+            member = self.members[facts.node] = Member(facts, outbox, self._loop.now())
+        else:
+            member.facts = facts
+        return member
+
+    def _introduce(self, member: Member) -> None:
+        """Tell a member what we have and whom we know, first thing on every connection."""
+        self._say(member, [message.STATE, True, *self._directory.of(self.facts.node).packed()])
+        peers = [
+            other.facts.packed()
+            for other in self.members.values()
+            if other is not member and not other.facts.is_guest
+        ]
+        self._say(member, [message.PEERS, peers])
+        self._report(member)
+
+    def _report(self, member: Member) -> None:
+        """A member counts once it can be heard and be spoken to."""
+        both_ways = member.facts.is_guest or (
+            member.link is not None and (bool(member.sessions) or self.facts.is_guest)
+        )
+        if both_ways and not member.is_known:
+            member.is_known = True
+            self._changed(member, State.ALIVE, "said hello")
+
+    def _changed(self, member: Member, state: State, reason: str) -> None:
+        member.state, member.reason, member.since = state, reason, self._loop.now()
+        if member.is_known and not member.facts.is_guest:
+            facts = member.facts
+            self._events.emit(MemberChanged(facts.node, facts.name, state.value, reason))
+
+    def _bury(self, member: Member, state: State, reason: str) -> None:
+        """A member is gone: nobody waits for it any more."""
+        node = member.facts.node
+        del self.members[node]
+        self._dead[node] = member.facts.incarnation
+        self._dead.move_to_end(node)
+        if len(self._dead) > TOMBSTONES:
+            self._dead.popitem(last=False)
+        for routing_id in member.sessions:
+            self._sessions.pop(routing_id, None)
+        if member.link is not None:
+            member.link.close()
+            member.link = None
+        attempt = self._attempts.pop(node, None)
+        if attempt is not None:
+            attempt.cancel()
+        member.outbox.close()
+        self._changed(member, state, reason)
+        self._lost(member, reason)
+        self._directory.forget(node)
+
+    # -- envelopes ----------------------------------------------------------------------------
+
+    def _take(self, member: Member, envelopes: list[Envelope]) -> None:
+        member.evidence.heard_at = self._loop.now()
+        member.received_count += len(envelopes)
+        for envelope in envelopes:
+            kind = envelope[0]
+            try:
+                if message.TELL <= kind <= message.FAIL:
+                    self._deliver(member, envelope)
+                else:
+                    self._take_own(member, kind, envelope)
+            except RemoteProtocolError as error:
+                self.garbage(member.facts.name, str(error))
+
+    def _take_own(self, member: Member, kind: int, envelope: Envelope) -> None:
+        """Take an envelope that is for the mesh; kinds of later versions are passed over."""
+        if kind == message.PING:
+            self._say(member, [message.PONG, *envelope[1:2]])
+        elif kind == message.PONG:
+            member.round_trip = self._loop.now() - member.pinged_at
+        elif kind == message.STATE:
+            if not member.facts.is_guest:
+                self._directory.change(member.facts.node, **state_from(envelope))
+        elif kind == message.PEERS and len(envelope) > 1 and isinstance(envelope[1], list):
+            for raw in envelope[1]:
+                self._consider(message.facts_from(raw))
+        elif kind == message.LEAVE and member.facts.node in self.members:
+            reason = str(envelope[1])[:200] if len(envelope) > 1 else "it left"
+            self._bury(member, State.LEFT, reason)
+
+    def _say(self, member: Member, envelope: Envelope) -> None:
+        packed, _ = self._codec.pack(member.facts.name, envelope)
+        with contextlib.suppress(LinkFull):  # a peer that does not read will be told later
+            member.outbox.put(packed)
+
+    def broadcast(self, envelope: Envelope) -> None:
+        """Say something to every member."""
+        for member in self.members.values():
+            self._say(member, envelope)
+
+    # -- time ---------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        now = self._loop.now()
+        lag = lag_of(now, self._ticked_at)
+        self._ticked_at = now
+        self._timer = self._loop.call_later(TICK_INTERVAL, self._tick)
+        for member in list(self.members.values()):
+            if lag:
+                member.evidence.forgive(lag)
+            if member.facts.node in self.members:
+                self._judge(member, now)
+        for member in self.members.values():
+            is_due = now - member.pinged_at >= HEARTBEAT_INTERVAL
+            if is_due and not member.facts.is_guest and member.link is not None:
+                member.pinged_at = now
+                self._say(member, [message.PING, 0])
+        self._rejoin(now)
+
+    def _judge(self, member: Member, now: float) -> None:
+        if member.facts.is_guest:
+            if now - member.evidence.heard_at > GUEST_SILENCE:
+                self._bury(member, State.LEFT, "a guest that went silent")
+            return
+        state, reason = judge(member.evidence, now, self._patience)
+        if state is State.DEAD:
+            self._bury(member, state, reason)
+            return
+        if state is not member.state:
+            self._changed(member, state, reason)
+        if member.link is None:
+            self._redial(member)
+
+    def _rejoin(self, now: float) -> None:
+        for place, tried_at in list(self._joins.items()):
+            node = self._joined.get(place)
+            if node == self.facts.node or node in self.members or now - tried_at < JOIN_RETRY:
+                continue
+            self._joins[place] = now
+            self._dial(place, [f"tcp://{place.removeprefix('tcp://')}"])
+
+    # -- words --------------------------------------------------------------------------------
+
+    def _refuse_once(self, who: str, sentence: str) -> None:
+        """Report a refusal; the same one is reported once, whoever knocks how often."""
+        if self._is_news(f"{who} {sentence}"):
+            self._events.emit(PeerRefused(who, sentence))
+
+    def _notice_once(self, sentence: str) -> None:
+        if self._is_news(sentence):
+            self._events.notice(logging.WARNING, sentence)
+
+    def _is_news(self, sentence: str) -> bool:
+        if sentence in self._complained or len(self._complained) >= TOMBSTONES:
+            return False
+        self._complained.add(sentence)
+        return True
+
+    def peers(self) -> Iterable[Member]:
+        """The members that are nodes, not guests."""
+        return [m for m in self.members.values() if not m.facts.is_guest and m.is_known]

@@ -1,0 +1,325 @@
+"""Messages between actors of different nodes: out as envelopes, in as calls, back as replies."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from actormq import message
+from actormq.address import Address
+from actormq.cell import Cell, deadline_for
+from actormq.cluster.member import Member
+from actormq.codec import Codec
+from actormq.deadlines import Deadlines
+from actormq.errors import (
+    ActormqError,
+    ActorNotFound,
+    ActorStopped,
+    DeliveryError,
+    NodeUnreachable,
+    PeerLost,
+    RemoteProtocolError,
+    rebuilt,
+)
+from actormq.events import DeadLetter, Events
+from actormq.loop import Loop
+from actormq.message import Envelope
+from actormq.ref import Ref
+from actormq.registry import Registry
+from actormq.reply import Reply
+from actormq.settings import Settings
+
+STOP = "stop_actor"
+"""The handler of a node's own actor that stops another one of that node."""
+
+
+class Post:
+    """Sends and receives for the actors of one node.
+
+    Args:
+        loop: The node's loop.
+        codec: Reads and writes envelopes.
+        deadlines: Those of the node.
+        events: Where dead letters are reported.
+        registry: The node's own actors.
+        settings: The node's settings.
+        member: Gives the member of a node id, None if it is not in the mesh.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        codec: Codec,
+        deadlines: Deadlines,
+        events: Events,
+        registry: Registry,
+        settings: Settings,
+        member: Callable[[str], Member | None],
+    ) -> None:
+        self.loop = loop
+        self.codec = codec
+        self.deadlines = deadlines
+        self.settings = settings
+        self._events = events
+        self._registry = registry
+        self._member = member
+        self._ids = itertools.count(1)
+        self._pending: dict[int, tuple[FarReply, str]] = {}
+
+    # -- out ----------------------------------------------------------------------------------
+
+    def ref(self, address: Address) -> Ref[Any]:
+        """A ref to an actor of another node."""
+        return Ref(address, FarRoute(self, address))
+
+    def tell(self, address: Address, handler: str, args: Any, kwargs: dict[str, Any]) -> None:
+        """Send a message without an answer.
+
+        Raises:
+            DeliveryError: It cannot leave.
+        """
+        self._send(address, [message.TELL, address.serial, handler], args, kwargs)
+
+    def ask(
+        self, address: Address, handler: str, args: Any, kwargs: dict[str, Any], reply: FarReply
+    ) -> None:
+        """Send a message with an answer; a failure to send rejects the reply."""
+        number = next(self._ids)
+        left = max(reply.deadline - self.loop.now(), 0.0)
+        try:
+            head = [message.ASK, number, left, address.serial, handler]
+            self._send(address, head, args, kwargs)
+        except DeliveryError as error:
+            error.undelivered = (handler, tuple(args), kwargs)
+            reply.reject(error)
+            return
+        self._pending[number] = (reply, address.node)
+        reply.number = number
+
+    def _send(self, address: Address, head: Envelope, args: Any, kwargs: dict[str, Any]) -> None:
+        member = self._member(address.node)
+        if member is None:
+            raise NodeUnreachable(address.node)
+        to, aside = address.label, self.codec.aside
+        envelope = [*head, [aside(to, value) for value in args]]
+        if kwargs:
+            envelope.append({key: aside(to, value) for key, value in kwargs.items()})
+        packed, buffers = self.codec.pack(to, envelope)
+        member.outbox.put(packed, buffers)
+
+    def forget(self, number: int) -> None:
+        """The asker has given up."""
+        self._pending.pop(number, None)
+
+    # -- in -----------------------------------------------------------------------------------
+
+    def take(self, member: Member, envelope: Envelope) -> None:
+        """Take a TELL, ASK, REPLY or FAIL.
+
+        Raises:
+            RemoteProtocolError: It has another shape.
+        """
+        match envelope:
+            case [message.TELL, to, str(handler), list(args), *rest]:
+                self._told(member, to, handler, args, _keywords(rest))
+            case [
+                message.ASK,
+                int(number),
+                int() | float() as seconds,
+                to,
+                str(handler),
+                list(args),
+                *rest,
+            ]:
+                answer = FarAnswer(self, member, number, self.loop.now() + seconds)
+                try:
+                    self._call(to, handler, args, _keywords(rest), answer)
+                except DeliveryError as error:
+                    answer.reject(error)
+            case [message.REPLY, int(number), value, *_]:
+                self._answered(member, number, value, None)
+            case [message.FAIL, int(number), str(name), list(facts), *_]:
+                self._answered(member, number, None, rebuilt(name, facts))
+            case _:
+                raise RemoteProtocolError(f"an envelope of kind {envelope[0]} has another shape")
+
+    def _told(
+        self, member: Member, to: Any, handler: str, args: list[Any], kwargs: dict[str, Any]
+    ) -> None:
+        try:
+            self._call(to, handler, args, kwargs, None)
+        except DeliveryError as error:
+            self._events.emit(DeadLetter(_label(to), handler, f"from {member.facts.name}: {error}"))
+
+    def _call(
+        self,
+        to: Any,
+        handler: str,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        answer: FarAnswer | None,
+    ) -> None:
+        cell = self._cell(to)
+        spec = cell.find(handler)
+        checked = spec.arguments.checked(cell.address.label, args, kwargs)
+        if answer is not None:
+            answer.actor, answer.handler = cell.address.label, handler
+        cell.put((spec, checked, kwargs, answer))
+
+    def _cell(self, to: Any) -> Cell:
+        if isinstance(to, int):
+            cell = self._registry.by_serial(to)
+            if cell is None:
+                raise ActorStopped(_label(to))
+        else:
+            cell = self._registry.by_name(to) if isinstance(to, str) else None
+            if cell is None:
+                raise ActorNotFound(_label(to), self.settings.mesh)
+        return cell
+
+    def _answered(
+        self, member: Member, number: int, value: Any, error: ActormqError | None
+    ) -> None:
+        reply, node = self._pending.get(number, (None, ""))
+        if reply is None or node != member.facts.node:
+            self._events.emit(DeadLetter(member.facts.name, "reply", "late reply"))
+            return
+        del self._pending[number]
+        if error is not None:
+            reply.reject(error)
+        else:
+            reply.resolve(value)
+
+    def reply(self, member: Member, envelope: Envelope) -> None:
+        """Send an answer; one that cannot be encoded becomes the reason why."""
+        name = member.facts.name
+        try:
+            packed, buffers = self.codec.pack(name, envelope)
+        except DeliveryError as error:
+            failed = [message.FAIL, envelope[1], type(error).__name__, list(error.facts)]
+            packed, buffers = self.codec.pack(name, failed)
+        try:
+            member.outbox.put(packed, buffers)
+        except DeliveryError as error:
+            self._events.emit(DeadLetter(name, "reply", str(error)))
+
+    def lost(self, member: Member, reason: str) -> None:
+        """A member is gone: whoever waits for it is told now, not at the deadline."""
+        node = member.facts.node
+        for number, (reply, where) in list(self._pending.items()):
+            if where == node:
+                del self._pending[number]
+                reply.reject(PeerLost(member.facts.name, reason))
+
+
+class FarReply(Reply[Any]):
+    """The reply of an actor on another node."""
+
+    __slots__ = ("_post", "number")
+
+    def __init__(self, post: Post, actor: str, handler: str, seconds: float) -> None:
+        super().__init__(post.loop, actor, handler, seconds)
+        self._post = post
+        self.number = 0
+
+    def expire(self) -> None:
+        """Give up, and do not wait for what may come later."""
+        self._post.forget(self.number)
+        super().expire()
+
+
+class FarRoute:
+    """The way to one actor of another node."""
+
+    __slots__ = ("_address", "_post")
+
+    def __init__(self, post: Post, address: Address) -> None:
+        self._post = post
+        self._address = address
+
+    def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """See `Ref.tell`."""
+        name = handler if isinstance(handler, str) else handler.__name__
+        if self._post.loop.is_current():
+            self._post.tell(self._address, name, args, kwargs)
+        else:
+            self._post.loop.call_from_thread(self._tell_or_drop, name, args, kwargs)
+
+    def _tell_or_drop(self, name: str, args: Any, kwargs: dict[str, Any]) -> None:
+        try:
+            self._post.tell(self._address, name, args, kwargs)
+        except DeliveryError as error:
+            self._post._events.emit(DeadLetter(self._address.label, name, str(error)))  # noqa: SLF001 same module
+
+    def ask(
+        self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
+    ) -> Reply[Any]:
+        """See `Ref.ask`."""
+        post, address = self._post, self._address
+        name = handler if isinstance(handler, str) else handler.__name__
+        now = post.loop.now()
+        seconds, deadline = deadline_for(now, within, post.settings.ask_timeout)
+        reply = FarReply(post, address.label, name, seconds)
+        if post.loop.is_current():
+            reply.arm(post.deadlines, deadline)
+            post.ask(address, name, args, kwargs, reply)
+        else:
+            post.loop.call_from_thread(reply.arm, post.deadlines, deadline)
+            post.loop.call_from_thread(post.ask, address, name, args, kwargs, reply)
+        return reply
+
+    def stop(self, within: float | None) -> Reply[None]:
+        """See `Ref.stop`."""
+        route = FarRoute(self._post, Address(self._address.node, 0, self._address.label))
+        return route.ask(STOP, (self._address.serial,), {}, within)
+
+
+class FarAnswer:
+    """Where the result of an ask from another node goes."""
+
+    __slots__ = ("_is_open", "_member", "_number", "_post", "actor", "deadline", "handler")
+
+    def __init__(self, post: Post, member: Member, number: int, deadline: float) -> None:
+        self._post = post
+        self._member = member
+        self._number = number
+        self._is_open = True
+        self.deadline = deadline
+        self.actor = self.handler = "?"
+
+    def is_open(self) -> bool:
+        """Whether the asker still waits, as far as can be known here."""
+        return self._is_open and self._post.loop.now() < self.deadline
+
+    def resolve(self, value: Any) -> None:
+        """Send the result."""
+        self._is_open = False
+        try:
+            value = self._post.codec.aside(self._member.facts.name, value)
+        except DeliveryError as error:
+            self.reject(error)
+        else:
+            self._post.reply(self._member, [message.REPLY, self._number, value])
+
+    def reject(self, error: BaseException) -> None:
+        """Send the reason why there is none."""
+        self._is_open = False
+        if isinstance(error, ActormqError):
+            name, facts = type(error).__name__, list(error.facts)
+        else:
+            name, facts = type(error).__name__, [str(error)]
+        self._post.reply(self._member, [message.FAIL, self._number, name, facts])
+
+
+def _keywords(rest: list[Any]) -> dict[str, Any]:
+    match rest:
+        case []:
+            return {}
+        case [dict(keywords), *_] if all(isinstance(key, str) for key in keywords):
+            return keywords
+    raise RemoteProtocolError("keyword arguments are a map with texts for keys")
+
+
+def _label(to: Any) -> str:
+    return to[:255] if isinstance(to, str) else f"#{to}"

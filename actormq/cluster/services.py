@@ -1,0 +1,135 @@
+"""Services as the patterns see them: announced here, watched there, and who knows of whom."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+
+from actormq import message
+from actormq.address import NODE_SERIAL, ActorEntry, Address, ServiceEntry
+from actormq.cluster.directory import Directory, pack_actor, pack_service
+from actormq.cluster.mesh import Mesh
+from actormq.cluster.post import Post
+from actormq.errors import DeliveryError
+from actormq.events import Event, Events, MemberChanged
+from actormq.rules.endpoints import at_host
+from actormq.runtime import ServiceEnd, Vouched
+
+VOUCHED = "vouched"
+"""The handler of a node's own actor that takes a publisher's word."""
+
+Watcher = Callable[[Sequence[ServiceEnd]], None]
+
+
+class MeshServices:
+    """What this node has, told to the mesh; what the mesh has, told to whoever watches.
+
+    Args:
+        node_id: This node.
+        directory: What is known of all nodes.
+        mesh: Tells the others.
+        post: Sends to the actors of other nodes.
+        events: Where members come and go.
+    """
+
+    def __init__(
+        self, node_id: str, directory: Directory, mesh: Mesh, post: Post, events: Events
+    ) -> None:
+        self._node_id = node_id
+        self._directory = directory
+        self._mesh = mesh
+        self._post = post
+        self._watchers: list[tuple[str, Watcher]] = []
+        self._expected: dict[int, Vouched] = {}
+        directory.watch(self._changed)
+        events.listen(self._heard)
+
+    # -- what this node has -------------------------------------------------------------------
+
+    def announce(self, entry: ServiceEntry) -> None:
+        """Tell the mesh of a bound socket."""
+        self._directory.change(self._node_id, services=[entry])
+        self._mesh.broadcast([message.STATE, False, [], [pack_service(entry)], []])
+
+    def announce_actor(self, entry: ActorEntry) -> None:
+        """Tell the mesh of a named actor."""
+        self._directory.change(self._node_id, actors=[entry])
+        self._mesh.broadcast([message.STATE, False, [pack_actor(entry)], [], []])
+
+    def withdraw(self, serial: int) -> None:
+        """Take back a socket or an actor."""
+        self._directory.change(self._node_id, gone=[serial])
+        self._mesh.broadcast([message.STATE, False, [], [], [serial]])
+
+    # -- what others have ---------------------------------------------------------------------
+
+    def watch_service(self, service: str, changed: Watcher) -> Callable[[], None]:
+        """Call `changed` now and whenever other ends come or go; the result ends it."""
+        watcher = (service, changed)
+        self._watchers.append(watcher)
+        changed(self.ends(service))
+
+        def end() -> None:
+            with contextlib.suppress(ValueError):
+                self._watchers.remove(watcher)
+
+        return end
+
+    def ends(self, service: str) -> list[ServiceEnd]:
+        """The ends of a service that can be dialled from here."""
+        found = []
+        for node, entry in self._directory.services(service):
+            endpoint = self._endpoint(node, entry)
+            if endpoint is not None:
+                found.append(ServiceEnd(node, entry, endpoint))
+        return found
+
+    def _endpoint(self, node: str, entry: ServiceEntry) -> str | None:
+        """Where to connect: ipc on this host, else at the host under which the peer answered."""
+        member = self._mesh.members.get(node)
+        is_near = node == self._node_id
+        link = ""
+        if member is not None:
+            is_near = member.facts.host == self._mesh.facts.host
+            if member.link is None:
+                return None  # its coming is reported once it can be spoken to
+            link = member.link.endpoint
+        for endpoint in entry.endpoints:
+            if endpoint.startswith("tcp://") or is_near:
+                return at_host(endpoint, link)
+        return None
+
+    def _changed(self, _names: set[str], services: set[str]) -> None:
+        for service, changed in list(self._watchers):
+            if service in services:
+                changed(self.ends(service))
+
+    def _heard(self, event: Event) -> None:
+        if isinstance(event, MemberChanged) and event.state == "alive":
+            offered = {e.service for e in self._directory.of(event.node).services.values()}
+            self._changed(set(), offered)
+
+    # -- who knows of whom --------------------------------------------------------------------
+
+    def vouch(self, node: str, token: int, stream: int, baseline: Mapping[str, int] | None) -> None:
+        """Tell a subscriber on `node` that its subscription is known here."""
+        if node == self._node_id:
+            self.vouched(token, stream, baseline)
+            return
+        # A node outside the mesh hears nothing: its subscriber then waits as for a plain one.
+        with contextlib.suppress(DeliveryError):
+            address = Address(node, NODE_SERIAL, VOUCHED)
+            self._post.tell(address, VOUCHED, (token, stream, baseline), {})
+
+    def expect_vouch(self, token: int, vouched: Vouched | None) -> None:
+        """Call `vouched` when a publisher vouches for a token of ours; None ends it."""
+        if vouched is None:
+            self._expected.pop(token, None)
+        else:
+            self._expected[token] = vouched
+
+    def vouched(self, token: int, stream: int, baseline: Mapping[str, int] | None) -> None:
+        """A publisher has vouched."""
+        expected = self._expected.get(token)
+        if expected is not None:
+            expected(stream, baseline)

@@ -1,0 +1,300 @@
+"""Values to msgpack and back: bounds first, one type of error, never pickle.
+
+What msgpack itself has travels as it is.
+Dataclasses, `msgspec.Struct`s, enums, dates, `UUID`, `Decimal` and sets travel in their plain form;
+the receiver's annotation makes them again (`arguments.py`).
+Refs and numpy arrays have ext types, so that they arrive as what they were without an annotation.
+Buffers from `BUFFER_BYTES` on leave their message and travel beside it, uncopied.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import math
+import pathlib
+import sys
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgpack
+import msgspec
+
+from actormq.address import Address
+from actormq.errors import MessageTooLarge, NotEncodable, RemoteProtocolError
+from actormq.message import Envelope
+from actormq.settings import BUFFER_BYTES, FRAME_BYTES
+
+EXT_REF = 1  # [node id, serial, label]
+EXT_ARRAY = 2  # [dtype, shape, bytes or ext 3]
+EXT_BUFFER = 3  # index of a frame that follows, as one unsigned byte
+
+CONTAINERS_LIMIT = 250_000  # per frame: 1 MiB of empty lists would decode to 70 MiB (measured)
+_CONTAINER_MARKS = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])  # msgpack's lists and maps
+_BUFFERS_LIMIT = 255  # large buffers beside one message
+_TEXT_FORMS = (uuid.UUID, decimal.Decimal, pathlib.PurePath)
+_DATE_FORMS = (dt.datetime, dt.date, dt.time)
+
+Buffer = bytes | bytearray | memoryview
+
+
+class Codec:
+    """Packs and unpacks for one node.
+
+    Args:
+        message_limit: Bytes of one packed message, buffers beside it not counted.
+        buffer_limit: Bytes of one buffer.
+        address_of: Gives the address of a ref, None for anything else.
+        ref_to: Makes a ref of an address.
+    """
+
+    def __init__(
+        self,
+        message_limit: int,
+        buffer_limit: int,
+        address_of: Callable[[object], Address | None] = lambda _: None,
+        ref_to: Callable[[Address], object] = lambda address: address,
+    ) -> None:
+        self.message_limit = message_limit
+        self.buffer_limit = buffer_limit
+        self._address_of = address_of
+        self._ref_to = ref_to
+        self._outgoing: list[Buffer] = []
+        self._incoming: Sequence[Buffer] = ()
+        self._packer = msgpack.Packer(default=self._plain)
+        self._unpacker = self._new_unpacker()
+
+    # -- out ----------------------------------------------------------------------------------
+
+    def pack(self, to: str, envelope: Envelope) -> tuple[bytes, list[Buffer]]:
+        """Pack one envelope.
+
+        Args:
+            to: The receiver, for errors.
+            envelope: Its values; large buffers anywhere in its last elements leave it.
+
+        Returns:
+            The packed envelope, and the buffers that must follow it as frames of their own.
+
+        Raises:
+            NotEncodable: It holds something without a form on the wire.
+            MessageTooLarge: It is over `message_limit`, or a buffer over `buffer_limit`.
+        """
+        buffers: list[Buffer] = []
+        self._outgoing = buffers
+        try:
+            packed: bytes = self._packer.pack(envelope)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            self._packer.reset()
+            raise NotEncodable(to, str(error) or type(error).__name__) from error
+        if len(packed) > self.message_limit:
+            raise MessageTooLarge(to, len(packed), self.message_limit)
+        return packed, buffers
+
+    def aside(self, to: str, value: Any) -> Any:
+        """Make a large buffer into something that `pack` sets beside the message.
+
+        msgpack packs bytes without asking, so those who send arguments and results pass each
+        through here first.
+        """
+        if isinstance(value, bytes | bytearray | memoryview):
+            size = value.nbytes if isinstance(value, memoryview) else len(value)
+            if size >= BUFFER_BYTES:
+                if size > self.buffer_limit:
+                    raise MessageTooLarge(to, size, self.buffer_limit)
+                return _Aside(value)
+        return value
+
+    def _beside(self, buffer: Buffer) -> msgpack.ExtType:
+        if len(self._outgoing) >= _BUFFERS_LIMIT:
+            raise ValueError(f"more than {_BUFFERS_LIMIT} large buffers in one message")
+        self._outgoing.append(buffer)
+        return msgpack.ExtType(EXT_BUFFER, bytes([len(self._outgoing) - 1]))
+
+    def _plain(self, value: Any) -> Any:  # noqa: C901, PLR0911 a table of forms
+        """The form of a value that msgpack does not know; called by the packer."""
+        if type(value) is _Aside:
+            return self._beside(value.buffer)
+        address = self._address_of(value)
+        if address is not None:
+            body = self._packer_of_parts().pack([address.node, address.serial, address.label])
+            return msgpack.ExtType(EXT_REF, body)
+        if isinstance(value, msgspec.Struct):
+            return _struct_form(value)
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        if isinstance(value, enum.Enum):
+            return value.value
+        if isinstance(value, _DATE_FORMS):
+            return value.isoformat()
+        if isinstance(value, _TEXT_FORMS):
+            return str(value)
+        if isinstance(value, set | frozenset):
+            return list(value)
+        numpy = sys.modules.get("numpy")
+        if numpy is not None and isinstance(value, numpy.generic):
+            return value.item()
+        if numpy is not None and isinstance(value, numpy.ndarray):
+            return self._array_form(numpy.ascontiguousarray(value), value.shape)
+        return msgspec.to_builtins(value)
+
+    def _array_form(self, array: Any, shape: tuple[int, ...]) -> msgpack.ExtType:
+        if array.dtype.hasobject:
+            raise TypeError("a numpy array of Python objects has no form on the wire")
+        data: Any = array.reshape(-1).view("u1").data if array.size else b""
+        if array.nbytes > self.buffer_limit:
+            raise ValueError(f"an array of {array.nbytes} bytes, over buffer_limit")
+        if array.nbytes >= BUFFER_BYTES:
+            data = self._beside(data)
+        parts = [array.dtype.str, list(shape), data]
+        return msgpack.ExtType(EXT_ARRAY, self._packer_of_parts().pack(parts))
+
+    @staticmethod
+    def _packer_of_parts() -> Any:
+        # The kept packer is in the middle of a message when ext bodies are packed.
+        return msgpack.Packer()
+
+    # -- in -----------------------------------------------------------------------------------
+
+    def unpack(self, frames: Sequence[bytes]) -> list[Envelope]:
+        """Unpack one link message.
+
+        Args:
+            frames: One frame of concatenated envelopes, then the buffers that stand beside them.
+
+        Returns:
+            The envelopes in order; each is a list whose first element is an integer.
+
+        Raises:
+            RemoteProtocolError: The bytes are no envelopes, or are over a limit; none counts.
+        """
+        if not frames:
+            raise RemoteProtocolError("an empty message")
+        self._incoming = frames[1:]
+        if any(len(buffer) > self.buffer_limit for buffer in self._incoming):
+            raise RemoteProtocolError("a buffer over buffer_limit")
+        envelopes = self.unpack_all(frames[0])
+        for envelope in envelopes:
+            if type(envelope) is not list or not envelope or type(envelope[0]) is not int:
+                raise RemoteProtocolError("an envelope is an array that begins with its kind")
+        return envelopes
+
+    def unpack_all(self, frame: bytes) -> list[Any]:
+        """Unpack a frame of concatenated values of any kind, all of them or none.
+
+        Raises:
+            RemoteProtocolError: As `unpack`.
+        """
+        unpacker = self._unpacker
+        if len(frame) > FRAME_BYTES and _containers_at_most(frame) > CONTAINERS_LIMIT:
+            unpacker = self._new_unpacker(list_hook=_Counter(), object_hook=_Counter())
+        try:
+            unpacker.feed(frame)
+            end = unpacker.tell() + len(frame)
+            values = list(unpacker)
+            if unpacker.tell() == end:
+                return values
+            text = "the last value of a frame is cut off"
+        except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as e:
+            text = f"no msgpack: {e or type(e).__name__}"
+        self._unpacker = self._new_unpacker()
+        raise RemoteProtocolError(text)
+
+    def _new_unpacker(self, **hooks: Any) -> Any:
+        # Every bound is given by name: with max_buffer_size alone, strings and containers could
+        # still claim its whole length. Integer keys are allowed: users' dicts have them.
+        # Nesting is bounded by msgpack itself, at 1024 containers.
+        limit = self.message_limit + FRAME_BYTES
+        return msgpack.Unpacker(
+            ext_hook=self._extension,
+            max_buffer_size=2 * limit,
+            max_str_len=limit,
+            max_bin_len=limit,
+            max_ext_len=limit,
+            max_array_len=limit,
+            max_map_len=limit // 2,
+            strict_map_key=False,
+            timestamp=3,
+            **hooks,
+        )
+
+    def _extension(self, code: int, data: bytes) -> Any:
+        if code == EXT_BUFFER:
+            return self._buffer(data)
+        if code == EXT_REF:
+            return self._ref(msgpack.unpackb(data, max_str_len=1024))
+        if code == EXT_ARRAY:
+            parts = msgpack.unpackb(data, ext_hook=self._extension, max_bin_len=len(data))
+            return _array_from(parts)
+        raise ValueError(f"ext type {code} is unknown")
+
+    def _buffer(self, data: bytes) -> Buffer:
+        if len(data) != 1 or data[0] >= len(self._incoming):
+            raise ValueError("a buffer is named that does not follow")
+        return self._incoming[data[0]]
+
+    def _ref(self, parts: Any) -> object:
+        match parts:
+            case [str(node), int(serial), str(label)]:
+                return self._ref_to(Address(node, serial, label))
+        raise ValueError("a ref is [node id, serial, label]")
+
+
+def _containers_at_most(frame: bytes) -> int:
+    """An upper bound of the lists and maps in a frame, in one pass of C over its bytes."""
+    return len(frame) - len(frame.translate(None, _CONTAINER_MARKS))
+
+
+class _Counter:
+    """Counts containers as they are made, and stops where there are too many."""
+
+    def __init__(self) -> None:
+        self._left = CONTAINERS_LIMIT
+
+    def __call__(self, container: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError(f"more than {CONTAINERS_LIMIT} lists or maps in one message")
+        return container
+
+
+class _Aside:
+    """A buffer on its way beside a message; not of msgpack's types, so that `_plain` sees it."""
+
+    __slots__ = ("buffer",)
+
+    def __init__(self, buffer: Buffer) -> None:
+        self.buffer = buffer
+
+
+def _struct_form(value: msgspec.Struct) -> Any:
+    """One level of a Struct as a map or array, its values left for the packer (they may be refs)."""
+    kind = type(value)
+    values = [getattr(value, name) for name in kind.__struct_fields__]
+    config = kind.__struct_config__
+    if config.array_like:
+        return values if config.tag is None else [config.tag, *values]
+    form: dict[Any, Any] = {} if config.tag is None else {config.tag_field: config.tag}
+    form.update(zip(kind.__struct_encode_fields__, values, strict=True))
+    return {k: v for k, v in form.items() if v is not msgspec.UNSET}
+
+
+def _array_from(parts: Any) -> Any:
+    match parts:
+        case [str(dtype), list(shape), bytes() | bytearray() | memoryview() as data]:
+            pass
+        case _:
+            raise ValueError("an array is [dtype, shape, bytes]")
+    try:
+        import numpy as np  # noqa: PLC0415 an extra: needed only by those who send arrays
+    except ImportError as error:
+        raise ValueError("a numpy array came, and numpy is not installed here") from error
+    kind = np.dtype(dtype)
+    if kind.hasobject or not all(isinstance(n, int) and n >= 0 for n in shape):
+        raise ValueError("an array of unknown shape")
+    if math.prod(shape) * kind.itemsize != len(data):
+        raise ValueError("an array whose shape does not fit its bytes")
+    return np.frombuffer(data, dtype=kind).reshape(shape)

@@ -1,0 +1,68 @@
+"""What an actor is given by the cell that runs it; neither imports the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from actormq.address import Address
+
+if TYPE_CHECKING:
+    from actormq.ref import Ref
+    from actormq.runtime import Runtime
+
+
+class Timer(Protocol):
+    """A message that will be sent later."""
+
+    def cancel(self) -> None:
+        """Do not send it, if it has not been sent."""
+
+
+class Call(Protocol):
+    """What a message runs: a handler, or what takes in what came on a socket."""
+
+    name: str
+    function: Callable[..., Any]
+    is_plain: bool
+    is_async: bool
+    concurrent: bool
+
+
+class LiveSocket(Protocol):
+    """A socket of an actor, open."""
+
+    async def close(self) -> None:
+        """Flush and close it."""
+
+
+class Context(Protocol):
+    """An actor's powers."""
+
+    @property
+    def address(self) -> Address:
+        """Where the actor lives."""
+
+    @property
+    def kind(self) -> type:
+        """The actor's class."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """The parts of the node it runs on."""
+
+    @property
+    def ref(self) -> Ref[Any]:
+        """A ref to the actor."""
+
+    @property
+    def sockets(self) -> dict[str, LiveSocket]:
+        """Its open sockets by attribute."""
+
+    def after(
+        self, seconds: float, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Timer:
+        """Send itself a message later."""
+
+    def receive(self, call: Call, args: tuple[Any, ...]) -> None:
+        """Queue what came on one of its sockets for `call.function(actor, *args)`."""

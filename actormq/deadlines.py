@@ -1,0 +1,81 @@
+"""Deadlines for many asks at the price of one timer.
+
+Most asks are answered long before their deadline.
+A timer each would cost more than the ask itself, so they share buckets of 10 ms, and the one timer
+stands at the earliest bucket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+from typing import Protocol
+
+from actormq.loop import Loop
+
+BUCKETS_PER_SECOND = 100  # an ask ends at most 10 ms late; the default deadline is 5 s
+
+CURRENT: contextvars.ContextVar[float] = contextvars.ContextVar("actormq_deadline")
+"""When the ask that is being handled must be answered, on the node's clock: it bounds the asks
+that its handler makes."""
+
+
+class Expires(Protocol):
+    """What has a deadline."""
+
+    def expire(self) -> None:
+        """The deadline has come."""
+
+
+class Deadlines:
+    """All deadlines of a node."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._buckets: dict[int, dict[Expires, None]] = {}
+        self._heap: list[int] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, item: Expires, deadline: float) -> int:
+        """Call `item.expire()` at `deadline`, on the node's clock.
+
+        Returns:
+            The bucket, to be given to `discard`.
+        """
+        bucket = int(deadline * BUCKETS_PER_SECOND) + 1
+        items = self._buckets.get(bucket)
+        if items is None:
+            items = self._buckets[bucket] = {}
+            heapq.heappush(self._heap, bucket)
+            if self._heap[0] == bucket:
+                self._arm()
+        items[item] = None
+        return bucket
+
+    def discard(self, item: Expires, bucket: int) -> None:
+        """Forget one that ended in time."""
+        items = self._buckets.get(bucket)
+        if items is not None:
+            items.pop(item, None)
+
+    def close(self) -> None:
+        """Stop the timer; nothing expires any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        wait = self._heap[0] / BUCKETS_PER_SECOND - self._loop.now()
+        self._timer = self._loop.call_later(max(wait, 0.0), self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        now = self._loop.now() * BUCKETS_PER_SECOND
+        while self._heap and self._heap[0] <= now:
+            for item in self._buckets.pop(heapq.heappop(self._heap)):
+                item.expire()
+        if self._heap:
+            self._arm()

@@ -1,0 +1,340 @@
+"""One tree of failures, each carrying its facts.
+
+The branches answer the catcher's question: *did it run, and may I send again?*
+
+    ActormqError
+        SetupError (ValueError)          asked for something impossible: mend the call
+            NameTaken   PortInUse
+        LifecycleError (RuntimeError)    right call, wrong moment
+            NodeNotRunning   StartFailed
+        DeliveryError                    no handler saw it: sending again is safe
+            ActorNotFound   ActorStopped   MailboxFull   LinkFull   NodeUnreachable
+            MeshNotFound   HandlerNotFound   ArgumentMismatch   MessageTooLarge   NotEncodable
+        OutcomeUnknown                   it left and no word came: it may have run
+            AskTimeout (TimeoutError)   PeerLost   HandlerCancelled
+        RemoteError                      it ran and raised: carries type, text, traceback
+        ProtocolError
+            LocalProtocolError           we would have broken the wire format
+            RemoteProtocolError          a peer did
+        SecurityError                    not let in
+        InternalError                    our bug: please report
+
+An error is built from facts, plain values, and writes its own sentence.
+That is why it can travel: a name from `TRAVELLING` and its `facts` rebuild it at the asker's side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class ActormqError(Exception):
+    """The root of all that actormq raises.
+
+    Attributes:
+        facts: What the error was built from, plain values that msgpack can carry.
+    """
+
+    def __init__(self, sentence: str, *facts: Any) -> None:
+        super().__init__(sentence)
+        self.facts: tuple[Any, ...] = facts or (sentence,)
+
+
+class SetupError(ActormqError, ValueError):
+    """Something impossible was asked for: mend the call, the file or the command."""
+
+
+class NameTaken(SetupError):
+    """An actor of that name lives on this node already."""
+
+    def __init__(self, name: str, node: str) -> None:
+        super().__init__(
+            f"the name {name!r} is taken on node {node!r}: give the new actor another name, "
+            "or stop the one that holds it",
+            name,
+            node,
+        )
+
+
+class PortInUse(SetupError):
+    """An endpoint could not be bound because somebody else holds it."""
+
+    def __init__(self, endpoint: str, what: str) -> None:
+        super().__init__(
+            f"{what}: {endpoint} is in use by another program: stop that one, or take another port",
+            endpoint,
+            what,
+        )
+
+
+class LifecycleError(ActormqError, RuntimeError):
+    """The right call at the wrong moment."""
+
+
+class NodeNotRunning(LifecycleError):
+    """The node has not been started, or has stopped."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(
+            f"node {node!r} is not running: use it inside `async with Node(...)` or `run(main)`",
+            node,
+        )
+
+
+class StartFailed(LifecycleError):
+    """An actor raised in its constructor or in `on_start`; it was taken away again."""
+
+    def __init__(self, actor: str, stage: str, kind: str, text: str) -> None:
+        super().__init__(
+            f"actor {actor!r} did not start: {stage} raised {_described(kind, text)}",
+            actor,
+            stage,
+            kind,
+            text,
+        )
+
+
+class DeliveryError(ActormqError):
+    """No handler saw the message: sending it again is safe.
+
+    Attributes:
+        undelivered: `(handler, args, kwargs)` where the sender still had them, else None.
+    """
+
+    undelivered: tuple[str, tuple[Any, ...], dict[str, Any]] | None = None
+
+
+class ActorNotFound(DeliveryError):
+    """Nobody in the mesh holds that name."""
+
+    def __init__(self, name: str, mesh: str, seconds: float = 0.0) -> None:
+        waited = f" within {seconds:g} s" if seconds else ""
+        super().__init__(
+            f"no actor named {name!r} in mesh {mesh!r}{waited}: "
+            "check the name with `actormq ps`, or wait longer with timeout=",
+            name,
+            mesh,
+            seconds,
+        )
+
+
+class ActorStopped(DeliveryError):
+    """The actor had stopped before it came to the message."""
+
+    def __init__(self, actor: str) -> None:
+        super().__init__(f"actor {actor!r} has stopped: find or spawn it again", actor)
+
+
+class MailboxFull(DeliveryError):
+    """The receiver's mailbox was at its limit."""
+
+    def __init__(self, actor: str, limit: int) -> None:
+        super().__init__(
+            f"the mailbox of actor {actor!r} holds its limit of {limit} messages: "
+            "send more slowly, or raise mailbox_limit",
+            actor,
+            limit,
+        )
+        self.limit = limit
+
+
+class LinkFull(DeliveryError):
+    """More bytes wait for a peer than its link may hold."""
+
+    def __init__(self, node: str, limit: int) -> None:
+        super().__init__(
+            f"{limit} bytes wait for node {node!r}, the limit of its link: "
+            "send more slowly, or raise link_limit",
+            node,
+            limit,
+        )
+
+
+class NodeUnreachable(DeliveryError):
+    """The message's node is not in the mesh, so nothing was sent."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(f"node {node!r} is not in the mesh (any more): find the actor again", node)
+
+
+class MeshNotFound(DeliveryError):
+    """A guest found no mesh to talk to."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, sentence)
+
+
+class HandlerNotFound(DeliveryError):
+    """The actor has no handler of that name."""
+
+    def __init__(self, actor: str, handler: str, unmarked: bool, known: Sequence[str]) -> None:
+        if unmarked:
+            why = f"{handler!r} of actor {actor!r} is not a handler: mark the method with @handler"
+        else:
+            names = ", ".join(sorted(known)) or "none"
+            why = f"actor {actor!r} has no handler {handler!r}: it has {names}"
+        super().__init__(why, actor, handler, unmarked, list(known))
+
+
+class ArgumentMismatch(DeliveryError):
+    """An argument from a wire does not fit the handler's annotation."""
+
+    def __init__(self, actor: str, handler: str, argument: str, expected: str, got: str) -> None:
+        super().__init__(
+            f"{actor}.{handler}: argument {argument!r} should be {expected}, got {got}",
+            actor,
+            handler,
+            argument,
+            expected,
+            got,
+        )
+        self.argument, self.expected, self.got = argument, expected, got
+
+
+class MessageTooLarge(DeliveryError):
+    """A message is over the limit of the node that sends it."""
+
+    def __init__(self, to: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"a message to {to!r} has {size} bytes, over the limit of {limit}: "
+            "send it in pieces, pass large data as bytes or arrays, or raise message_limit",
+            to,
+            size,
+            limit,
+        )
+
+
+class NotEncodable(DeliveryError):
+    """A message holds something that has no form on the wire."""
+
+    def __init__(self, to: str, text: str) -> None:
+        super().__init__(
+            f"a message to {to!r} cannot be encoded: {text}; "
+            "send plain values, dataclasses, msgspec.Structs or refs",
+            to,
+            text,
+        )
+
+
+class OutcomeUnknown(ActormqError):
+    """The message left and no word came back: it may have run."""
+
+
+class AskTimeout(OutcomeUnknown, TimeoutError):
+    """No reply came before the deadline."""
+
+    def __init__(self, actor: str, handler: str, seconds: float) -> None:
+        super().__init__(
+            f"no reply from {actor}.{handler} within {seconds:.3g} s: "
+            "it may still run; wait longer with ref.within(seconds)",
+            actor,
+            handler,
+            seconds,
+        )
+
+
+class PeerLost(OutcomeUnknown):
+    """The node that had the message was lost before it replied."""
+
+    def __init__(self, node: str, reason: str) -> None:
+        super().__init__(f"node {node!r} was lost before it replied: {reason}", node, reason)
+        self.reason = reason
+
+
+class HandlerCancelled(OutcomeUnknown):
+    """The handler was cut off in the middle because its actor or node stopped."""
+
+    def __init__(self, actor: str, handler: str) -> None:
+        super().__init__(
+            f"{actor}.{handler} was cut off in the middle: the actor stopped", actor, handler
+        )
+
+
+class RemoteError(ActormqError):
+    """The handler ran and raised.
+
+    Where asker and actor share a process, `__cause__` is the exception itself.
+
+    Attributes:
+        type: The exception's class, qualified by its module unless built in.
+        text: What `str()` of the exception gave.
+        traceback: The traceback as text, from the handler inward.
+    """
+
+    def __init__(self, actor: str, handler: str, kind: str, text: str, traceback: str = "") -> None:
+        super().__init__(
+            f"{actor}.{handler} raised {_described(kind, text)}",
+            actor,
+            handler,
+            kind,
+            text,
+            traceback,
+        )
+        self.type, self.text, self.traceback = kind, text, traceback
+
+
+class ProtocolError(ActormqError):
+    """Bytes that are not the protocol of `docs/wire.md`."""
+
+
+class LocalProtocolError(ProtocolError):
+    """We would have broken the wire format."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """A peer broke the wire format."""
+
+
+class SecurityError(ActormqError):
+    """Not let in: another mesh, another protocol version, another user's loopback."""
+
+
+class InternalError(ActormqError):
+    """A bug of actormq: please report it with the sentence and the traceback."""
+
+
+def _described(kind: str, text: str) -> str:
+    return f"{kind}: {text}" if text else kind
+
+
+TRAVELLING: dict[str, type[ActormqError]] = {
+    error.__name__: error
+    for error in (
+        ActorNotFound,
+        ActorStopped,
+        ArgumentMismatch,
+        AskTimeout,
+        HandlerCancelled,
+        HandlerNotFound,
+        MailboxFull,
+        MessageTooLarge,
+        NameTaken,
+        NodeNotRunning,
+        NodeUnreachable,
+        NotEncodable,
+        PeerLost,
+        RemoteError,
+        StartFailed,
+    )
+}
+"""The errors that may answer an ask from another node, by the name they have on the wire."""
+
+
+def rebuilt(name: str, facts: Sequence[Any]) -> ActormqError:
+    """Make the error again that a peer sent.
+
+    Args:
+        name: Its name in `TRAVELLING`; an unknown one becomes a `RemoteError` of that type.
+        facts: Its facts, in the order of its constructor.
+
+    Raises:
+        RemoteProtocolError: The facts do not fit the error of that name.
+    """
+    kind = TRAVELLING.get(name)
+    if kind is None:
+        return RemoteError("?", "?", name, ", ".join(map(str, facts)))
+    try:
+        return kind(*facts)
+    except (TypeError, ValueError) as error:
+        raise RemoteProtocolError(f"error {name!r} with unfit facts: {error}") from error

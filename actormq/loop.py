@@ -1,0 +1,129 @@
+"""The one loop of a node: turns for actors, flushes for links, the way in from other threads.
+
+One run queue and one `call_soon` a tick; never a task, a future or a callback per message.
+That is what makes a local tell cost a third of a microsecond and not five (measured).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, Protocol
+
+from tornado.ioloop import IOLoop
+
+from actormq.settings import TICK_SECONDS, TURN_SECONDS
+
+
+class Turn(Protocol):
+    """Whoever waits in the run queue: an actor's cell."""
+
+    def turn(self) -> None:
+        """Do a bounded piece of work; ask for another turn if some is left."""
+
+
+class Flushable(Protocol):
+    """Whoever joins what one tick says into few frames: a link, a publisher."""
+
+    def flush(self) -> None:
+        """Send what has gathered."""
+
+
+class Loop:
+    """The run queue of a node on the Tornado loop of its thread.
+
+    Must be made on the thread and inside the running loop that the node will use.
+
+    Attributes:
+        aio: The asyncio loop under Tornado's.
+        io: Tornado's loop, on which every ZMQStream is registered.
+    """
+
+    def __init__(self) -> None:
+        self.aio = asyncio.get_running_loop()
+        self.io = IOLoop.current()
+        self.thread = threading.get_ident()
+        self._ready: deque[Turn] = deque()
+        self._dirty: list[Flushable] = []
+        self._scheduled = False
+        # Turns run in the node's context, not in that of whoever sent the first message.
+        self._context = contextvars.copy_context()
+
+    def now(self) -> float:
+        """The node's time in seconds: monotonic, with no meaning outside this process."""
+        return self.aio.time()
+
+    def is_current(self) -> bool:
+        """Whether the caller runs on the loop's thread."""
+        return threading.get_ident() == self.thread
+
+    def ready(self, turn: Turn) -> None:
+        """Queue an actor for its next turn; it must not be queued already."""
+        self._ready.append(turn)
+        if not self._scheduled:
+            self._scheduled = True
+            self.aio.call_soon(self._tick, context=self._context)
+
+    def flush_soon(self, flushable: Flushable) -> None:
+        """Flush it at the end of this tick; it must not be waiting for that already."""
+        self._dirty.append(flushable)
+        if not self._scheduled:
+            self._scheduled = True
+            self.aio.call_soon(self._tick, context=self._context)
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call it in the node's context when this tick is over."""
+        self.aio.call_soon(callback, *args, context=self._context)
+
+    def call_later(
+        self, seconds: float, callback: Callable[..., object], *args: Any
+    ) -> asyncio.TimerHandle:
+        """Call it in the node's context after `seconds`."""
+        return self.aio.call_later(seconds, callback, *args, context=self._context)
+
+    def call_from_thread(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call it on the loop, from any thread; nothing happens once the loop has closed."""
+        try:
+            self.aio.call_soon_threadsafe(callback, *args, context=self._context)
+        except RuntimeError:
+            if not self.aio.is_closed():
+                raise
+
+    def _tick(self) -> None:
+        ready = self._ready
+        now = perf_counter()
+        flush_at, end = now + TURN_SECONDS, now + TICK_SECONDS
+        while ready:
+            turn = ready.popleft()
+            try:
+                turn.turn()
+            except Exception:  # a border: a bug in one cell must not stop the others
+                logging.getLogger("actormq").exception("internal error in a turn: please report")
+            now = perf_counter()
+            if now > flush_at:
+                # Replies that are ready must not wait for those who hold the loop.
+                self._flush()
+                flush_at = now + TURN_SECONDS
+                if now > end:
+                    break
+        self._flush()
+        if ready:
+            self.aio.call_soon(self._tick, context=self._context)
+        else:
+            self._scheduled = False
+
+    def _flush(self) -> None:
+        while self._dirty:
+            dirty, self._dirty = self._dirty, []
+            for flushable in dirty:
+                try:
+                    flushable.flush()
+                except Exception:  # a border, as above
+                    logging.getLogger("actormq").exception(
+                        "internal error in a flush: please report"
+                    )

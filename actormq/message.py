@@ -1,0 +1,139 @@
+"""The envelopes: what nodes say to each other. `docs/wire.md` is the specification.
+
+An envelope is a msgpack array whose first element is its kind.
+Here are the kinds, and a builder for each that other code should not have to spell out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from actormq.errors import RemoteProtocolError
+
+MAGIC = "actormq"
+PROTOCOL = 1  # version of everything below; a peer of another one is refused with a sentence
+
+HELLO = 0  # [0, "actormq", version, facts]        first on every link
+WELCOME = 1  # [1, version, facts]                 the answer, on the same connection
+REFUSED = 2  # [2, reason, sentence]               the other answer; the connection is of no use
+TELL = 3  # [3, to, handler, args, kwargs?]
+ASK = 4  # [4, ask id, seconds left, to, handler, args, kwargs?]
+REPLY = 5  # [5, ask id, value]
+FAIL = 6  # [6, ask id, error, facts]
+PING = 7  # [7, token]
+PONG = 8  # [8, token]
+LEAVE = 9  # [9, reason]                           a clean end
+PEERS = 10  # [10, [facts, …]]                     other members, as their hellos said
+STATE = 11  # [11, whole, [actor, …], [service, …], [serial, …]]   come, come, gone
+
+Envelope = list[Any]
+"""A kind and what belongs to it, as decoded."""
+
+REASON_VERSION = "version"
+REASON_MESH = "mesh"
+REASON_SCOPE = "scope"
+REASON_STALE = "stale"  # this incarnation was declared dead: come back with a higher one
+REASON_STRANGER = "stranger"  # frames from a connection that has not said hello
+REASON_GARBAGE = "garbage"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a node says of itself in its hello and welcome.
+
+    Attributes:
+        mesh: The mesh's name; a guest may say "" for whichever there is.
+        node: The node's id, 16 hex digits.
+        incarnation: Counts how often this process had to come back as a new member, from 1.
+        name: The node's name, for people.
+        scope: Who may reach it: "lan", or "loopback:UID" for one user of one host.
+        endpoints: Where its link socket can be dialled; none for a guest.
+        host: Names the machine and its network, so that ipc is tried only where it can work.
+    """
+
+    mesh: str
+    node: str
+    incarnation: int
+    name: str
+    scope: str
+    endpoints: tuple[str, ...]
+    host: str
+
+    @property
+    def is_guest(self) -> bool:
+        """Whether it listens nowhere, as the command line does."""
+        return not self.endpoints
+
+    def packed(self) -> dict[str, Any]:
+        """The facts as a map; a reader passes over keys that it does not know."""
+        return {
+            "mesh": self.mesh,
+            "node": self.node,
+            "incarnation": self.incarnation,
+            "name": self.name,
+            "scope": self.scope,
+            "endpoints": list(self.endpoints),
+            "host": self.host,
+        }
+
+
+_TEXT_LIMIT = 255  # bytes of each text in a hello; names hold 63, ipc paths 107
+_ENDPOINTS_LIMIT = 64
+_NODE_DIGITS = 16
+
+
+def facts_from(raw: Any) -> Facts:
+    """Read the facts of a hello, a welcome or a list of peers.
+
+    Raises:
+        RemoteProtocolError: A key is missing, of the wrong type or too long.
+    """
+    if not isinstance(raw, dict):
+        raise RemoteProtocolError(f"a node's facts are a map, not {type(raw).__name__}")
+    texts = {}
+    for key in ("mesh", "node", "name", "scope", "host"):
+        value = raw.get(key)
+        if not isinstance(value, str) or len(value) > _TEXT_LIMIT:
+            raise RemoteProtocolError(f"a node's {key} is a text of at most {_TEXT_LIMIT} bytes")
+        texts[key] = value
+    if len(texts["node"]) != _NODE_DIGITS or not set(texts["node"]) <= set("0123456789abcdef"):
+        raise RemoteProtocolError("a node's id is 16 hex digits")
+    incarnation, endpoints = raw.get("incarnation"), raw.get("endpoints")
+    if not isinstance(incarnation, int) or not 0 < incarnation < 2**63:
+        raise RemoteProtocolError("a node's incarnation is a positive integer")
+    if (
+        not isinstance(endpoints, list)
+        or len(endpoints) > _ENDPOINTS_LIMIT
+        or not all(isinstance(e, str) and len(e) <= _TEXT_LIMIT for e in endpoints)
+    ):
+        raise RemoteProtocolError(f"a node's endpoints are at most {_ENDPOINTS_LIMIT} texts")
+    return Facts(incarnation=incarnation, endpoints=tuple(endpoints), **texts)
+
+
+def hello(facts: Facts) -> Envelope:
+    """Build the first envelope of a link."""
+    return [HELLO, MAGIC, PROTOCOL, facts.packed()]
+
+
+def welcome(facts: Facts) -> Envelope:
+    """Build the answer that lets a peer in."""
+    return [WELCOME, PROTOCOL, facts.packed()]
+
+
+def hello_from(envelope: Envelope) -> tuple[int, Facts | None]:
+    """Read a hello.
+
+    Returns:
+        Its protocol version, and its facts if the version is ours; another version's facts
+        may look different and are not read.
+
+    Raises:
+        RemoteProtocolError: It is no hello of any version.
+    """
+    if len(envelope) < 4 or envelope[0] != HELLO or envelope[1] != MAGIC:  # noqa: PLR2004 the shape above
+        raise RemoteProtocolError("a link begins with a hello")
+    version = envelope[2]
+    if not isinstance(version, int):
+        raise RemoteProtocolError("a hello says its protocol version as an integer")
+    return version, facts_from(envelope[3]) if version == PROTOCOL else None

@@ -1,0 +1,1 @@
+"""What flows over an actor's own sockets."""

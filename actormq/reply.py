@@ -1,0 +1,133 @@
+"""The answer to an ask, before and after it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+from collections.abc import Generator
+from typing import Any, Generic, TypeVar
+
+from actormq.deadlines import Deadlines
+from actormq.errors import AskTimeout, LifecycleError
+from actormq.loop import Loop
+
+R_co = TypeVar("R_co", covariant=True)
+
+
+class Reply(Generic[R_co]):
+    """An awaitable of what a handler returns; the message is on its way already.
+
+    `await` it, as often as you like. Where no loop runs, in a thread of a blocking handler for
+    instance, `result()` waits for it.
+    """
+
+    __slots__ = (
+        "_bucket",
+        "_deadlines",
+        "_error",
+        "_futures",
+        "_loop",
+        "_outside",
+        "_value",
+        "actor",
+        "deadline",
+        "handler",
+        "is_done",
+        "seconds",
+    )
+
+    def __init__(self, loop: Loop, actor: str, handler: str, seconds: float) -> None:
+        self._loop = loop
+        self._deadlines: Deadlines | None = None
+        self._bucket = 0
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._futures: list[asyncio.Future[None]] | None = None
+        self._outside: concurrent.futures.Future[Any] | None = (
+            None if loop.is_current() else concurrent.futures.Future()
+        )
+        self.actor = actor
+        self.handler = handler
+        self.seconds = seconds
+        self.deadline = 0.0
+        self.is_done = False
+
+    # -- for the asker ------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[Any, None, R_co]:
+        if self._outside is not None:
+            outside: R_co = yield from asyncio.wrap_future(self._outside).__await__()
+            return outside
+        if not self.is_done:
+            future = self._loop.aio.create_future()
+            if self._futures is None:
+                self._futures = []
+            self._futures.append(future)
+            yield from future
+        if self._error is not None:
+            raise self._error
+        value: R_co = self._value
+        return value
+
+    def result(self, timeout: float | None = None) -> R_co:
+        """Wait for the answer, off the loop only.
+
+        Args:
+            timeout: Seconds to wait at most; None: until the ask's own deadline.
+
+        Raises:
+            LifecycleError: This is the loop's thread, which must not wait: `await` the reply.
+            TimeoutError: `timeout` has passed.
+            Exception: Whatever `await` would raise.
+        """
+        if self._outside is None:
+            raise LifecycleError("result() would stop the node's loop: `await` the reply instead")
+        value: R_co = self._outside.result(timeout)
+        return value
+
+    # -- for whoever answers ------------------------------------------------------------------
+
+    def arm(self, deadlines: Deadlines, deadline: float) -> None:
+        """Let it fail with `AskTimeout` at `deadline`, on the node's clock."""
+        self._deadlines, self.deadline = deadlines, deadline
+        self._bucket = deadlines.add(self, deadline)
+
+    def is_open(self) -> bool:
+        """Whether somebody still waits for the answer."""
+        return not self.is_done
+
+    def resolve(self, value: Any) -> None:
+        """Give the answer; a second one is passed over."""
+        if not self.is_done:
+            self._value = value
+            self._finish()
+
+    def reject(self, error: BaseException) -> None:
+        """Give the reason why there is no answer; after an answer it is passed over."""
+        if not self.is_done:
+            self._error = error
+            self._finish()
+
+    def expire(self) -> None:
+        """Fail because the deadline has come."""
+        self._deadlines = None
+        self.reject(AskTimeout(self.actor, self.handler, self.seconds))
+
+    def _finish(self) -> None:
+        self.is_done = True
+        if self._deadlines is not None:
+            self._deadlines.discard(self, self._bucket)
+            self._deadlines = None
+        if self._futures is not None:
+            for future in self._futures:
+                if not future.done():
+                    future.set_result(None)
+            self._futures = None
+        if self._outside is not None:
+            # The waiting thread may have given up and cancelled it.
+            with contextlib.suppress(concurrent.futures.InvalidStateError):
+                if self._error is not None:
+                    self._outside.set_exception(self._error)
+                else:
+                    self._outside.set_result(self._value)

@@ -1,0 +1,1 @@
+"""Decisions without sockets, loops or clocks: facts in, an answer out."""

@@ -1,0 +1,152 @@
+"""Every default, limit and timeout: value, unit, reason.
+
+`Node(...)`, `run(main, ...)`, the `[node]` table of a topology file and `actormq node` take the
+same names, those of `NodeOptions`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Annotated, Any, TypedDict
+
+import msgspec
+
+from actormq.errors import SetupError
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
+"""Names of meshes and nodes: they travel in DNS labels, which hold 63 bytes."""
+
+# -- links ------------------------------------------------------------------------------------
+FRAME_MESSAGES = 256  # envelopes joined into one frame: past 64 the gain is gone, 256 bounds delay
+FRAME_BYTES = 64 * 1024  # bytes; a longer frame gains nothing and holds the loop while it decodes
+BUFFER_BYTES = 256 * 1024  # bytes; from here on zmq's zero copy is cheaper than memcpy (measured)
+HANDSHAKE_TIMEOUT = 2.0  # s from connect to welcome; a LAN needs 10 ms, a busy Pi some 100
+DRAIN_MESSAGES = 64  # messages taken from a socket per wake-up: keeps one flood from hogging
+
+# -- turns ------------------------------------------------------------------------------------
+TURN_MESSAGES = 256  # messages one actor may handle before the next actor's turn
+TURN_SECONDS = 0.0005  # s one actor may hold the loop; past it links are flushed, others run
+TICK_SECONDS = 0.005  # s of turns before sockets and timers are looked at again
+
+# -- mesh -------------------------------------------------------------------------------------
+TICK_INTERVAL = 0.25  # s between looks at the peers: death is judged within this
+HEARTBEAT_INTERVAL = 1.0  # s; a LAN round trip is under 10 ms, so 3 misses tell a stall from jitter
+SUSPECT_AFTER = 3.0  # s of silence: three heartbeats missed
+DEAD_AFTER = 6.0  # s of silence: a pulled cable is known to all within 8 s
+RECONNECT_GRACE = 0.75  # s for a peer whose connection broke to be reached again; kill -9: < 2 s
+GUEST_SILENCE = 10.0  # s after which a guest that says nothing is forgotten
+
+# -- publish and subscribe --------------------------------------------------------------------
+TOPIC_BYTES = 255  # bytes of a topic: subscriptions are the publisher's memory
+TOPICS_NUMBERED = 65_536  # topics with a counter of their own, per publisher; then a new stream
+SUBSCRIBER_WINDOW = 1_000  # messages read ahead for an actor that has not handled them yet
+
+
+class NodeOptions(TypedDict, total=False):
+    """What a node can be told; every key is optional, `Settings` has the defaults."""
+
+    name: str
+    mesh: str
+    join: Sequence[str]
+    port: int
+    discovery: bool
+    insecure_lan: bool
+    lan: bool
+    mailbox_limit: int
+    ask_timeout: float
+    start_timeout: float
+    shutdown_timeout: float
+    message_limit: int
+    buffer_limit: int
+    link_limit: int
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of one node, checked.
+
+    Attributes:
+        name: The node's name, for people; empty: the host's name and a random ending.
+        mesh: Only nodes of the same mesh talk to each other.
+        join: `HOST:PORT` of nodes to dial, for where multicast does not reach.
+        port: TCP port of the node's link socket; 0 takes a free one.
+        discovery: Whether zeroconf is used to find the others.
+        insecure_lan: Listen on all interfaces without keys. Anybody on the LAN may then call
+            every handler.
+        lan: Kept for the keyed mesh, which is not there yet.
+        mailbox_limit: Messages that an actor's mailbox holds.
+        ask_timeout: Seconds until an ask without `within` fails.
+        start_timeout: Seconds that an actor's `on_start` may take.
+        shutdown_timeout: Seconds that a node may take to stop.
+        message_limit: Bytes of one packed message, large buffers not counted.
+        buffer_limit: Bytes of one large buffer (bytes, array) that travels beside its message.
+        link_limit: Bytes that may wait for one peer.
+    """
+
+    name: str = ""
+    mesh: str = "default"
+    join: tuple[str, ...] = ()
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    discovery: bool = True
+    insecure_lan: bool = False
+    lan: bool = False
+    mailbox_limit: Annotated[int, msgspec.Meta(ge=1)] = 10_000
+    ask_timeout: Annotated[float, msgspec.Meta(gt=0)] = 5.0  # as OTP's gen_server:call
+    start_timeout: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    shutdown_timeout: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    message_limit: Annotated[int, msgspec.Meta(ge=1024)] = 4 * 1024 * 1024  # as gRPC
+    buffer_limit: Annotated[int, msgspec.Meta(ge=1024)] = 256 * 1024 * 1024
+    link_limit: Annotated[int, msgspec.Meta(ge=1024)] = 64 * 1024 * 1024
+
+
+def checked(options: dict[str, Any] | NodeOptions) -> Settings:
+    """Make settings from what a user gave.
+
+    Raises:
+        SetupError: An unknown setting, a value of the wrong type or out of range, a name with
+            characters that cannot travel, a `join` that is no `HOST:PORT`.
+    """
+    unknown = sorted(set(options) - set(Settings.__struct_fields__))
+    if unknown:
+        known = ", ".join(Settings.__struct_fields__)
+        raise SetupError(f"unknown setting {unknown[0]!r}: a node knows {known}")
+    if isinstance(options.get("join"), str):
+        raise SetupError("join takes a list of 'HOST:PORT', not one string")
+    try:
+        settings = msgspec.convert(dict(options), Settings, strict=True)
+    except msgspec.ValidationError as error:
+        raise SetupError(f"setting not understood: {error}") from error
+    _check_name("mesh", settings.mesh)
+    if settings.name:
+        _check_name("node", settings.name)
+    for place in settings.join:
+        host_and_port(place)
+    if settings.lan:
+        raise SetupError(
+            "lan is the keyed mesh across machines, which this version does not have yet: "
+            "leave it out to stay on this machine, or say --insecure-lan on a network you trust"
+        )
+    return settings
+
+
+def _check_name(what: str, name: str) -> None:
+    if not NAME_PATTERN.match(name):
+        raise SetupError(
+            f"{what} name {name!r} cannot be used: take 1 to 63 of the letters A-Z a-z, digits "
+            "and . _ -, beginning with a letter or digit"
+        )
+
+
+def host_and_port(place: str) -> tuple[str, int]:
+    """Split `HOST:PORT`, `[IPV6]:PORT` into its parts.
+
+    Raises:
+        SetupError: It is neither.
+    """
+    host, colon, port = place.rpartition(":")
+    host = host.removeprefix("tcp://")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if not colon or not host or not port.isdecimal() or not 0 < int(port) <= 65535:  # noqa: PLR2004 the port range of TCP
+        raise SetupError(f"{place!r} is no HOST:PORT, such as 192.168.1.20:4711")
+    return host, int(port)

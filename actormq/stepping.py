@@ -1,0 +1,124 @@
+"""Coroutines by hand: a handler that never suspends costs no task.
+
+A task per message is 4.9 µs, a step by hand 70 ns (measured), and most handlers never suspend.
+But `asyncio.timeout`, `TaskGroup` and others ask for the current task in a coroutine's first step
+already. So one spare task waits in the wings: it is *entered* as the current task during the first
+step (asyncio's documented means for task implementations), and if the coroutine suspends, that very
+task carries it on. If not, the spare serves the next one.
+
+Each coroutine has a context of its own, as a task would give it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import types
+from asyncio.tasks import _enter_task, _leave_task
+from collections.abc import Coroutine, Generator
+from typing import Any
+
+SUSPENDED: Any = object()
+"""What `Stepper.step` returns for a coroutine that has not ended."""
+
+
+class _Parcel:
+    """A coroutine on its way into a spare task."""
+
+    __slots__ = ("arrived", "awaited", "context", "coroutine")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.arrived: asyncio.Future[None] = loop.create_future()
+        self.coroutine: Coroutine[Any, Any, Any] | None = None
+        self.awaited: Any = None
+        self.context: contextvars.Context | None = None
+
+
+@types.coroutine
+def _carry(parcel: _Parcel) -> Generator[Any, Any, Any]:
+    """Wait for a started coroutine, then run it to its end as any task would."""
+    error: BaseException | None = None
+    try:
+        yield from parcel.arrived
+    except asyncio.CancelledError as cancelled:
+        if parcel.coroutine is None:
+            return None  # the spare itself was cancelled: the loop is closing
+        error = cancelled
+    coroutine, awaited = parcel.coroutine, parcel.awaited
+    assert coroutine is not None
+    assert parcel.context is not None
+    run = parcel.context.run
+    # Another task may have awaited the same future meanwhile and lowered its flag.
+    if getattr(awaited, "_asyncio_future_blocking", None) is not None:
+        awaited._asyncio_future_blocking = True  # noqa: SLF001 the protocol between Future and Task
+    value: Any = None
+    while True:
+        if error is None:
+            try:
+                value = yield awaited
+            except BaseException as raised:  # noqa: BLE001 all of them belong to the coroutine
+                error = raised
+        try:
+            if error is None:
+                awaited = run(coroutine.send, value)
+            else:
+                thrown, error = error, None
+                awaited = run(coroutine.throw, thrown)
+        except StopIteration as stop:
+            return stop.value
+
+
+async def _carried(parcel: _Parcel) -> Any:
+    # asyncio makes tasks of `async def` only, since Python 3.12.
+    return await _carry(parcel)
+
+
+class Stepper:
+    """Starts coroutines by hand, on one loop.
+
+    Attributes:
+        task: The task that carries the coroutine for which `step` returned `SUSPENDED` last.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._parcel: _Parcel | None = None
+        self._spare: asyncio.Task[Any] | None = None
+        self.task: asyncio.Task[Any] | None = None
+
+    def step(self, coroutine: Coroutine[Any, Any, Any], context: contextvars.Context) -> Any:
+        """Run a coroutine until it ends or suspends.
+
+        Must not be called from inside a task.
+
+        Returns:
+            What it returned, or `SUSPENDED`: then `task` carries it on, in `context`.
+        """
+        spare = self._spare
+        if spare is None:
+            self._parcel = _Parcel(self._loop)
+            spare = self._spare = self._loop.create_task(_carried(self._parcel))
+        _enter_task(self._loop, spare)
+        try:
+            awaited = context.run(coroutine.send, None)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            _leave_task(self._loop, spare)
+            if spare.cancelling():
+                self._spare = None  # the coroutine cancelled itself: so be it
+        parcel = self._parcel
+        assert parcel is not None
+        parcel.coroutine, parcel.awaited, parcel.context = coroutine, awaited, context
+        if not parcel.arrived.done():
+            parcel.arrived.set_result(None)
+        self._spare = self._parcel = None
+        self.task = spare
+        return SUSPENDED
+
+    async def close(self) -> None:
+        """Let the spare go."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            spare.cancel()
+            await asyncio.wait([spare])

@@ -1,0 +1,60 @@
+"""The node's own actor: answers for the node, under the serial that every node gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actormq.actor import Actor, handler
+from actormq.report import ACTORS_SHOWN, ActorReport, NodeReport
+
+
+class Steward(Actor):
+    """Tells what the node runs, stops one of its actors, passes on what publishers vouch for.
+
+    Args:
+        vouched: Takes a publisher's word.
+    """
+
+    def __init__(self, vouched: Callable[[int, int, dict[str, int] | None], None]) -> None:
+        self._vouched = vouched
+
+    @handler
+    def describe(self) -> NodeReport:
+        """Tell what the node is and runs."""
+        node, runtime = self.node, self._own.runtime
+        cells = list(runtime.registry.cells())
+        members = list(node.mesh_view.members.values())
+        holdings = node.directory.of(runtime.node_id)
+        return NodeReport(
+            name=node.name,
+            id=node.id,
+            mesh=node.mesh,
+            state="alive",
+            address=node.address,
+            sent=sum(member.outbox.sent_count for member in members),
+            received=sum(member.received_count for member in members),
+            dead_letters=dict(runtime.events.dead_letter_count),
+            actors=[
+                ActorReport(
+                    name=cell.address.label,
+                    class_=f"{cell.kind.__module__}:{cell.kind.__qualname__}",
+                    mailbox=cell.mailbox_count,
+                    received=cell.received_count,
+                )
+                for cell in cells[:ACTORS_SHOWN]
+            ],
+            actor_count=len(cells),
+            services=sorted({entry.service for entry in holdings.services.values()}),
+        )
+
+    @handler(concurrent=True)
+    async def stop_actor(self, serial: int) -> None:
+        """Stop one of the node's actors; one that has stopped already is no error."""
+        cell = self._own.runtime.registry.by_serial(serial)
+        if cell is not None:
+            await cell.stop(None)
+
+    @handler
+    def vouched(self, token: int, stream: int, baseline: dict[str, int] | None) -> None:
+        """A publisher of another node knows of a subscription of ours."""
+        self._vouched(token, stream, baseline)
