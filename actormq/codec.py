@@ -271,7 +271,7 @@ class _Aside:
 
 
 def _struct_form(value: msgspec.Struct) -> Any:
-    """One level of a Struct as a map or array, its values left for the packer (they may be refs)."""
+    """One level of a Struct as a map or array; its values are the packer's, they may be refs."""
     kind = type(value)
     values = [getattr(value, name) for name in kind.__struct_fields__]
     config = kind.__struct_config__

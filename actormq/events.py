@@ -64,11 +64,12 @@ class HandlerFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter(Event):
-    """A message that reached no handler, and why."""
+    """A message that reached no handler; `reason` is one of few, `detail` says more."""
 
     actor: str
     handler: str
     reason: str
+    detail: str = ""
 
 
 class Events:

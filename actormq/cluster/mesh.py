@@ -452,6 +452,11 @@ class Mesh:
         self._complained.add(sentence)
         return True
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether nobody is being dialled: all who are known are linked, or do not answer."""
+        return not self._attempts
+
     def peers(self) -> Iterable[Member]:
         """The members that are nodes, not guests."""
         return [m for m in self.members.values() if not m.facts.is_guest and m.is_known]

@@ -61,7 +61,7 @@ class Post:
         self.codec = codec
         self.deadlines = deadlines
         self.settings = settings
-        self._events = events
+        self.events = events
         self._registry = registry
         self._member = member
         self._ids = itertools.count(1)
@@ -150,7 +150,11 @@ class Post:
         try:
             self._call(to, handler, args, kwargs, None)
         except DeliveryError as error:
-            self._events.emit(DeadLetter(_label(to), handler, f"from {member.facts.name}: {error}"))
+            self.events.emit(
+                DeadLetter(
+                    _label(to), handler, type(error).__name__, f"from {member.facts.name}: {error}"
+                )
+            )
 
     def _call(
         self,
@@ -183,7 +187,7 @@ class Post:
     ) -> None:
         reply, node = self._pending.get(number, (None, ""))
         if reply is None or node != member.facts.node:
-            self._events.emit(DeadLetter(member.facts.name, "reply", "late reply"))
+            self.events.emit(DeadLetter(member.facts.name, "reply", "late reply"))
             return
         del self._pending[number]
         if error is not None:
@@ -202,7 +206,7 @@ class Post:
         try:
             member.outbox.put(packed, buffers)
         except DeliveryError as error:
-            self._events.emit(DeadLetter(name, "reply", str(error)))
+            self.events.emit(DeadLetter(name, "reply", type(error).__name__, str(error)))
 
     def lost(self, member: Member, reason: str) -> None:
         """A member is gone: whoever waits for it is told now, not at the deadline."""
@@ -250,7 +254,9 @@ class FarRoute:
         try:
             self._post.tell(self._address, name, args, kwargs)
         except DeliveryError as error:
-            self._post._events.emit(DeadLetter(self._address.label, name, str(error)))  # noqa: SLF001 same module
+            self._post.events.emit(
+                DeadLetter(self._address.label, name, type(error).__name__, str(error))
+            )
 
     def ask(
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None

@@ -66,7 +66,7 @@ def log_events(events: Events, node: str) -> None:
                 log.error("%s: %s.%s raised", node, event.actor, event.handler, exc_info=error)
             case DeadLetter() if limit.allows():
                 text = "%s: dead letter for %s.%s: %s"
-                log.warning(text, node, event.actor, event.handler, event.reason)
+                log.warning(text, node, event.actor, event.handler, event.detail or event.reason)
             case _:
                 pass
 

@@ -1,0 +1,59 @@
+"""`actormq demo`: programs of `apps/` that show what a mesh is good for."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from actormq.cli.options import json_option
+from actormq.errors import SetupError
+
+
+@click.group(epilog="\b\nExamples:\n  actormq demo weather\n  actormq demo host --seconds 10\n")
+def demo() -> None:
+    """See real data run through a few nodes on this machine."""
+
+
+@demo.command(
+    epilog="\b\nExamples:\n  actormq demo weather\n  actormq demo weather --speed 0 --json\n"
+    "  actormq demo weather --data readings.csv --nodes 5\n"
+)
+@click.option(
+    "--data",
+    metavar="FILE",
+    help="A CSV file with columns date, station and numbers; by default four years of Seattle and "
+    "New York.",
+)
+@click.option(
+    "--speed",
+    type=float,
+    default=150.0,
+    show_default=True,
+    help="Records per second and station; 0 is as fast as it goes without losing one.",
+)
+@click.option(
+    "--nodes", type=click.IntRange(1, 16), default=3, show_default=True, help="How many processes."
+)
+@json_option
+def weather(data: str | None, speed: float, nodes: int, as_json: bool) -> None:
+    """Replay years of weather: stations, averages, extremes, a recorder and a live view."""
+    _app("apps.weather.demo").weather(data, speed, nodes, as_json)
+
+
+@demo.command(epilog="\b\nExamples:\n  actormq demo host\n  actormq demo host --seconds 5 --json\n")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0, min_open=True), help="End after so long; else Ctrl-C."
+)
+@json_option
+def host(seconds: float | None, as_json: bool) -> None:
+    """Watch this machine: load, memory, network and temperatures, through the mesh."""
+    _app("apps.weather.demo").host(seconds, as_json)
+
+
+def _app(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise SetupError(f"{module} is not here: install actormq with its apps") from error

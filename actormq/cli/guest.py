@@ -1,0 +1,110 @@
+"""Finds the mesh for a command that only asks, and says what to do when there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, Callable
+
+from actormq.cluster.discovery import Announcement, DiscoveryUnavailable
+from actormq.errors import MeshNotFound
+from actormq.node import Node
+from actormq.rules.admission import LAN
+from actormq.settings import NodeOptions
+
+SEARCH = 2.0  # s; with the start of Python this fails within the 3 s that a user waits gladly
+SETTLE = 0.3  # s for a second mesh, or a second node, to speak up behind the first
+LINKED = 1.0  # s for links to the nodes that the first one named
+
+
+@contextlib.asynccontextmanager
+async def guest(options: NodeOptions) -> AsyncGenerator[Node]:
+    """A guest of the mesh, linked to all of its nodes that answer.
+
+    Args:
+        options: Settings; without `mesh` and `join`, the only mesh there is.
+
+    Raises:
+        MeshNotFound: There is none, or there are several.
+    """
+    announced: list[Announcement] = []
+    if not options.get("join"):
+        announced = await _search(options)
+        options["mesh"] = announced[0].mesh
+    options["discovery"] = False
+    async with Node.guest(**options) as node:
+        for announcement in announced:
+            node.mesh_view.hint(announcement)
+        await _linked(node, options)
+        yield node
+
+
+async def _search(options: NodeOptions) -> list[Announcement]:
+    """Listen to who announces itself."""
+    from actormq.cluster.mdns import Mdns  # noqa: PLC0415 costs 0.1 s that --join does not need
+
+    is_lan = options.get("insecure_lan", False)
+    wanted = options.get("mesh")
+    found: dict[str, Announcement] = {}
+    heard = asyncio.Event()
+    ours = f"loopback:{os.getuid()}"
+
+    def note(announcement: Announcement) -> None:
+        if announcement.scope in (ours, LAN):
+            found[announcement.node_id] = announcement
+            if wanted in (None, announcement.mesh):
+                heard.set()
+
+    mdns = Mdns(loopback=not is_lan)
+    try:
+        await mdns.start(note)
+    except DiscoveryUnavailable as error:
+        raise MeshNotFound(str(error)) from error
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SEARCH):
+                await heard.wait()
+                await asyncio.sleep(SETTLE)
+    finally:
+        await mdns.stop()
+    return _chosen(list(found.values()), wanted)
+
+
+def _chosen(found: list[Announcement], wanted: str | None) -> list[Announcement]:
+    meshes = sorted({announcement.mesh for announcement in found})
+    names = ", ".join(meshes)
+    if wanted is not None and wanted not in meshes:
+        others = f"; there is {names}" if meshes else ""
+        raise MeshNotFound(
+            f"no node of mesh {wanted!r} on this machine{others}: start one with `actormq node`, "
+            "or name one with --join HOST:PORT"
+        )
+    if not meshes:
+        raise MeshNotFound(
+            "no mesh on this machine: start a node with `actormq node`, "
+            "or name one with --join HOST:PORT"
+        )
+    if wanted is None and len(meshes) > 1:
+        raise MeshNotFound(f"there are several meshes, {names}: choose one with --mesh")
+    return [a for a in found if a.mesh == (wanted or meshes[0])]
+
+
+async def _linked(node: Node, options: NodeOptions) -> None:
+    """Wait for links: to one node at least, then to those that it knows."""
+    mesh = node.mesh_view
+    if not await until(lambda: bool(list(mesh.peers())), SEARCH):
+        why = "; ".join(dict.fromkeys(mesh.refusals.values())) or "no answer"
+        where = ", ".join(options.get("join", ())) or f"mesh {options.get('mesh')}"
+        raise MeshNotFound(f"cannot reach {where}: {why}")
+    await until(lambda: mesh.is_settled, LINKED)
+
+
+async def until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait for something that no event tells of; say whether it came to be."""
+    end = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        if asyncio.get_running_loop().time() > end:
+            return False
+        await asyncio.sleep(0.01)
+    return True

@@ -1,0 +1,56 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from actormq.settings import NodeOptions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def mesh_options(command: F) -> F:
+    """`--mesh`, `--join`, `--insecure-lan`, `--lan`: which mesh, and how to reach it."""
+    for option in (
+        click.option(
+            "--lan",
+            is_flag=True,
+            help="The mesh with keys across machines; this version does not have it yet.",
+        ),
+        click.option(
+            "--insecure-lan",
+            is_flag=True,
+            help="Look beyond this machine, without keys: anybody on the network takes part.",
+        ),
+        click.option(
+            "--join",
+            multiple=True,
+            metavar="HOST:PORT",
+            help="A node to dial, where zeroconf does not reach; may be repeated.",
+        ),
+        click.option("--mesh", metavar="NAME", help="Which mesh, where there are several."),
+    ):
+        command = option(command)
+    return command
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+
+
+def node_options(
+    mesh: str | None, join: tuple[str, ...], insecure_lan: bool, lan: bool
+) -> NodeOptions:
+    """What was said on the command line, as a node's settings; what was not said is absent."""
+    options = NodeOptions()
+    if mesh is not None:
+        options["mesh"] = mesh
+    if join:
+        options["join"] = join
+    if insecure_lan:
+        options["insecure_lan"] = True
+    if lan:
+        options["lan"] = True
+    return options

@@ -1,0 +1,108 @@
+"""`actormq node`: run actors until somebody stops them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import Any
+
+import click
+
+from actormq.cli.options import mesh_options, node_options
+from actormq.errors import SetupError
+from actormq.node import Node, ending_on_signals
+from actormq.topology import Plan, Topology, checked_args, find_class, load, read_args
+
+EXAMPLES = """\b
+Examples:
+  actormq node home.toml
+  actormq node apps.weather:Station --name roof --mesh home --as station-98101 --arg station=98101
+  actormq node apps.weather:Average --join 192.168.1.20:4711 --insecure-lan
+"""
+
+PARENT_CHECK = 0.5  # s between looks at whether the process that started us is still there
+
+
+@click.command(epilog=EXAMPLES)
+@click.argument("target", required=False)
+@click.option("--name", help="The node's name, for people.")
+@mesh_options
+@click.option("--port", type=int, help="TCP port for other nodes; a free one by default.")
+@click.option("--no-zeroconf", is_flag=True, help="Do not look for others but with --join.")
+@click.option("--as", "actor_name", metavar="NAME", help="The actor's name; its class by default.")
+@click.option("--arg", "args", multiple=True, metavar="KEY=VALUE", help="For the constructor.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more.")
+@click.option("--parent", type=int, hidden=True, help="Stop when this is no longer our parent.")
+def node(
+    target: str | None,
+    name: str | None,
+    mesh: str | None,
+    join: tuple[str, ...],
+    insecure_lan: bool,
+    lan: bool,
+    port: int | None,
+    no_zeroconf: bool,
+    actor_name: str | None,
+    args: tuple[str, ...],
+    quiet: bool,
+    verbose: bool,
+    parent: int | None,
+) -> None:
+    """Run a node until Ctrl-C or SIGTERM.
+
+    TARGET is a topology file such as home.toml (- is standard input), or one actor as
+    module:Class; without it the node only takes part in the mesh. What is said on the command
+    line goes before what the file says.
+    """
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s")
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    topology = _topology(target, actor_name, args)
+    options: Any = {**topology.node, **node_options(mesh, join, insecure_lan, lan)}
+    for key, value in (("name", name), ("port", port)):
+        if value is not None:
+            options[key] = value
+    if no_zeroconf:
+        options["discovery"] = False
+    if insecure_lan:
+        logging.getLogger("actormq").warning(
+            "--insecure-lan: anybody on this network may now call every handler of this node"
+        )
+    asyncio.run(_serve(Node(**options), topology.actors, parent))
+
+
+def _topology(target: str | None, name: str | None, args: tuple[str, ...]) -> Topology:
+    if target is None or target == "-" or target.endswith(".toml"):
+        if name is not None or args:
+            raise SetupError("--as and --arg go with one actor, module:Class")
+        return Topology({}, []) if target is None else load(target)
+    kind = find_class(target)
+    pairs = {}
+    for arg in args:
+        key, equals, value = arg.partition("=")
+        if not equals or not key:
+            raise SetupError(f"--arg {arg!r} is no KEY=VALUE")
+        pairs[key] = value
+    values = checked_args("--arg", kind, read_args(kind, pairs))
+    return Topology({}, [Plan(kind, name or kind.__name__.lower(), values)])
+
+
+async def _serve(node: Node, plans: list[Plan], parent: int | None) -> None:
+    stop = asyncio.Event()
+    with ending_on_signals(lambda _: stop.set()):
+        async with node:
+            for plan in plans:
+                await node.spawn(plan.kind, plan.name, **plan.args)
+            watcher = asyncio.ensure_future(_watch(parent, stop)) if parent else None
+            await stop.wait()
+            if watcher is not None:
+                watcher.cancel()
+
+
+async def _watch(parent: int, stop: asyncio.Event) -> None:
+    """End with whoever started us, even if it was killed."""
+    while os.getppid() == parent:  # noqa: ASYNC110 no event tells of a parent's death
+        await asyncio.sleep(PARENT_CHECK)
+    stop.set()

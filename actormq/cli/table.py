@@ -1,0 +1,55 @@
+"""`actormq ps` for people: one table a node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from actormq.report import NodeReport
+
+SHOWN = 40  # actors of a node that fit a screen; --json has more
+
+
+def show(reports: Sequence[NodeReport]) -> None:
+    """Print what nodes told of themselves."""
+    console = Console()
+    for report in reports:
+        console.print(_headline(report))
+        if report.actors:
+            console.print(_actors(report))
+        hidden = report.actor_count - min(len(report.actors), SHOWN)
+        if hidden > 0:
+            console.print(f"  and {hidden} more actors")
+    count = len(reports)
+    console.print(f"{count} node{'s' if count != 1 else ''} in mesh {escape(reports[0].mesh)}")
+
+
+def _headline(report: NodeReport) -> str:
+    colour = "green" if report.state == "alive" else "red"
+    lost = sum(report.dead_letters.values())
+    parts = [
+        f"[bold]{escape(report.name)}[/bold] [{colour}]{report.state}[/{colour}]",
+        escape(report.address),
+        f"in {report.received} out {report.sent}",
+    ]
+    if report.services:
+        parts.append("services " + escape(", ".join(report.services)))
+    if lost:
+        parts.append(f"[yellow]dead letters {lost}[/yellow]")
+    return "  ".join(parts)
+
+
+def _actors(report: NodeReport) -> Table:
+    table = Table(box=None, padding=(0, 2), show_edge=False)
+    table.add_column("actor", style="cyan")
+    table.add_column("class")
+    table.add_column("mailbox", justify="right")
+    table.add_column("received", justify="right")
+    for actor in report.actors[:SHOWN]:
+        table.add_row(
+            escape(actor.name), escape(actor.class_), str(actor.mailbox), str(actor.received)
+        )
+    return table
