@@ -6,7 +6,9 @@ side becomes one again here.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import types
 import typing
 import warnings
 from collections.abc import Callable, Sequence
@@ -100,11 +102,24 @@ class Arguments:
         if kind is Any or (type(value) is kind and kind in _EXACT):
             return value
         try:
-            return msgspec.convert(value, kind, dec_hook=_as_it_is)
+            return _convert(value, kind)
         except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as error:
             raise ArgumentMismatch(
                 actor, self._name, name, _type_name(kind), f"{_shown(value)} ({error})"
             ) from error
+
+
+def _convert(value: Any, kind: Any) -> Any:
+    try:
+        return msgspec.convert(value, kind, dec_hook=_as_it_is)
+    except TypeError:
+        # msgspec takes no union of types that it knows with others, such as `Ref[A] | str`.
+        if typing.get_origin(kind) not in (typing.Union, types.UnionType):
+            raise
+    for choice in typing.get_args(kind):
+        with contextlib.suppress(msgspec.ValidationError, TypeError):
+            return msgspec.convert(value, choice, dec_hook=_as_it_is)
+    raise TypeError(f"expected {_type_name(kind)}, got {type(value).__name__}")
 
 
 def _as_it_is(kind: Any, value: Any) -> Any:

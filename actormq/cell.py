@@ -7,13 +7,14 @@ have something to do at any moment.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import enum
 import threading
 import traceback
+import types
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from threading import get_ident
 from time import perf_counter
 from typing import Any, Protocol
 
@@ -85,11 +86,12 @@ class Cell:
         "_handlers",
         "_inlet",
         "_is_busy",
-        "_is_queued",
+        "_left",
         "_limit",
         "_mailbox",
         "_stop_replies",
         "_tasks",
+        "_thread",
         "_timers",
         "actor",
         "address",
@@ -108,11 +110,12 @@ class Cell:
         self.state = State.STARTING
         self.received_count = 0
         self.sockets: dict[str, LiveSocket] = {}
+        self._thread = runtime.loop.thread
         self._handlers = actor._handlers  # noqa: SLF001 the table that the class made for its cells
         self._limit = runtime.settings.mailbox_limit
         self._mailbox: deque[Message] | None = None
+        self._left: list[Message] | None = None
         self._inlet: Inlet | None = None
-        self._is_queued = False
         self._is_busy = False
         self._tasks: dict[asyncio.Future[Any], tuple[str, Answer | None]] | None = None
         self._timers: set[Timer] | None = None
@@ -139,8 +142,10 @@ class Cell:
     @property
     def mailbox_count(self) -> int:
         """Messages that wait."""
-        waiting = len(self._mailbox) if self._mailbox is not None else 0
-        return waiting + (len(self._inlet) if self._inlet is not None else 0)
+        # Threads ask as well, while the loop takes the mailbox away: look at each once.
+        mailbox, inlet = self._mailbox, self._inlet
+        waiting = len(mailbox) if mailbox is not None else 0
+        return waiting + (len(inlet) if inlet is not None else 0)
 
     # -- messages in --------------------------------------------------------------------------
 
@@ -165,10 +170,17 @@ class Cell:
         """Queue a message without an answer; see `Ref.tell`."""
         spec = self._handlers.get(handler) or self.find(handler)
         message = (spec, args, kwargs, None)
-        if self.runtime.loop.is_current():
-            self.put(message)
-        else:
+        if get_ident() != self._thread:
             self._put_from_thread(message)
+            return
+        # `put`, spelled out: the way of most messages, and a call costs a tenth of it.
+        mailbox = self._mailbox
+        if mailbox is None:
+            self.put(message)
+        elif len(mailbox) < self._limit:
+            mailbox.append(message)
+        else:
+            raise MailboxFull(self.address.label, self._limit)
 
     def ask(
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
@@ -179,14 +191,15 @@ class Cell:
         name = handler if isinstance(handler, str) else getattr(handler, "__name__", "?")
         seconds, deadline = deadline_for(loop.now(), within, runtime.settings.ask_timeout)
         reply: Reply[Any] = Reply(loop, self.address.label, name, seconds)
+        reply.deadline = deadline  # before its turn can come, for it bounds what the handler asks
         try:
             message = (self.find(handler), args, kwargs, reply)
             if loop.is_current():
                 reply.arm(runtime.deadlines, deadline)
                 self.put(message)
             else:
-                loop.call_from_thread(reply.arm, runtime.deadlines, deadline)
                 self._put_from_thread(message)
+                loop.call_from_thread(reply.arm, runtime.deadlines, deadline)
         except (HandlerNotFound, MailboxFull, ActorStopped) as error:
             error.undelivered = (name, args, kwargs)
             reply.reject(error)
@@ -195,32 +208,38 @@ class Cell:
     def put(self, message: Message) -> None:
         """Queue a message; on the loop.
 
+        A cell that has a mailbox is queued for its turn, busy or starting: whoever makes the
+        mailbox queues the cell, and a turn that ends with an empty one gives it back.
+
         Raises:
             MailboxFull: It is at its limit.
             ActorStopped: The actor takes no more.
         """
         mailbox = self._mailbox
         if mailbox is None:
-            if self.state.value > State.RUNNING.value:
-                raise ActorStopped(self.address.label)
-            mailbox = self._mailbox = deque()
-        elif len(mailbox) >= self._limit:
+            self._open_mailbox().append(message)
+        elif len(mailbox) < self._limit:
+            mailbox.append(message)
+        else:
             raise MailboxFull(self.address.label, self._limit)
-        mailbox.append(message)
-        if not self._is_queued and not self._is_busy and self.state is State.RUNNING:
-            self._is_queued = True
-            self.runtime.loop.ready(self)
 
     def receive(self, call: Call, args: tuple[Any, ...]) -> None:
         """Queue what came on a socket; the socket's own window bounds how much that is."""
+        mailbox = self._mailbox
+        if mailbox is None:
+            if self.state.value > State.RUNNING.value:
+                return
+            mailbox = self._open_mailbox()
+        mailbox.append((call, args, None, None))
+
+    def _open_mailbox(self) -> deque[Message]:
         if self.state.value > State.RUNNING.value:
-            return
-        if self._mailbox is None:
-            self._mailbox = deque()
-        self._mailbox.append((call, args, None, None))
-        if not self._is_queued and not self._is_busy and self.state is State.RUNNING:
-            self._is_queued = True
+            raise ActorStopped(self.address.label)
+        mailbox: deque[Message] = deque()
+        self._mailbox = mailbox
+        if not self._is_busy and self.state is State.RUNNING:
             self.runtime.loop.ready(self)
+        return mailbox
 
     def put_or_drop(self, message: Message) -> None:
         """Queue a message whose sender cannot be told; what does not fit is a dead letter."""
@@ -231,7 +250,7 @@ class Cell:
             if answer is not None:
                 answer.reject(error)
             else:
-                self._bury(spec.name, "mailbox full" if self._mailbox else "actor stopped")
+                self._bury(spec.name, type(error).__name__)
 
     def _put_from_thread(self, message: Message) -> None:
         if self._inlet is None:
@@ -249,39 +268,40 @@ class Cell:
 
     def turn(self) -> None:  # noqa: C901 the hottest loop of all: a call costs 90 ns
         """Handle messages until the mailbox is empty, a handler suspends, or the turn is over."""
-        self._is_queued = False
         mailbox = self._mailbox
-        if mailbox is None or self._is_busy or self.state is not State.RUNNING:
+        if mailbox is None or self.state is not State.RUNNING:
             return
-        actor = self.actor
-        left, end = TURN_MESSAGES, perf_counter() + TURN_SECONDS
+        actor, popleft = self.actor, mailbox.popleft
+        end, count = perf_counter() + TURN_SECONDS, 0
         while mailbox:
-            call, args, kwargs, answer = mailbox.popleft()
+            call, args, kwargs, answer = popleft()
             if answer is not None and not answer.is_open():
                 self._bury(call.name, "asker gave up")
                 continue
-            self.received_count += 1
+            count += 1
             if call.is_plain:
                 try:
-                    value = (
-                        call.function(actor, *args, **kwargs)
-                        if kwargs
-                        else call.function(actor, *args)
-                    )
-                except Exception as error:  # noqa: BLE001 a border: handlers are not ours
+                    if kwargs:
+                        value = call.function(actor, *args, **kwargs)
+                    else:
+                        value = call.function(actor, *args)
+                except _FAILURES as error:  # a border: handlers are not ours
                     self._failed(call.name, answer, error)
                 else:
                     if answer is not None:
                         answer.resolve(value)
             elif self._begin(call, args, kwargs or {}, answer):
-                return
-            if self.state.value > State.RUNNING.value:  # the handler stopped its own actor
-                return
-            left -= 1
-            if not left or perf_counter() > end:
                 break
-        if mailbox:
-            self._is_queued = True
+            if count >= TURN_MESSAGES or perf_counter() > end:
+                break
+        self.received_count += count
+        self._next_turn()
+
+    def _next_turn(self) -> None:
+        """Queue for another turn if messages wait, or give the empty mailbox back."""
+        if self._is_busy or self.state is not State.RUNNING:
+            return  # `_ended` goes on, or nobody does
+        if self._mailbox:
             self.runtime.loop.ready(self)
         else:
             self._mailbox = None
@@ -300,13 +320,13 @@ class Cell:
         if not call.is_async:
             task: asyncio.Future[Any] = self.runtime.loop.aio.run_in_executor(
                 self.runtime.threads,
-                lambda: context.run(call.function, self.actor, *args, **kwargs),
+                lambda: context.run(_run_blocking, call.function, self.actor, args, kwargs),
             )
         else:
             try:
                 coroutine: Coroutine[Any, Any, Any] = call.function(self.actor, *args, **kwargs)
                 value = self.runtime.stepper.step(coroutine, context)
-            except Exception as error:  # noqa: BLE001 a border, as in `turn`
+            except _FAILURES as error:  # a border, as in `turn`
                 self._failed(call.name, answer, error)
                 return False
             if value is not SUSPENDED:
@@ -325,24 +345,26 @@ class Cell:
     def _ended_alone(self, task: asyncio.Future[Any]) -> None:
         assert self._tasks is not None
         name, answer = self._tasks.pop(task)
-        if task.cancelled():
-            if answer is not None:
+        try:
+            value = task.result()
+        except asyncio.CancelledError as error:
+            if self.state is State.RUNNING:  # nobody cut it off: it awaited what was cancelled
+                self._failed(name, answer, error)
+            elif answer is not None:
                 answer.reject(HandlerCancelled(self.address.label, name))
-            return
-        error = task.exception()
-        if error is not None:
+        except BaseException as error:  # noqa: BLE001 a border, as in `turn`
             self._failed(name, answer, error)
-        elif answer is not None:
-            answer.resolve(task.result())
+        else:
+            if answer is not None:
+                answer.resolve(value)
 
     def _ended(self, task: asyncio.Future[Any]) -> None:
         self._is_busy = False
         self._ended_alone(task)
-        if self._mailbox and self.state is State.RUNNING and not self._is_queued:
-            self._is_queued = True
-            self.runtime.loop.ready(self)
+        self._next_turn()
 
     def _failed(self, handler: str, answer: Answer | None, error: BaseException) -> None:
+        error.__traceback__ = _inward(error, handler)
         if answer is None:
             self.runtime.events.emit(HandlerFailed(self.address.label, handler, error))
             return
@@ -398,30 +420,44 @@ class Cell:
             if kind.on_start is not Actor.on_start:
                 await self._run_on_start()
         except BaseException:
-            await self._end()
+            if self._stop_replies is None:
+                await self._end()
+            else:
+                await self.stop(None)  # whoever stops it ends it
             raise
         self.state = State.RUNNING
         for periodic, seconds in kind._periodic.values():  # noqa: SLF001 as in __init__
             self._keep(Periodic(self, seconds, periodic))
         self.runtime.registry.publish(self)
-        if self._mailbox:
-            self._is_queued = True
-            self.runtime.loop.ready(self)
+        self._next_turn()
 
     async def _run_on_start(self) -> None:
         limit = self.runtime.settings.start_timeout
         label = self.address.label
+        # A task of its own among the handlers: whoever stops the actor meanwhile waits for it.
+        task = self.runtime.loop.aio.create_task(self._on_start())
+        self._tasks = {task: ("on_start", None)}
         try:
             async with asyncio.timeout(limit) as timeout:
-                await self.actor.on_start()
+                await task
         except TimeoutError as error:
             if not timeout.expired():
                 raise StartFailed(label, "on_start", kind_of(error), str(error)) from error
             raise StartFailed(
                 label, "on_start", "TimeoutError", f"it took longer than start_timeout, {limit:g} s"
             ) from error
+        except asyncio.CancelledError:
+            if self.state is State.STARTING:
+                raise
         except Exception as error:  # a border: on_start is not ours
             raise StartFailed(label, "on_start", kind_of(error), str(error)) from error
+        finally:
+            self._tasks = None
+        if self.state is not State.STARTING:
+            raise StartFailed(label, "on_start", "ActorStopped", "it was stopped while it started")
+
+    async def _on_start(self) -> None:
+        await self.actor.on_start()
 
     def stop(self, within: float | None) -> Reply[None]:
         """Stop behind the handler that runs now; see `Ref.stop`."""
@@ -442,11 +478,12 @@ class Cell:
             self._stop_replies.append(reply)
             return
         self._stop_replies = [reply]
+        was_started = self.state is State.RUNNING
         self.state = State.STOPPING
-        task = self.runtime.loop.aio.create_task(self._finish(seconds))
+        task = self.runtime.loop.aio.create_task(self._finish(seconds, was_started))
         self.runtime.node.keep(task)
 
-    async def _finish(self, seconds: float) -> None:
+    async def _finish(self, seconds: float, was_started: bool) -> None:
         """Wait for handlers under way, run `on_stop`, end."""
         deadline = self.runtime.loop.now() + seconds
         tasks = list(self._tasks or ())
@@ -456,7 +493,9 @@ class Cell:
             for task in own:
                 task.cancel()
             await asyncio.wait(own, timeout=1.0)  # a handler that swallows its cancellation
-        if type(self.actor).on_stop is not Actor.on_stop:
+        if not was_started:
+            was_started = all(_is_good(task) for task in own)
+        if was_started and type(self.actor).on_stop is not Actor.on_stop:
             left = max(deadline - self.runtime.loop.now(), 0.1)
             try:
                 async with asyncio.timeout(left):
@@ -470,14 +509,16 @@ class Cell:
         self.state = State.STOPPED
         for timer in list(self._timers or ()):
             timer.cancel()
-        for socket in self.sockets.values():
-            with contextlib.suppress(SetupError):
+        for attribute, socket in self.sockets.items():
+            try:
                 await socket.close()
+            except Exception as error:  # noqa: BLE001 a border: the name must come free
+                self.runtime.events.emit(HandlerFailed(self.address.label, attribute, error))
         self.runtime.gone(self)
-        left = list(self._mailbox or ())
+        left = [*(self._left or ()), *(self._mailbox or ())]
         if self._inlet is not None:
             left += self._inlet.close()
-        self._mailbox = None
+        self._mailbox = self._left = None
         for call, _, _, answer in left:
             if answer is not None:
                 answer.reject(ActorStopped(self.address.label))
@@ -498,6 +539,32 @@ def deadline_for(now: float, within: float | None, default: float) -> tuple[floa
     if outer is not None and outer - now < seconds:
         seconds = max(outer - now, 0.0)
     return seconds, now + seconds
+
+
+_FAILURES = (Exception, asyncio.CancelledError)
+"""What a handler may raise. It has awaited something cancelled, perhaps: a failure like others."""
+
+
+def _run_blocking(
+    function: Callable[..., Any], actor: Actor, args: Sequence[Any], kwargs: dict[str, Any]
+) -> Any:
+    try:
+        return function(actor, *args, **kwargs)
+    except StopIteration as error:
+        # No future can hold one; coroutines do the same (PEP 479).
+        raise RuntimeError("the handler raised StopIteration") from error
+
+
+def _is_good(task: asyncio.Future[Any]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
+
+
+def _inward(error: BaseException, handler: str) -> types.TracebackType | None:
+    """The traceback from the handler on, without what called it."""
+    step = error.__traceback__
+    while step is not None and step.tb_frame.f_code.co_name != handler:
+        step = step.tb_next
+    return step or error.__traceback__
 
 
 def kind_of(error: BaseException) -> str:

@@ -15,6 +15,7 @@ import decimal
 import enum
 import math
 import pathlib
+import re
 import sys
 import uuid
 from collections.abc import Callable, Sequence
@@ -33,8 +34,15 @@ EXT_ARRAY = 2  # [dtype, shape, bytes or ext 3]
 EXT_BUFFER = 3  # index of a frame that follows, as one unsigned byte
 
 CONTAINERS_LIMIT = 250_000  # per frame: 1 MiB of empty lists would decode to 70 MiB (measured)
+_NIL = b"\xc0"
 _CONTAINER_MARKS = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])  # msgpack's lists and maps
 _BUFFERS_LIMIT = 255  # large buffers beside one message
+_LONG_ARRAYS = (b"\xdc", b"\xdd")  # headers that may claim elements which never come
+_REF_BYTES, _REF_TEXT_BYTES = 2_048, 1_024  # a label has 255 characters of up to 4 bytes
+_DIMENSIONS_LIMIT = 64  # as numpy
+_DTYPE = re.compile(r"[<>|][biufcmMSUV][0-9]{1,9}(\[[0-9A-Za-z]{1,16}\])?\Z")
+"""What `dtype.str` gives. numpy itself reads far more from a text, structures and Python objects
+included, and warns of some."""
 _TEXT_FORMS = (uuid.UUID, decimal.Decimal, pathlib.PurePath)
 _DATE_FORMS = (dt.datetime, dt.date, dt.time)
 
@@ -62,19 +70,23 @@ class Codec:
         self.buffer_limit = buffer_limit
         self._address_of = address_of
         self._ref_to = ref_to
-        self._outgoing: list[Buffer] = []
+        self._outgoing: list[Buffer] | None = None
         self._incoming: Sequence[Buffer] = ()
         self._packer = msgpack.Packer(default=self._plain)
         self._unpacker = self._new_unpacker()
+        self._skipper = self._new_unpacker()
 
     # -- out ----------------------------------------------------------------------------------
 
-    def pack(self, to: str, envelope: Envelope) -> tuple[bytes, list[Buffer]]:
+    def pack(
+        self, to: str, envelope: Envelope, *, beside: bool = True
+    ) -> tuple[bytes, list[Buffer]]:
         """Pack one envelope.
 
         Args:
             to: The receiver, for errors.
             envelope: Its values; large buffers anywhere in its last elements leave it.
+            beside: Whether they may; a published value has no frames of its own for them.
 
         Returns:
             The packed envelope, and the buffers that must follow it as frames of their own.
@@ -84,12 +96,15 @@ class Codec:
             MessageTooLarge: It is over `message_limit`, or a buffer over `buffer_limit`.
         """
         buffers: list[Buffer] = []
-        self._outgoing = buffers
+        self._outgoing = buffers if beside else None
         try:
             packed: bytes = self._packer.pack(envelope)
-        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        except (AttributeError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            # AttributeError: a field of a dataclass or Struct that was never set.
             self._packer.reset()
             raise NotEncodable(to, str(error) or type(error).__name__) from error
+        finally:
+            self._outgoing = None
         if len(packed) > self.message_limit:
             raise MessageTooLarge(to, len(packed), self.message_limit)
         return packed, buffers
@@ -101,6 +116,8 @@ class Codec:
         through here first.
         """
         if isinstance(value, bytes | bytearray | memoryview):
+            if isinstance(value, memoryview) and not value.c_contiguous:
+                value = value.tobytes()  # neither msgpack nor zmq takes one with gaps
             size = value.nbytes if isinstance(value, memoryview) else len(value)
             if size >= BUFFER_BYTES:
                 if size > self.buffer_limit:
@@ -108,7 +125,9 @@ class Codec:
                 return _Aside(value)
         return value
 
-    def _beside(self, buffer: Buffer) -> msgpack.ExtType:
+    def _beside(self, buffer: Buffer) -> Any:
+        if self._outgoing is None:
+            return buffer
         if len(self._outgoing) >= _BUFFERS_LIMIT:
             raise ValueError(f"more than {_BUFFERS_LIMIT} large buffers in one message")
         self._outgoing.append(buffer)
@@ -138,12 +157,16 @@ class Codec:
         if numpy is not None and isinstance(value, numpy.generic):
             return value.item()
         if numpy is not None and isinstance(value, numpy.ndarray):
+            if isinstance(value, numpy.ma.MaskedArray):
+                raise TypeError("a masked array has no form on the wire: send data and mask")
             return self._array_form(numpy.ascontiguousarray(value), value.shape)
         return msgspec.to_builtins(value)
 
     def _array_form(self, array: Any, shape: tuple[int, ...]) -> msgpack.ExtType:
         if array.dtype.hasobject:
             raise TypeError("a numpy array of Python objects has no form on the wire")
+        if not _DTYPE.match(array.dtype.str) or array.dtype.names:
+            raise TypeError(f"a numpy array of {array.dtype} has no form on the wire")
         data: Any = array.reshape(-1).view("u1").data if array.size else b""
         if array.nbytes > self.buffer_limit:
             raise ValueError(f"an array of {array.nbytes} bytes, over buffer_limit")
@@ -173,10 +196,16 @@ class Codec:
         """
         if not frames:
             raise RemoteProtocolError("an empty message")
-        self._incoming = frames[1:]
-        if any(len(buffer) > self.buffer_limit for buffer in self._incoming):
+        buffers = frames[1:]
+        if any(len(buffer) > self.buffer_limit for buffer in buffers):
             raise RemoteProtocolError("a buffer over buffer_limit")
-        envelopes = self.unpack_all(frames[0])
+        self._incoming = buffers
+        try:
+            envelopes = self.unpack_all(frames[0])
+        finally:
+            self._incoming = ()  # the next frame must not find them, and they may be large
+        if not envelopes:
+            raise RemoteProtocolError("a message without an envelope")
         for envelope in envelopes:
             if type(envelope) is not list or not envelope or type(envelope[0]) is not int:
                 raise RemoteProtocolError("an envelope is an array that begins with its kind")
@@ -188,20 +217,41 @@ class Codec:
         Raises:
             RemoteProtocolError: As `unpack`.
         """
-        unpacker = self._unpacker
-        if len(frame) > FRAME_BYTES and _containers_at_most(frame) > CONTAINERS_LIMIT:
-            unpacker = self._new_unpacker(list_hook=_Counter(), object_hook=_Counter())
         try:
-            unpacker.feed(frame)
-            end = unpacker.tell() + len(frame)
-            values = list(unpacker)
-            if unpacker.tell() == end:
-                return values
+            if any(mark in frame for mark in _LONG_ARRAYS):
+                self._check_claims(frame)
+            if len(frame) > FRAME_BYTES and _containers_at_most(frame) > CONTAINERS_LIMIT:
+                count = _Counter()
+                return _values(self._new_unpacker(list_hook=count, object_hook=count), frame)
+            try:
+                return _values(self._unpacker, frame)
+            except TypeError:
+                # A key that is an array, such as a tuple was at the sender. It must not cost the
+                # frame: that holds what others have sent.
+                self._unpacker = self._new_unpacker()
+                return _values(self._new_unpacker(object_pairs_hook=_map_of_pairs), frame)
+        except msgpack.OutOfData:
             text = "the last value of a frame is cut off"
         except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as e:
-            text = f"no msgpack: {e or type(e).__name__}"
-        self._unpacker = self._new_unpacker()
+            text = f"no msgpack: {str(e) or type(e).__name__}"
+        # What has failed may hold the beginning of a value: it must not meet the next frame.
+        self._unpacker, self._skipper = self._new_unpacker(), self._new_unpacker()
         raise RemoteProtocolError(text)
+
+    def _check_claims(self, frame: bytes) -> None:
+        """Walk a frame without making its values.
+
+        An array header of five bytes may claim a million elements, and msgpack makes room for
+        them at once, at every level of nesting.
+
+        Raises:
+            msgpack.UnpackException: Some of the elements are not there.
+        """
+        skipper = self._skipper
+        end = skipper.tell() + len(frame)
+        skipper.feed(frame)
+        while skipper.tell() < end:
+            skipper.skip()
 
     def _new_unpacker(self, **hooks: Any) -> Any:
         # Every bound is given by name: with max_buffer_size alone, strings and containers could
@@ -210,6 +260,7 @@ class Codec:
         limit = self.message_limit + FRAME_BYTES
         return msgpack.Unpacker(
             ext_hook=self._extension,
+            read_size=FRAME_BYTES,  # what it sets aside at once
             max_buffer_size=2 * limit,
             max_str_len=limit,
             max_bin_len=limit,
@@ -225,11 +276,28 @@ class Codec:
         if code == EXT_BUFFER:
             return self._buffer(data)
         if code == EXT_REF:
-            return self._ref(msgpack.unpackb(data, max_str_len=1024))
+            if len(data) > _REF_BYTES:
+                raise ValueError("a ref is too long")
+            return self._ref(
+                msgpack.unpackb(data, max_str_len=_REF_TEXT_BYTES, max_array_len=3, max_map_len=0)
+            )
         if code == EXT_ARRAY:
-            parts = msgpack.unpackb(data, ext_hook=self._extension, max_bin_len=len(data))
-            return _array_from(parts)
+            # No array in an array: a level costs 40 kB of the C stack, which ends the process.
+            return _array_from(
+                msgpack.unpackb(
+                    data,
+                    ext_hook=self._buffer_extension,
+                    max_bin_len=len(data),
+                    max_array_len=_DIMENSIONS_LIMIT,
+                    max_map_len=0,
+                )
+            )
         raise ValueError(f"ext type {code} is unknown")
+
+    def _buffer_extension(self, code: int, data: bytes) -> Any:
+        if code == EXT_BUFFER:
+            return self._buffer(data)
+        raise ValueError(f"ext type {code} in an array")
 
     def _buffer(self, data: bytes) -> Buffer:
         if len(data) != 1 or data[0] >= len(self._incoming):
@@ -241,6 +309,35 @@ class Codec:
             case [str(node), int(serial), str(label)]:
                 return self._ref_to(Address(node, serial, label))
         raise ValueError("a ref is [node id, serial, label]")
+
+
+def _values(unpacker: Any, frame: bytes) -> list[Any]:
+    """Read all values of a frame.
+
+    Raises:
+        msgpack.OutOfData: The last one is not complete.
+    """
+    unpacker.feed(frame)
+    values = list(unpacker)
+    # An unpacker that waits for the rest of a value says nothing. It would take what comes next
+    # for that rest; so a nil comes next, and must be found to be one.
+    unpacker.feed(_NIL)
+    if unpacker.unpack() is not None:
+        raise msgpack.OutOfData
+    return values
+
+
+def _map_of_pairs(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    return {_as_key(key): value for key, value in pairs}
+
+
+def _as_key(key: Any) -> Any:
+    """Make a key of what was one at the sender: a tuple of an array, or of a map's items."""
+    if isinstance(key, list | tuple):
+        return tuple(map(_as_key, key))
+    if isinstance(key, dict):
+        return tuple((name, _as_key(value)) for name, value in key.items())
+    return key
 
 
 def _containers_at_most(frame: bytes) -> int:
@@ -292,8 +389,10 @@ def _array_from(parts: Any) -> Any:
         import numpy as np  # noqa: PLC0415 an extra: needed only by those who send arrays
     except ImportError as error:
         raise ValueError("a numpy array came, and numpy is not installed here") from error
+    if not _DTYPE.match(dtype):
+        raise ValueError(f"an array of unknown type {dtype[:20]!r}")
     kind = np.dtype(dtype)
-    if kind.hasobject or not all(isinstance(n, int) and n >= 0 for n in shape):
+    if not all(isinstance(n, int) and n >= 0 for n in shape):
         raise ValueError("an array of unknown shape")
     if math.prod(shape) * kind.itemsize != len(data):
         raise ValueError("an array whose shape does not fit its bytes")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import math
 from typing import Protocol
 
 from actormq.loop import Loop
@@ -36,13 +37,16 @@ class Deadlines:
         self._buckets: dict[int, dict[Expires, None]] = {}
         self._heap: list[int] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._is_closed = False
 
     def add(self, item: Expires, deadline: float) -> int:
-        """Call `item.expire()` at `deadline`, on the node's clock.
+        """Call `item.expire()` at `deadline`, on the node's clock; at infinity it never is.
 
         Returns:
             The bucket, to be given to `discard`.
         """
+        if deadline == math.inf:
+            return 0  # no bucket: time begins above it
         bucket = int(deadline * BUCKETS_PER_SECOND) + 1
         items = self._buckets.get(bucket)
         if items is None:
@@ -61,11 +65,14 @@ class Deadlines:
 
     def close(self) -> None:
         """Stop the timer; nothing expires any more."""
+        self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _arm(self) -> None:
+        if self._is_closed:
+            return
         if self._timer is not None:
             self._timer.cancel()
         wait = self._heap[0] / BUCKETS_PER_SECOND - self._loop.now()

@@ -8,6 +8,7 @@ lock. The pair is opened by the first message; most actors never need one.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typing import Any
 
 import zmq
 
+from actormq.errors import SetupError
 from actormq.loop import Loop
 from actormq.transport import Port, Transport
 
@@ -62,11 +64,15 @@ class Inlet:
             return True
 
     def _open(self) -> None:
-        if not self._closed:
-            self._near, far = self._transport.bell(self._ring)
-            with self._lock:
-                self._far = far
-            self._take()
+        if self._closed:
+            return
+        if self._far is None:
+            # Without descriptors for a pair, the loop itself is the bell: slower, and nothing lost.
+            with contextlib.suppress(SetupError):
+                self._near, far = self._transport.bell(self._ring)
+                with self._lock:
+                    self._far = far
+        self._take()
 
     def _ring(self, _frames: list[bytes]) -> None:
         self._take()

@@ -391,6 +391,8 @@ class Node:
         await self._ended.wait()
 
     async def _stop(self, runtime: Runtime) -> None:
+        assert self._services is not None
+        self._services.withdraw_all()
         cells = [c for c in runtime.registry.cells() if c.address.serial != NODE_SERIAL]
         limit = self._settings.shutdown_timeout
         stops = [asyncio.ensure_future(_awaited(cell.stop(limit))) for cell in reversed(cells)]

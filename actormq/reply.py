@@ -14,6 +14,8 @@ from actormq.loop import Loop
 
 R_co = TypeVar("R_co", covariant=True)
 
+LOOP_GRACE = 5.0  # s past the deadline; only a loop that has closed leaves an ask unanswered so long
+
 
 class Reply(Generic[R_co]):
     """An awaitable of what a handler returns; the message is on its way already.
@@ -83,13 +85,22 @@ class Reply(Generic[R_co]):
         """
         if self._outside is None:
             raise LifecycleError("result() would stop the node's loop: `await` the reply instead")
-        value: R_co = self._outside.result(timeout)
+        try:
+            value: R_co = self._outside.result(
+                self.seconds + LOOP_GRACE if timeout is None else timeout
+            )
+        except TimeoutError:
+            if timeout is None and not self._outside.done():
+                raise AskTimeout(self.actor, self.handler, self.seconds) from None
+            raise
         return value
 
     # -- for whoever answers ------------------------------------------------------------------
 
     def arm(self, deadlines: Deadlines, deadline: float) -> None:
         """Let it fail with `AskTimeout` at `deadline`, on the node's clock."""
+        if self.is_done:  # an ask from a thread may be answered before it is armed
+            return
         self._deadlines, self.deadline = deadlines, deadline
         self._bucket = deadlines.add(self, deadline)
 

@@ -39,6 +39,7 @@ def _carry(parcel: _Parcel) -> Generator[Any, Any, Any]:
     """Wait for a started coroutine, then run it to its end as any task would."""
     error: BaseException | None = None
     try:
+        yield  # until the task's own first step: `Stepper` has taken it to here
         yield from parcel.arrived
     except asyncio.CancelledError as cancelled:
         if parcel.coroutine is None:
@@ -97,7 +98,11 @@ class Stepper:
         spare = self._spare
         if spare is None:
             self._parcel = _Parcel(self._loop)
-            spare = self._spare = self._loop.create_task(_carried(self._parcel))
+            carrier = _carried(self._parcel)
+            # A task that is cancelled before its first step throws into a coroutine that has not
+            # begun, and what this one carries would never hear of it. So it has begun.
+            carrier.send(None)
+            spare = self._spare = self._loop.create_task(carrier)
         _enter_task(self._loop, spare)
         try:
             awaited = context.run(coroutine.send, None)

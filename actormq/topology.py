@@ -209,6 +209,6 @@ def from_json(text: str) -> Any:
 
 def _hints(kind: type) -> dict[str, Any]:
     try:
-        return typing.get_type_hints(kind.__init__)  # type: ignore[misc] only read, never called
+        return typing.get_type_hints(kind.__init__)  # type: ignore[misc]  # only read
     except (NameError, TypeError, AttributeError):
         return {}  # annotations for the type checker only: the constructor sees for itself

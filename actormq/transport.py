@@ -150,7 +150,7 @@ class Port:
         if self._stream.closed() or self._paused:
             return
         self._drain(DRAIN_MESSAGES)
-        if not self.socket.closed and self.socket.get(zmq.EVENTS) & zmq.POLLIN:
+        if not self.socket.closed and int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
             self._look()
 
     def pause(self) -> None:

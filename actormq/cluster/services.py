@@ -15,6 +15,8 @@ from actormq.events import Event, Events, MemberChanged
 from actormq.rules.endpoints import at_host
 from actormq.runtime import ServiceEnd, Vouched
 
+STATE_ENTRIES = 1_000  # entries in one STATE envelope; 100 000 names are no single message
+
 VOUCHED = "vouched"
 """The handler of a node's own actor that takes a publisher's word."""
 
@@ -57,9 +59,21 @@ class MeshServices:
         self._mesh.broadcast([message.STATE, False, [pack_actor(entry)], [], []])
 
     def withdraw(self, serial: int) -> None:
-        """Take back a socket or an actor."""
-        self._directory.change(self._node_id, gone=[serial])
-        self._mesh.broadcast([message.STATE, False, [], [], [serial]])
+        """Take back a socket or an actor; what was taken back before is no error."""
+        own = self._directory.of(self._node_id)
+        if serial in own.actors or serial in own.services:
+            self._take_back([serial])
+
+    def withdraw_all(self) -> None:
+        """Take back everything: the node is about to stop, and nobody should find it any more."""
+        own = self._directory.of(self._node_id)
+        self._take_back([*own.actors, *own.services])
+
+    def _take_back(self, serials: list[int]) -> None:
+        self._directory.change(self._node_id, gone=serials)
+        for first in range(0, len(serials), STATE_ENTRIES):
+            part = serials[first : first + STATE_ENTRIES]
+            self._mesh.broadcast([message.STATE, False, [], [], part])
 
     # -- what others have ---------------------------------------------------------------------
 

@@ -59,6 +59,8 @@ class Positions:
         if stream in self._resumed:
             return
         for topic, seq in baseline.items():
+            if len(self.last) >= POSITIONS_LIMIT:
+                self._forget_oldest()
             self.last.setdefault((stream, topic), seq)
 
     def note(self, stream: int, topic: str, seq: int) -> int:
