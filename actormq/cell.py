@@ -271,7 +271,7 @@ class Cell:
         mailbox = self._mailbox
         if mailbox is None or self.state is not State.RUNNING:
             return
-        actor, popleft = self.actor, mailbox.popleft
+        actor, popleft, running = self.actor, mailbox.popleft, State.RUNNING
         end, count = perf_counter() + TURN_SECONDS, 0
         while mailbox:
             call, args, kwargs, answer = popleft()
@@ -292,8 +292,8 @@ class Cell:
                         answer.resolve(value)
             elif self._begin(call, args, kwargs or {}, answer):
                 break
-            if count >= TURN_MESSAGES or perf_counter() > end:
-                break
+            if count >= TURN_MESSAGES or perf_counter() > end or self.state is not running:
+                break  # the last: the handler stopped its own actor
         self.received_count += count
         self._next_turn()
 
@@ -523,7 +523,7 @@ class Cell:
             if answer is not None:
                 answer.reject(ActorStopped(self.address.label))
             else:
-                self._bury(call.name, "actor stopped")
+                self._bury(call.name, ActorStopped.__name__)
         for reply in self._stop_replies or ():
             reply.resolve(None)
 

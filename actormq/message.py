@@ -94,8 +94,11 @@ def facts_from(raw: Any) -> Facts:
     texts = {}
     for key in ("mesh", "node", "name", "scope", "host"):
         value = raw.get(key)
-        if not isinstance(value, str) or len(value) > _TEXT_LIMIT:
-            raise RemoteProtocolError(f"a node's {key} is a text of at most {_TEXT_LIMIT} bytes")
+        # Printable only: these texts reach terminals and logs.
+        if not isinstance(value, str) or len(value) > _TEXT_LIMIT or not value.isprintable():
+            raise RemoteProtocolError(
+                f"a node's {key} is a printable text of at most {_TEXT_LIMIT} characters"
+            )
         texts[key] = value
     if len(texts["node"]) != _NODE_DIGITS or not set(texts["node"]) <= set("0123456789abcdef"):
         raise RemoteProtocolError("a node's id is 16 hex digits")

@@ -8,7 +8,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, over
 from actormq.address import Address
 from actormq.reply import Reply
 
-A = TypeVar("A")
+A_co = TypeVar("A_co", covariant=True)  # what takes a Greeter takes a subclass of it
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -28,7 +28,7 @@ class Route(Protocol):
         """Ask the actor to stop."""
 
 
-class Ref(Generic[A]):
+class Ref(Generic[A_co]):
     """A reference to an actor, on this node or another: copy it, send it, keep it.
 
     Two refs are equal if they mean the same actor. An actor that stopped stays stopped: its refs
@@ -54,14 +54,14 @@ class Ref(Generic[A]):
     @overload
     def ask(
         self,
-        handler: Callable[Concatenate[A, P], Coroutine[Any, Any, R]],
+        handler: Callable[Concatenate[A_co, P], Coroutine[Any, Any, R]],
         /,
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Reply[R]: ...
     @overload
     def ask(
-        self, handler: Callable[Concatenate[A, P], R], /, *args: P.args, **kwargs: P.kwargs
+        self, handler: Callable[Concatenate[A_co, P], R], /, *args: P.args, **kwargs: P.kwargs
     ) -> Reply[R]: ...
     @overload
     def ask(self, handler: str, /, *args: Any, **kwargs: Any) -> Reply[Any]: ...
@@ -87,7 +87,7 @@ class Ref(Generic[A]):
 
     @overload
     def tell(
-        self, handler: Callable[Concatenate[A, P], Any], /, *args: P.args, **kwargs: P.kwargs
+        self, handler: Callable[Concatenate[A_co, P], Any], /, *args: P.args, **kwargs: P.kwargs
     ) -> None: ...
     @overload
     def tell(self, handler: str, /, *args: Any, **kwargs: Any) -> None: ...
@@ -109,7 +109,7 @@ class Ref(Generic[A]):
         """
         self._route.tell(handler, args, kwargs)
 
-    def within(self, seconds: float) -> Ref[A]:
+    def within(self, seconds: float) -> Ref[A_co]:
         """The same actor with another deadline for what is asked of it.
 
         Inside a handler that was asked itself, the earlier of both deadlines holds.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import math
 from collections.abc import Generator
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +15,7 @@ from actormq.loop import Loop
 
 R_co = TypeVar("R_co", covariant=True)
 
-LOOP_GRACE = 5.0  # s past the deadline; only a loop that has closed leaves an ask unanswered so long
+LOOP_GRACE = 5.0  # s past the deadline; only a loop that has closed leaves an ask unanswered
 
 
 class Reply(Generic[R_co]):
@@ -85,10 +86,9 @@ class Reply(Generic[R_co]):
         """
         if self._outside is None:
             raise LifecycleError("result() would stop the node's loop: `await` the reply instead")
+        limit = self.seconds + LOOP_GRACE if timeout is None else timeout
         try:
-            value: R_co = self._outside.result(
-                self.seconds + LOOP_GRACE if timeout is None else timeout
-            )
+            value: R_co = self._outside.result(None if limit == math.inf else limit)
         except TimeoutError:
             if timeout is None and not self._outside.done():
                 raise AskTimeout(self.actor, self.handler, self.seconds) from None

@@ -49,7 +49,7 @@ def _carry(parcel: _Parcel) -> Generator[Any, Any, Any]:
     assert coroutine is not None
     assert parcel.context is not None
     run = parcel.context.run
-    # Another task may have awaited the same future meanwhile and lowered its flag.
+    # `step` has lowered the flag: raise it again for the task.
     if getattr(awaited, "_asyncio_future_blocking", None) is not None:
         awaited._asyncio_future_blocking = True  # noqa: SLF001 the protocol between Future and Task
     value: Any = None
@@ -112,6 +112,10 @@ class Stepper:
             _leave_task(self._loop, spare)
             if spare.cancelling():
                 self._spare = None  # the coroutine cancelled itself: so be it
+        # The flag by which a future knows that it was awaited, not yielded. A task would lower it
+        # at once; left up, whoever awaits the same future before the carrier runs would fail.
+        if getattr(awaited, "_asyncio_future_blocking", None):
+            awaited._asyncio_future_blocking = False  # noqa: SLF001 as in `_carry`
         parcel = self._parcel
         assert parcel is not None
         parcel.coroutine, parcel.awaited, parcel.context = coroutine, awaited, context

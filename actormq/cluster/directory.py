@@ -6,13 +6,14 @@ A name may stand in several sets: then it names a group.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from actormq.address import ActorEntry, ServiceEntry
 from actormq.errors import RemoteProtocolError
 
+_PART = 1_000  # actors of one STATE envelope: at most 2 MiB, for a name has up to 1 020 bytes
 _TEXT_LIMIT = 255  # characters of a name, class, service or endpoint that a peer announces
 
 
@@ -23,13 +24,13 @@ class Holdings:
     actors: dict[int, ActorEntry] = field(default_factory=dict)
     services: dict[int, ServiceEntry] = field(default_factory=dict)
 
-    def packed(self) -> list[Any]:
-        """The whole of it as the tail of a STATE envelope."""
-        return [
-            [pack_actor(entry) for entry in self.actors.values()],
-            [pack_service(entry) for entry in self.services.values()],
-            [],
-        ]
+    def packed(self) -> Iterator[list[Any]]:
+        """The whole of it as the tails of STATE envelopes, one at least; each fits a message."""
+        services = [pack_service(entry) for entry in self.services.values()]
+        actors = [pack_actor(entry) for entry in self.actors.values()]
+        yield [actors[:_PART], services, []]
+        for start in range(_PART, len(actors), _PART):
+            yield [actors[start : start + _PART], [], []]
 
 
 def pack_actor(entry: ActorEntry) -> list[Any]:
@@ -109,27 +110,25 @@ class Directory:
             whole: Whether this is all it has.
         """
         holdings = self._nodes.setdefault(node, Holdings())
-        names: set[str] = set()
-        offers: set[str] = set()
         actors, services = list(actors), list(services)
         if whole:
             kept = {e.serial for e in actors} | {e.serial for e in services}
             gone = [s for s in (*holdings.actors, *holdings.services) if s not in kept]
-        for serial in gone:
-            actor = holdings.actors.pop(serial, None)
-            if actor is not None:
-                self._unname(node, actor)
-                names.add(actor.name)
-            service = holdings.services.pop(serial, None)
-            if service is not None:
-                offers.add(service.service)
+        names, offers = self._take_out(node, holdings, gone)
         for actor in actors[: self._entry_limit - len(holdings.actors)]:
-            if holdings.actors.get(actor.serial) != actor:
+            old = holdings.actors.get(actor.serial)
+            if old != actor:
+                if old is not None:
+                    self._unname(node, old)
+                    names.add(old.name)
                 holdings.actors[actor.serial] = actor
                 self._names.setdefault(actor.name, {})[node] = actor
                 names.add(actor.name)
         for service in services[: self._entry_limit - len(holdings.services)]:
-            if holdings.services.get(service.serial) != service:
+            before = holdings.services.get(service.serial)
+            if before != service:
+                if before is not None:
+                    offers.add(before.service)
                 holdings.services[service.serial] = service
                 offers.add(service.service)
         self._tell(names, offers)
@@ -145,6 +144,21 @@ class Directory:
             {actor.name for actor in holdings.actors.values()},
             {service.service for service in holdings.services.values()},
         )
+
+    def _take_out(
+        self, node: str, holdings: Holdings, gone: Iterable[int]
+    ) -> tuple[set[str], set[str]]:
+        names: set[str] = set()
+        offers: set[str] = set()
+        for serial in gone:
+            actor = holdings.actors.pop(serial, None)
+            if actor is not None:
+                self._unname(node, actor)
+                names.add(actor.name)
+            service = holdings.services.pop(serial, None)
+            if service is not None:
+                offers.add(service.service)
+        return names, offers
 
     def _unname(self, node: str, actor: ActorEntry) -> None:
         holders = self._names.get(actor.name, {})

@@ -25,6 +25,9 @@ class Host(Protocol):
     def greeted(self, routing_id: bytes, version: int, facts: Facts | None) -> Envelope:
         """Somebody said hello; the result is the answer, and a welcome makes a session."""
 
+    def answered(self, routing_id: bytes) -> None:
+        """The answer to a hello has been sent: what else there is to say may follow it."""
+
     def heard(self, routing_id: bytes, envelopes: list[Envelope]) -> bool:
         """A session said something; False if there is no such session."""
 
@@ -85,6 +88,7 @@ class Listener:
             self._host.garbage("a program that is no actormq node", str(error))
             return
         self.answer(routing_id, self._host.greeted(routing_id, version, facts))
+        self._host.answered(routing_id)
         if envelopes[1:]:
             self._host.heard(routing_id, envelopes[1:])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actormq.cluster.link import Link
 from actormq.cluster.outbox import Outbox
-from actormq.message import Facts
+from actormq.message import Envelope, Facts
 from actormq.rules.membership import Evidence, State
 
 
@@ -21,6 +21,7 @@ class Member:
         link: Our connection to it; None for a guest and while it is broken.
         sessions: Routing ids of its connections to us.
         is_known: Whether its coming has been reported.
+        held: What it announced before it was known.
         received_count: Envelopes that came from it.
         round_trip: Seconds from our last ping to its pong, None before the first.
     """
@@ -28,6 +29,7 @@ class Member:
     __slots__ = (
         "evidence",
         "facts",
+        "held",
         "is_known",
         "link",
         "outbox",
@@ -50,6 +52,7 @@ class Member:
         self.link: Link | None = None
         self.sessions: set[bytes] = set()
         self.is_known = False
+        self.held: list[Envelope] = []
         self.received_count = 0
         self.pinged_at = 0.0
         self.round_trip: float | None = None

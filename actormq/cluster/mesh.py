@@ -22,7 +22,7 @@ from actormq.cluster.listener import Listener
 from actormq.cluster.member import Member
 from actormq.cluster.outbox import Outbox
 from actormq.codec import Codec
-from actormq.errors import LinkFull, RemoteProtocolError
+from actormq.errors import DeliveryError, RemoteProtocolError
 from actormq.events import Events, MemberChanged, PeerRefused
 from actormq.loop import Loop
 from actormq.message import Envelope, Facts
@@ -38,6 +38,7 @@ from actormq.settings import (
 from actormq.transport import Transport
 
 TOMBSTONES = 4_096  # nodes remembered as dead: hints about them may come for minutes
+HELD_STATES = 1_000  # announcements kept of a peer whose link is still being dialled
 JOIN_RETRY = 1.0  # s between tries to reach a node that was named with --join
 
 Deliver = Callable[[Member, Envelope], None]
@@ -263,15 +264,20 @@ class Mesh:
             member.sessions.add(routing_id)
             self._sessions[routing_id] = member
             member.evidence.heard_at = self._loop.now()
-            if facts.is_guest:
-                assert self._listener is not None
-                member.outbox.attach(self._listener.port, routing_id)
-                self._introduce(member)
-            elif member.link is None:
-                self._redial(member)
-            else:
-                self._report(member)
+            if not facts.is_guest:
+                if member.link is None:
+                    self._redial(member)
+                else:
+                    self._report(member)
         return message.welcome(self.facts)
+
+    def answered(self, routing_id: bytes) -> None:
+        """Speak to a guest, now that the welcome stands before all else on its connection."""
+        member = self._sessions.get(routing_id)
+        if member is not None and member.facts.is_guest:
+            assert self._listener is not None
+            member.outbox.attach(self._listener.port, routing_id)
+            self._introduce(member)
 
     def heard(self, routing_id: bytes, envelopes: list[Envelope]) -> bool:
         """Take what a session said."""
@@ -302,13 +308,16 @@ class Mesh:
         if member is None:
             outbox = Outbox(self._loop, facts.name, self._settings.link_limit)
             member = self.members[facts.node] = Member(facts, outbox, self._loop.now())
+            if not facts.is_guest:
+                member.evidence.cut_at = self._loop.now()  # until our own link to it stands
         else:
             member.facts = facts
         return member
 
     def _introduce(self, member: Member) -> None:
         """Tell a member what we have and whom we know, first thing on every connection."""
-        self._say(member, [message.STATE, True, *self._directory.of(self.facts.node).packed()])
+        for number, part in enumerate(self._directory.of(self.facts.node).packed()):
+            self._say(member, [message.STATE, number == 0, *part])
         peers = [
             other.facts.packed()
             for other in self.members.values()
@@ -325,6 +334,9 @@ class Mesh:
         if both_ways and not member.is_known:
             member.is_known = True
             self._changed(member, State.ALIVE, "said hello")
+            held, member.held = member.held, []
+            for envelope in held:
+                self._take_state(member, envelope)
 
     def _changed(self, member: Member, state: State, reason: str) -> None:
         member.state, member.reason, member.since = state, reason, self._loop.now()
@@ -376,7 +388,7 @@ class Mesh:
             member.round_trip = self._loop.now() - member.pinged_at
         elif kind == message.STATE:
             if not member.facts.is_guest:
-                self._directory.change(member.facts.node, **state_from(envelope))
+                self._take_state(member, envelope)
         elif kind == message.PEERS and len(envelope) > 1 and isinstance(envelope[1], list):
             for raw in envelope[1]:
                 self._consider(message.facts_from(raw))
@@ -384,9 +396,18 @@ class Mesh:
             reason = str(envelope[1])[:200] if len(envelope) > 1 else "it left"
             self._bury(member, State.LEFT, reason)
 
+    def _take_state(self, member: Member, envelope: Envelope) -> None:
+        """What a member has can be found once the member itself can be spoken to."""
+        if member.is_known:
+            self._directory.change(member.facts.node, **state_from(envelope))
+        elif len(member.held) < HELD_STATES:
+            member.held.append(envelope)
+
     def _say(self, member: Member, envelope: Envelope) -> None:
-        packed, _ = self._codec.pack(member.facts.name, envelope)
-        with contextlib.suppress(LinkFull):  # a peer that does not read will be told later
+        # A peer that does not read will be told later; an echo of what it pinged with may be too
+        # large.
+        with contextlib.suppress(DeliveryError):
+            packed, _ = self._codec.pack(member.facts.name, envelope)
             member.outbox.put(packed)
 
     def broadcast(self, envelope: Envelope) -> None:
@@ -422,7 +443,7 @@ class Mesh:
         if state is State.DEAD:
             self._bury(member, state, reason)
             return
-        if state is not member.state:
+        if state is not member.state and member.is_known:
             self._changed(member, state, reason)
         if member.link is None:
             self._redial(member)

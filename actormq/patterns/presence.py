@@ -3,6 +3,8 @@
 After its topics a subscriber subscribes to one more, a mark that names it: node, socket, token.
 Nothing is ever published under a mark. Subscriptions of one connection arrive in order, so a
 publisher that sees the mark has all topics before it, and says so over the mesh.
+To a publisher that comes later libzmq tells all of them in the order of their bytes: the mark
+begins with the last character of all, and so comes behind them there too.
 """
 
 from __future__ import annotations
@@ -10,8 +12,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-MARK = b"\x00actormq\x00"
-_SHAPE = re.compile(rb"\x00actormq\x00([0-9a-f]{16})/([0-9]{1,15})/([0-9]{1,15})\Z")
+MARK = "\U0010ffffactormq\x00".encode()
+_SHAPE = re.compile(re.escape(MARK) + rb"([0-9a-f]{16})/([0-9]{1,15})/([0-9]{1,15})\Z")
 
 
 @dataclass(frozen=True, slots=True)

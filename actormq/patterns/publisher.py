@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections import Counter, deque
 from typing import Any, Literal, Protocol, overload
@@ -10,13 +11,21 @@ from typing import Any, Literal, Protocol, overload
 import msgpack
 
 from actormq.context import Context
-from actormq.errors import LifecycleError, SetupError
+from actormq.errors import LifecycleError, NotEncodable, SetupError
 from actormq.patterns.presence import MARK, Presence, presence_from
 from actormq.patterns.sockets import CodecName, Endpoints, Wiring
-from actormq.settings import FRAME_BYTES, FRAME_MESSAGES, TOPIC_BYTES, TOPICS_NUMBERED
+from actormq.settings import (
+    BUFFER_BYTES,
+    FRAME_BYTES,
+    FRAME_MESSAGES,
+    TOPIC_BYTES,
+    TOPICS_NUMBERED,
+)
 
 BASELINE_TOPICS = 4_096  # topics whose numbers a new subscriber is told; beyond, it starts anywhere
 RETRY, RETRY_MOST = 0.001, 0.01  # s between tries while a subscriber is at its mark
+CALM_SECONDS = 0.02  # s without a subscription, after which a plain subscriber has made all of its
+CLOSE_SECONDS = 1.0  # s that a subscriber at its mark may hold up the end of a publisher
 
 
 class Publisher:
@@ -91,6 +100,8 @@ class LivePublisher:
         self._batch_first = 0
         self._batch_bytes = 0
         self._queue: deque[list[bytes]] = deque()
+        self._retry: asyncio.TimerHandle | None = None
+        self._has_room = asyncio.Event()
         self._is_dirty = False
         self._changed = asyncio.Event()
         self._serial = runtime.next_serial()
@@ -120,11 +131,12 @@ class LivePublisher:
         others = max(self._topics.values(), default=0)
         return max(len(self._presences), others)
 
-    async def publish(self, topic: str, value: Any, *parts: bytes) -> None:
+    async def publish(self, topic: str | bytes, value: Any, *parts: bytes) -> None:
         """Publish one message; costs next to nothing when nobody listens.
 
         Args:
-            topic: At most 255 bytes; subscribers choose by its beginning.
+            topic: At most 255 bytes; subscribers choose by its beginning. With codec `text` it has
+                no space, with `raw` it may be bytes.
             value: With codec `msgpack` any value that can travel, with `text` a text or number,
                 with `raw` bytes.
             parts: With codec `raw` more frames of the same message.
@@ -141,7 +153,7 @@ class LivePublisher:
             self.published += 1
             is_sealed = not self.published % FRAME_MESSAGES
         if self._queue:
-            await self._room()
+            await self._has_room.wait()
         elif is_sealed:
             await asyncio.sleep(0)  # a tight loop of publishing lets the node breathe
 
@@ -157,22 +169,36 @@ class LivePublisher:
         """
         try:
             async with asyncio.timeout(timeout):
-                while self.subscriber_count < subscribers:
-                    self._changed.clear()
-                    await self._changed.wait()
+                while len(self._presences) < subscribers:
+                    if not await self._is_changing(self.subscriber_count >= subscribers):
+                        return
         except TimeoutError:
             raise TimeoutError(
                 f"{self._label} has {self.subscriber_count} of {subscribers} subscribers "
                 f"after {timeout:g} s"
             ) from None
 
+    async def _is_changing(self, are_enough: bool) -> bool:
+        """Wait for news of subscribers; False if there are enough, and none came for a while.
+
+        Only a subscriber's mark says that all of its topics are known, and plain ones have none.
+        """
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(CALM_SECONDS if are_enough else None):
+                await self._changed.wait()
+        except TimeoutError:
+            return False
+        return True
+
     # -- out ----------------------------------------------------------------------------------
 
-    def _add(self, topic: str, value: Any) -> bool:
+    def _add(self, topic: Any, value: Any) -> bool:
         """Number one message and join it to the batch; say whether a batch was sent for it."""
         number = self._numbers.get(topic)
         if number is None:
-            self._check(topic)
+            self._checked(topic)
+            self._make_room_for_number()
             number = 0
         number += 1
         packed = self._packed(value) if self._topics else b""
@@ -194,33 +220,50 @@ class LivePublisher:
         return False
 
     def _packed(self, value: Any) -> bytes:
-        packed, _ = self._runtime.codec.pack(self._label, value)
+        packed, buffers = self._runtime.codec.pack(self._label, value)
+        if buffers:
+            raise NotEncodable(
+                self._label, f"an array of {BUFFER_BYTES} bytes or more cannot be published whole"
+            )
         return packed
 
-    def _check(self, topic: str) -> bytes:
-        """Look at a topic that is new, and make room for its number."""
-        if not isinstance(topic, str):
+    def _checked(self, topic: str | bytes) -> bytes:
+        """The bytes of a topic that may be published."""
+        if isinstance(topic, bytes) and self._codec == "raw":
+            raw = topic
+        elif isinstance(topic, str):
+            raw = topic.encode()
+        else:
             raise SetupError(f"{self._label}: a topic is a text, not {type(topic).__name__}")
-        raw = topic.encode()
-        if len(raw) > TOPIC_BYTES or raw.startswith(MARK):
+        if len(raw) > TOPIC_BYTES:
             raise SetupError(f"{self._label}: topic {topic[:40]!r} is over {TOPIC_BYTES} bytes")
+        if raw.startswith(MARK):
+            raise SetupError(
+                f"{self._label}: topics that begin as {topic[:10]!r} are actormq's own"
+            )
+        if b" " in raw and self._codec == "text":
+            raise SetupError(
+                f"{self._label}: codec 'text' parts topic and text at the first space, "
+                f"and topic {topic[:40]!r} has one"
+            )
+        return raw
+
+    def _make_room_for_number(self) -> None:
         if len(self._numbers) >= TOPICS_NUMBERED:
             # Numbers of so many topics are enough: begin a new stream.
             self._seal()
             self._numbers.clear()
             self.stream = secrets.randbits(63)
-        return raw
 
-    def _plain(self, topic: Any, value: Any, parts: tuple[bytes, ...]) -> list[bytes]:
+    def _plain(self, topic: str | bytes, value: Any, parts: tuple[bytes, ...]) -> list[bytes]:
         if self._codec == "text":
             if not isinstance(value, str | int | float) or parts:
                 raise SetupError(
                     f"{self._label}: codec 'text' publishes a text or number, "
                     f"not {type(value).__name__}"
                 )
-            self._check(topic)
-            return [f"{topic} {value}".encode()]
-        raw = topic if isinstance(topic, bytes) else self._check(topic)
+            return [self._checked(topic) + f" {value}".encode()]
+        raw = self._checked(topic)
         if not isinstance(value, bytes | bytearray | memoryview):
             raise SetupError(
                 f"{self._label}: codec 'raw' publishes bytes, not {type(value).__name__}"
@@ -242,19 +285,23 @@ class LivePublisher:
     def _send(self, frames: list[bytes]) -> None:
         if self._port.is_closed:
             raise LifecycleError(f"{self._label} is closed: its actor has stopped")
-        if self._queue or not self._port.send(frames):
+        if self._queue:
             self._queue.append(frames)
+        elif not self._port.send(frames):
+            self._queue.append(frames)
+            self._has_room.clear()
+            self._retry = self._runtime.loop.call_later(RETRY, self._send_queued, RETRY)
 
-    async def _room(self) -> None:
-        """Wait until what is queued has gone out. XPUB has no event for that: ask again."""
-        wait = RETRY
-        while self._queue and not self._port.is_closed:
-            if self._port.send(self._queue[0]):
-                self._queue.popleft()
-                wait = RETRY
-            else:
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, RETRY_MOST)
+    def _send_queued(self, waited: float) -> None:
+        """Send what is queued, as far as it goes. XPUB has no event for room: ask again."""
+        while self._queue:
+            if not self._port.send(self._queue[0]):
+                wait = min(2 * waited, RETRY_MOST)
+                self._retry = self._runtime.loop.call_later(wait, self._send_queued, wait)
+                return
+            self._queue.popleft()
+            waited = RETRY
+        self._has_room.set()
 
     # -- subscriptions ------------------------------------------------------------------------
 
@@ -276,7 +323,8 @@ class LivePublisher:
     def _met(self, presence: Presence, is_new: bool) -> None:
         key = (presence.node, presence.socket)
         if is_new:
-            self._presences[key] = presence.token
+            # To a publisher that comes later two marks of one socket come in any order.
+            self._presences[key] = max(presence.token, self._presences.get(key, 0))
             few = len(self._numbers) <= BASELINE_TOPICS
             self._runtime.services.vouch(
                 presence.node, presence.token, self.stream, dict(self._numbers) if few else None
@@ -288,11 +336,13 @@ class LivePublisher:
         """Send what is left and close."""
         self._seal()
         if self._queue:
-            try:
-                async with asyncio.timeout(1.0):
-                    await self._room()
-            except TimeoutError:
-                pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._has_room.wait()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._queue.clear()
+        self._has_room.set()
         if self._is_announced:
             self._runtime.services.withdraw(self._serial)
         self._runtime.transport.close_port(self._port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, overload
 
@@ -101,7 +102,7 @@ class _Take:
         try:
             checked = self._arguments.checked(self._live.label, values, {})
         except ArgumentMismatch as error:
-            self._live.refuse(self.name, str(error))
+            self._live.refuse(self.name, "ArgumentMismatch", str(error))
             return _nothing() if self.is_async else None
         return self._method(actor, *checked)
 
@@ -126,7 +127,8 @@ class LiveSubscriber:
         self._codec = spec.wiring.codec
         self._connected = list(spec.wiring.connect)
         self._ends: dict[str, str] = {}  # endpoint to node id
-        self._handshaken: set[str] = set()
+        self._shaken_at = 0.0
+        self._topics: Counter[bytes] = Counter()
         self._positions = Positions()
         self._waiting = 0
         self._serial = runtime.next_serial()
@@ -199,10 +201,12 @@ class LiveSubscriber:
         if not topics:
             raise SetupError(f'{self.label}.subscribe() names no topic: "" is everything')
         wanted = [self._topic(topic) for topic in topics]
+        self._forget_unasked()
         self._positions.unsettled()
         if after:
             self._positions.resume(after)
         for topic in wanted:
+            self._topics[topic] += 1
             self._port.socket.subscribe(topic)
         token = self._runtime.next_serial()
         earlier, self._mark = (
@@ -223,9 +227,20 @@ class LiveSubscriber:
 
     def unsubscribe(self, *topics: str | bytes) -> None:
         """Ask for topics no more."""
-        for topic in topics:
-            with contextlib.suppress(zmq.ZMQError):
-                self._port.socket.unsubscribe(self._topic(topic))
+        for topic in map(self._topic, topics):
+            if self._topics[topic]:
+                self._topics[topic] -= 1
+                self._port.socket.unsubscribe(topic)
+
+    def _forget_unasked(self) -> None:
+        """Let go of what publishers said of topics that are not asked for: it is out of date.
+
+        Not in `unsubscribe` already, for what was under way then may still arrive.
+        """
+        asked = tuple(+self._topics)
+        last = self._positions.last
+        for position in [p for p in last if not p[1].encode().startswith(asked)]:
+            del last[position]
 
     def _topic(self, topic: str | bytes) -> bytes:
         raw = topic.encode() if isinstance(topic, str) else topic
@@ -245,9 +260,10 @@ class LiveSubscriber:
             raise AskTimeout(self.label, "subscribe", limit) from None
         if self._connected:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(PLAIN_GRACE):
+                async with asyncio.timeout(PLAIN_GRACE) as grace:
                     while len(self._vouched) < len(self._ends) + len(self._connected):
                         await self._next_change()
+                        grace.reschedule(max(grace.when() or 0, self._shaken_at + PLAIN_GRACE))
 
     async def _next_change(self) -> None:
         self._changed.clear()
@@ -260,8 +276,8 @@ class LiveSubscriber:
             self._positions.synced(stream, baseline)
         self._changed.set()
 
-    def _shaken(self, _event: int, endpoint: str) -> None:
-        self._handshaken.add(endpoint)
+    def _shaken(self, _event: int, _endpoint: str) -> None:
+        self._shaken_at = self._runtime.loop.now()
         self._changed.set()
 
     def _offered(self, ends: Sequence[ServiceEnd]) -> None:
@@ -278,6 +294,7 @@ class LiveSubscriber:
         if end.entry.codec != self._codec:
             self.refuse(
                 end.entry.service,
+                "another codec",
                 f"the publisher has codec {end.entry.codec!r}, {self.label} {self._codec!r}",
             )
             return False
@@ -291,7 +308,7 @@ class LiveSubscriber:
                 self._waiting += 1
                 self._context.receive(self._take, (position, *values))
         except (RemoteProtocolError, UnicodeDecodeError) as error:
-            self.refuse(self._take.name, str(error))
+            self.refuse(self._take.name, type(error).__name__, str(error))
         if self._waiting >= SUBSCRIBER_WINDOW:
             self._port.pause()
 
@@ -329,10 +346,10 @@ class LiveSubscriber:
         if self._waiting <= SUBSCRIBER_WINDOW // 4:
             self._port.resume()
 
-    def refuse(self, what: str, why: str) -> None:
+    def refuse(self, what: str, reason: str, detail: str) -> None:
         """Count what cannot be handled."""
         self.refused += 1
-        self._runtime.events.emit(DeadLetter(self.label, what, why))
+        self._runtime.events.emit(DeadLetter(self.label, what, reason, detail))
 
     async def close(self) -> None:
         """Leave the publishers and close."""

@@ -176,6 +176,7 @@ class Replay:
         view: Ref[LiveView] = await node.find(VIEW, timeout=0)
         view.tell(LiveView.show_nodes, list(self._layout))
         asked: list[Ref[Any]] = [await node.find(n, timeout=0) for n in ("average", "extremes")]
+        recorder: Ref[Recorder] = await node.find("recorder", timeout=0)
         wanted, moved_at, before = len(self._index.stations), time.monotonic(), -1
         with self._screen.live() as draw:
             while True:
@@ -185,7 +186,9 @@ class Replay:
                 accounts = [convert(await ref.ask("account"), Account) for ref in asked]
                 ended = sum(station.ended for station in state.stations)
                 if ended == wanted and all(len(a.ended) == wanted for a in accounts):
-                    return
+                    recorded = await recorder.within(STALL).ask(Recorder.sync)
+                    if sum(position.ends for position in recorded.positions) == wanted:
+                        return
                 if state.received != before:
                     moved_at, before = time.monotonic(), state.received
                 if time.monotonic() - moved_at > STALL:

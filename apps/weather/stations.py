@@ -1,10 +1,10 @@
 """The actors that publish: replayed observations, and this machine itself."""
 
 import asyncio
-import contextlib
 import datetime as dt
 import math
 import time
+from collections.abc import Generator
 
 import msgspec
 
@@ -50,6 +50,8 @@ class Station(Actor):
         self.published = 0
         self.ends = 0
         self.started = False
+        self.begun = 0.0  # s, monotonic
+        self.observations: Generator[Observation, None, None] = _nothing()
 
     async def on_start(self) -> None:
         """Find the station in the file, and say which of its lines cannot be read."""
@@ -65,8 +67,7 @@ class Station(Actor):
     @handler
     def start(self) -> Progress:
         """Begin the replay, whether there are subscribers or not."""
-        if not self.started:
-            self.after(0.0, self.replay)
+        self._begin()
         return self.progress()
 
     @handler
@@ -83,26 +84,42 @@ class Station(Actor):
             messages=self.published + self.ends,
         )
 
-    @handler(concurrent=True)  # a slow subscriber holds it up, and `progress` must still answer
+    @handler(concurrent=True)  # waiting for subscribers must not keep `progress` from answering
     async def replay(self, subscribers: int = 0) -> None:
-        """Publish all observations and the end marker.
-
-        Args:
-            subscribers: How many to wait for first, a count.
-        """
+        """Begin the replay once there are so many subscribers, a count."""
         if subscribers:
             await self.feed.ready(subscribers, timeout=None)
-        if self.started:
-            return
-        self.started = True
-        begun = time.monotonic()
-        # Closed with the handler, also when the actor is stopped half-way: the file is open.
-        with contextlib.closing(self.index.read(self.station)) as observations:
-            for observation in observations:
-                await self._wait_for_turn(time.monotonic() - begun)
-                await self.feed.publish(self.station, self._renamed(observation))
-                self.published += 1
-        await self._publish_end()
+        self._begin()
+
+    def _begin(self) -> None:
+        if not self.started:
+            self.started = True
+            self.begun = time.monotonic()
+            self.observations = self.index.read(self.station)
+            self.after(0.0, self.step)
+
+    @handler(concurrent=True)  # a slow subscriber holds it up, and `progress` must still answer
+    async def step(self) -> None:
+        """Publish what is due by now, and come back when the next one is.
+
+        A replay is many short messages to itself, so that its actor can be stopped in between.
+        """
+        for _ in range(BURST):
+            delay = delay_before(self.published, self.speed, time.monotonic() - self.begun)
+            if delay > 0:
+                self.after(delay, self.step)
+                return
+            observation = next(self.observations, None)
+            if observation is None:
+                await self._publish_end()
+                return
+            await self.feed.publish(self.station, self._renamed(observation))
+            self.published += 1
+        self.after(0.0, self.step)
+
+    async def on_stop(self) -> None:
+        """Close the file if the replay has not come to its end."""
+        self.observations.close()
 
     @handler
     async def repeat_end(self) -> Progress:
@@ -120,16 +137,15 @@ class Station(Actor):
         await self.feed.publish(self.station, end)
         self.ends += 1
 
-    async def _wait_for_turn(self, elapsed: float) -> None:
-        delay = delay_before(self.published, self.speed, elapsed)
-        # Publishing suspends only when a subscriber is slow; others on this loop want to live.
-        if delay > 0 or self.published % BURST == 0:
-            await asyncio.sleep(max(0.0, delay))
-
     def _renamed(self, observation: Observation) -> Observation:
         if observation.station == self.station:
             return observation
         return msgspec.structs.replace(observation, station=self.station)
+
+
+def _nothing() -> Generator[Observation, None, None]:
+    """The observations of a station that has not begun."""
+    yield from ()
 
 
 def delay_before(published: int, speed: float, elapsed: float) -> float:

@@ -1,0 +1,122 @@
+"""What holds between processes: they find each other, die, hang, leave and come back."""
+
+import signal
+import time
+
+import pytest
+
+from actormq import Node, PeerLost
+from actormq.events import MemberChanged
+
+pytestmark = pytest.mark.slow
+
+KILLED = 2.0  # s until a killed node is out of every view: DESIGN 6
+LEFT = 0.2  # s until a node that left is
+
+
+class Watcher:
+    """When a node changed its mind about others."""
+
+    def __init__(self, node):
+        self.changes = []
+        node.events.listen(self.note)
+
+    def note(self, event):
+        if isinstance(event, MemberChanged):
+            self.changes.append((time.monotonic(), event))
+
+    def of(self, name, state):
+        return [at for at, e in self.changes if (e.name, e.state) == (name, state)]
+
+
+async def test_processes_find_each_other_by_zeroconf_whichever_is_first(programs, mesh, until):
+    programs.worker("before")
+    async with Node(mesh=mesh, name="watcher") as node:
+        programs.worker("after")
+        for name in ("before", "after"):
+            ref = await node.find(name, timeout=20)
+            assert await ref.ask("ping") == name
+        await until(lambda: "after is alive" in programs.log("before"), 20)
+        await until(lambda: "before is alive" in programs.log("after"), 20)
+
+
+async def test_one_join_is_enough_to_find_all_without_zeroconf(programs, mesh):
+    async with (
+        Node(mesh=mesh, name="a", discovery=False) as node,
+        Node(
+            mesh=mesh, name="b", discovery=False, join=[node.address.removeprefix("tcp://")]
+        ) as other,
+    ):
+        place = node.address.removeprefix("tcp://")
+        programs.worker("c", "--no-zeroconf", "--join", place)
+        assert await (await node.find("c", timeout=20)).ask("ping") == "c"
+        assert await (await other.find("c", timeout=20)).ask("ping") == "c"
+
+
+async def test_a_killed_node_is_out_of_all_views_in_time_and_fails_what_waits_for_it(
+    programs, mesh, until
+):
+    async with (
+        Node(mesh=mesh, name="a", discovery=False) as one,
+        Node(mesh=mesh, name="b", discovery=False) as other,
+    ):
+        places = [n.address.removeprefix("tcp://") for n in (one, other)]
+        victim = programs.worker("c", "--no-zeroconf", "--join", places[0], "--join", places[1])
+        refs = [await node.find("c", timeout=20) for node in (one, other)]
+        watchers = [Watcher(node) for node in (one, other)]
+        replies = [ref.within(60).ask("wait", 60.0) for ref in refs]
+        begun = time.monotonic()
+        victim.kill()
+        for reply in replies:
+            with pytest.raises(PeerLost, match="node 'c' was lost"):
+                await reply
+        assert time.monotonic() - begun < KILLED
+        for node, watcher in zip((one, other), watchers, strict=True):
+            assert watcher.of("c", "dead")
+            assert node.find_all("c") == []
+
+
+async def test_a_clean_leave_is_seen_at_once(programs, mesh, until):
+    async with Node(mesh=mesh, name="watcher", discovery=False) as node:
+        watcher = Watcher(node)
+        place = node.address.removeprefix("tcp://")
+        waits = []
+        for name in ("c", "d", "e"):
+            process = programs.worker(name, "--no-zeroconf", "--join", place)
+            await node.find(name, timeout=20)
+            begun = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            await until(lambda name=name: watcher.of(name, "left"))
+            waits.append(watcher.of(name, "left")[0] - begun)
+            assert process.wait(10) == 0
+            assert not watcher.of(name, "dead")
+        assert min(waits) < LEFT  # the best of three: a busy machine is not our subject
+
+
+@pytest.mark.timeout(90)
+async def test_a_hung_node_is_held_for_dead_and_comes_back_as_a_new_incarnation(
+    programs, mesh, until
+):
+    async with Node(mesh=mesh, name="watcher", discovery=False) as node:
+        watcher = Watcher(node)
+        place = node.address.removeprefix("tcp://")
+        process = programs.worker("c", "--no-zeroconf", "--join", place)
+        await node.find("c", timeout=20)
+        process.send_signal(signal.SIGSTOP)
+        await until(lambda: watcher.of("c", "suspect"), 10)
+        await until(lambda: watcher.of("c", "dead"), 10)
+        process.send_signal(signal.SIGCONT)
+        ref = await node.find("c", timeout=20)
+        assert await ref.ask("ping") == "c"
+        assert [m.facts.incarnation for m in node.mesh_view.peers()] == [2]
+
+
+async def test_a_node_that_hangs_for_a_moment_is_not_held_for_dead(programs, mesh, until):
+    async with Node(mesh=mesh, name="watcher", discovery=False) as node:
+        watcher = Watcher(node)
+        place = node.address.removeprefix("tcp://")
+        programs.worker("c", "--no-zeroconf", "--join", place)
+        ref = await node.find("c", timeout=20)
+        ref.tell("hang", 4.0)
+        assert await ref.within(20).ask("ping") == "c"
+        assert not watcher.of("c", "dead")
