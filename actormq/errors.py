@@ -294,6 +294,13 @@ class InternalError(ActormqError):
     """A bug of actormq: please report it with the sentence and the traceback."""
 
 
+def one_line(text: str) -> str:
+    """A text from elsewhere as one line that a terminal shows and does not obey."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in text)
+
+
 def _described(kind: str, text: str) -> str:
     return f"{kind}: {text}" if text else kind
 

@@ -35,7 +35,6 @@ REASON_MESH = "mesh"
 REASON_SCOPE = "scope"
 REASON_STALE = "stale"  # this incarnation was declared dead: come back with a higher one
 REASON_STRANGER = "stranger"  # frames from a connection that has not said hello
-REASON_GARBAGE = "garbage"
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,9 +169,10 @@ class Node:
         ):
             raise SetupError(f"actor name {name!r} is no text of 1 to {_NAME_LIMIT} characters")
         label = name if name is not None else f"{kind.__name__.lower()}#{serial}"
-        actor = kind.__new__(kind, *args, **kwargs)
-        cell = Cell(runtime, actor, runtime.address(serial, label), name)
         try:
+            # In two steps, so that the constructor may already use `self.name` and the like.
+            actor = kind.__new__(kind, *args, **kwargs)
+            cell = Cell(runtime, actor, runtime.address(serial, label), name)
             kind.__init__(actor, *args, **kwargs)
         except Exception as error:  # a border: constructors are not ours
             raise StartFailed(label, "its constructor", kind_of(error), str(error)) from error
@@ -296,6 +297,7 @@ class Node:
         deadlines = Deadlines(loop)
         registry = Registry(self.name, self._registered)
         post = self._post = Post(
+            self.id,
             loop,
             codec,
             deadlines,
@@ -412,6 +414,8 @@ class Node:
         if steward is not None:
             await steward.stop(1.0)
         self._mesh.stop(f"node {self.name} has stopped")
+        if self._post is not None:
+            self._post.close()
         if self._discovery is not None:
             await self._discovery.stop()
         runtime.deadlines.close()

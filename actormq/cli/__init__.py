@@ -14,7 +14,7 @@ import click
 from actormq.cli.asking import ask, ps, sub, tell
 from actormq.cli.demo import demo
 from actormq.cli.running import node
-from actormq.errors import ActormqError
+from actormq.errors import ActormqError, one_line
 
 
 class _Group(click.Group):
@@ -24,7 +24,7 @@ class _Group(click.Group):
         try:
             return super().main(*args, **kwargs)
         except ActormqError as error:
-            click.echo(f"actormq: {error}", err=True)
+            click.echo(f"actormq: {one_line(str(error))}", err=True)
             sys.exit(1)
         except BrokenPipeError:  # whoever read our output has had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

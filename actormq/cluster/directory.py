@@ -114,21 +114,15 @@ class Directory:
         if whole:
             kept = {e.serial for e in actors} | {e.serial for e in services}
             gone = [s for s in (*holdings.actors, *holdings.services) if s not in kept]
+        gone = (*gone, *_replaced(holdings, actors, services))
         names, offers = self._take_out(node, holdings, gone)
         for actor in actors[: self._entry_limit - len(holdings.actors)]:
-            old = holdings.actors.get(actor.serial)
-            if old != actor:
-                if old is not None:
-                    self._unname(node, old)
-                    names.add(old.name)
+            if holdings.actors.get(actor.serial) != actor:
                 holdings.actors[actor.serial] = actor
                 self._names.setdefault(actor.name, {})[node] = actor
                 names.add(actor.name)
         for service in services[: self._entry_limit - len(holdings.services)]:
-            before = holdings.services.get(service.serial)
-            if before != service:
-                if before is not None:
-                    offers.add(before.service)
+            if holdings.services.get(service.serial) != service:
                 holdings.services[service.serial] = service
                 offers.add(service.service)
         self._tell(names, offers)
@@ -171,6 +165,14 @@ class Directory:
         if names or services:
             for changed in list(self._watchers):
                 changed(names, services)
+
+
+def _replaced(
+    holdings: Holdings, actors: Sequence[ActorEntry], services: Sequence[ServiceEntry]
+) -> list[int]:
+    """Serials that stand for something else from now on: what they stood for is gone."""
+    old = [e.serial for e in actors if holdings.actors.get(e.serial, e) != e]
+    return old + [e.serial for e in services if holdings.services.get(e.serial, e) != e]
 
 
 def state_from(envelope: Sequence[Any]) -> dict[str, Any]:

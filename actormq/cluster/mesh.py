@@ -371,6 +371,8 @@ class Mesh:
         member.evidence.heard_at = self._loop.now()
         member.received_count += len(envelopes)
         for envelope in envelopes:
+            if member.facts.node not in self.members:
+                return  # it has said goodbye
             kind = envelope[0]
             try:
                 if message.TELL <= kind <= message.FAIL:

@@ -125,14 +125,14 @@ class Outbox:
         if self._prefix:
             self._loop.call_later(RETRY, self._unblock, port)
             return
-        frames, size, count = self._queue.popleft()
+        frames, size, count = self._queue[0]  # stays until it is sent: the connection may break
 
         def done(was_sent: bool) -> None:
-            if was_sent:
-                self._sent(size, count)
-            else:
-                self._queue.appendleft((frames, size, count))
-            self._unblock(port)
+            if self._port is port:
+                if was_sent:
+                    self._queue.popleft()
+                    self._sent(size, count)
+                self._unblock(port)
 
         port.send_when_writable(frames, done)
 

@@ -38,6 +38,7 @@ class Post:
     """Sends and receives for the actors of one node.
 
     Args:
+        own: The id of this node.
         loop: The node's loop.
         codec: Reads and writes envelopes.
         deadlines: Those of the node.
@@ -49,6 +50,7 @@ class Post:
 
     def __init__(
         self,
+        own: str,
         loop: Loop,
         codec: Codec,
         deadlines: Deadlines,
@@ -57,6 +59,7 @@ class Post:
         settings: Settings,
         member: Callable[[str], Member | None],
     ) -> None:
+        self._own = own
         self.loop = loop
         self.codec = codec
         self.deadlines = deadlines
@@ -99,6 +102,8 @@ class Post:
 
     def _send(self, address: Address, head: Envelope, args: Any, kwargs: dict[str, Any]) -> None:
         member = self._member(address.node)
+        if address.node == self._own:
+            raise ActorStopped(address.label)  # it lived here, or its ref would not lead this way
         if member is None:
             raise NodeUnreachable(address.node)
         to, aside = address.label, self.codec.aside
@@ -215,6 +220,12 @@ class Post:
             if where == node:
                 del self._pending[number]
                 reply.reject(PeerLost(member.facts.name, reason))
+
+    def close(self) -> None:
+        """This node stops: nobody will hear an answer any more."""
+        while self._pending:
+            _, (reply, node) = self._pending.popitem()
+            reply.reject(PeerLost(node, "this node has stopped"))
 
 
 class FarReply(Reply[Any]):

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from actormq.errors import one_line
 from actormq.events import (
     DeadLetter,
     Event,
@@ -56,17 +57,19 @@ def log_events(events: Events, node: str) -> None:
             case NodeStarted():
                 log.info("%s: started in mesh %s at %s", node, event.mesh, _tcp(event.endpoints))
             case MemberChanged():
-                log.info("%s: %s is %s: %s", node, event.name, event.state, event.reason)
+                reason = one_line(event.reason)
+                log.info("%s: %s is %s: %s", node, one_line(event.name), event.state, reason)
             case PeerRefused():
-                log.warning("%s: %s: %s", node, event.who, event.reason)
+                log.warning("%s: %s: %s", node, one_line(event.who), one_line(event.reason))
             case Notice():
-                log.log(event.level, "%s: %s", node, event.text)
+                log.log(event.level, "%s: %s", node, one_line(event.text))
             case HandlerFailed():
                 error = event.error
                 log.error("%s: %s.%s raised", node, event.actor, event.handler, exc_info=error)
             case DeadLetter() if limit.allows():
                 text = "%s: dead letter for %s.%s: %s"
-                log.warning(text, node, event.actor, event.handler, event.detail or event.reason)
+                whom, why = (event.actor, event.handler), event.detail or event.reason
+                log.warning(text, node, *map(one_line, whom), one_line(why))
             case _:
                 pass
 

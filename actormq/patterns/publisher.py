@@ -220,7 +220,7 @@ class LivePublisher:
         return False
 
     def _packed(self, value: Any) -> bytes:
-        packed, buffers = self._runtime.codec.pack(self._label, value)
+        packed, buffers = self._runtime.codec.pack(self._label, value, beside=False)
         if buffers:
             raise NotEncodable(
                 self._label, f"an array of {BUFFER_BYTES} bytes or more cannot be published whole"

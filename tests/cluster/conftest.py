@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-SOURCE = '''
+SOURCE = """
 import asyncio
 import time
 
@@ -25,7 +25,7 @@ class Worker(Actor):
     @handler
     def hang(self, seconds: float) -> None:
         time.sleep(seconds)
-'''
+"""
 
 
 class Programs:

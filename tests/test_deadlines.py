@@ -1,0 +1,195 @@
+import asyncio
+import gc
+import math
+import random
+
+import pytest
+
+from actormq.deadlines import BUCKETS_PER_SECOND, Deadlines
+from actormq.loop import Loop
+
+BUCKET = 1 / BUCKETS_PER_SECOND
+
+
+class Item:
+    """Notes when it expired."""
+
+    def __init__(self, loop):
+        self.loop = loop
+        self.expired_at = None
+        self.done = asyncio.Event()
+
+    def expire(self):
+        self.expired_at = self.loop.now()
+        self.done.set()
+
+
+def on_a_loop(test):
+    """Run a coroutine function with a loop and its deadlines."""
+
+    async def body():
+        loop = Loop()
+        deadlines = Deadlines(loop)
+        try:
+            async with asyncio.timeout(10):
+                await test(loop, deadlines)
+        finally:
+            deadlines.close()
+
+    asyncio.run(body())
+
+
+def test_an_item_expires_at_its_deadline_and_not_before():
+    async def test(loop, deadlines):
+        item = Item(loop)
+        deadline = loop.now() + 0.025
+
+        deadlines.add(item, deadline)
+        await item.done.wait()
+
+        assert item.expired_at >= deadline
+
+    on_a_loop(test)
+
+
+def test_items_expire_in_the_order_of_their_deadlines():
+    async def test(loop, deadlines):
+        order = []
+
+        class Noted(Item):
+            def expire(self):
+                order.append(self)
+                super().expire()
+
+        now = loop.now()
+        items = [Noted(loop) for _ in range(8)]
+        for number in random.Random(7).sample(range(8), 8):
+            deadlines.add(items[number], now + 0.01 + number * BUCKET)
+        await items[-1].done.wait()
+
+        assert order == items
+
+    on_a_loop(test)
+
+
+def test_one_that_ended_in_time_does_not_expire():
+    async def test(loop, deadlines):
+        ended, late = Item(loop), Item(loop)
+        bucket = deadlines.add(ended, loop.now() + BUCKET)
+        deadlines.add(late, loop.now() + 3 * BUCKET)
+
+        deadlines.discard(ended, bucket)
+        deadlines.discard(ended, bucket)
+        await late.done.wait()
+
+        assert ended.expired_at is None
+
+    on_a_loop(test)
+
+
+def test_a_deadline_that_has_passed_expires_at_once():
+    async def test(loop, deadlines):
+        item = Item(loop)
+
+        deadlines.add(item, loop.now() - 5)
+        await item.done.wait()
+
+    on_a_loop(test)
+
+
+def test_an_earlier_deadline_that_comes_later_does_not_wait_for_the_first():
+    async def test(loop, deadlines):
+        late, early = Item(loop), Item(loop)
+        deadlines.add(late, loop.now() + 3600)
+
+        deadlines.add(early, loop.now() + BUCKET)
+        await early.done.wait()
+
+        assert late.expired_at is None
+
+    on_a_loop(test)
+
+
+def test_an_item_may_set_the_next_deadline_as_it_expires():
+    async def test(loop, deadlines):
+        last = Item(loop)
+
+        class First(Item):
+            def expire(self):
+                deadlines.add(last, loop.now() + BUCKET)
+                super().expire()
+
+        first = First(loop)
+        deadlines.add(first, loop.now())
+        await last.done.wait()
+
+        assert last.expired_at > first.expired_at
+
+    on_a_loop(test)
+
+
+def test_items_of_one_bucket_may_discard_each_other_as_they_expire():
+    async def test(loop, deadlines):
+        deadline = loop.now() + BUCKET
+        items = []
+
+        class Pair(Item):
+            def expire(self):
+                for other in items:
+                    deadlines.discard(other, bucket)
+                super().expire()
+
+        items += [Pair(loop), Pair(loop)]
+        for item in items:
+            bucket = deadlines.add(item, deadline)
+        await items[1].done.wait()
+
+        assert items[0].expired_at is not None
+
+    on_a_loop(test)
+
+
+def test_thousands_of_deadlines_share_one_timer():
+    async def test(loop, deadlines):
+        before = sum(isinstance(one, asyncio.TimerHandle) for one in gc.get_objects())
+        now = loop.now()
+        kept = [
+            (item := Item(loop), deadlines.add(item, now + 60 + n / 1_000)) for n in range(5_000)
+        ]
+        after = [one for one in gc.get_objects() if isinstance(one, asyncio.TimerHandle)]
+
+        assert len(kept) == 5_000
+        assert len([one for one in after if not one.cancelled()]) <= before + 1
+
+    on_a_loop(test)
+
+
+def test_a_deadline_at_infinity_never_comes():
+    async def test(loop, deadlines):
+        never, soon = Item(loop), Item(loop)
+        bucket = deadlines.add(never, math.inf)
+        deadlines.add(soon, loop.now())
+        await soon.done.wait()
+        deadlines.discard(never, bucket)
+
+        assert never.expired_at is None
+
+    on_a_loop(test)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_nothing_expires_once_they_are_closed(when):
+    async def test(loop, deadlines):
+        item = Item(loop)
+        if when == "before":
+            deadlines.add(item, loop.now() + BUCKET)
+        deadlines.close()
+        if when == "after":
+            deadlines.add(item, loop.now())
+        passed = asyncio.Event()
+        loop.call_later(5 * BUCKET, passed.set)
+        await passed.wait()
+
+        assert item.expired_at is None
+
+    on_a_loop(test)

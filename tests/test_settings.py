@@ -1,0 +1,91 @@
+import pytest
+
+from actormq.errors import SetupError
+from actormq.settings import NAME_PATTERN, NodeOptions, Settings, checked, host_and_port
+
+
+def test_nothing_need_be_said():
+    settings = checked({})
+
+    assert settings == Settings()
+    assert settings.mesh == "default"
+    assert settings.discovery
+    assert not settings.insecure_lan
+
+
+def test_what_is_said_is_taken():
+    settings = checked({"name": "roof", "mesh": "home", "port": 4711, "join": ["10.0.0.2:4711"]})
+
+    assert (settings.name, settings.mesh, settings.port) == ("roof", "home", 4711)
+    assert settings.join == ("10.0.0.2:4711",)
+
+
+def test_a_whole_number_of_seconds_is_a_number_of_seconds():
+    assert checked({"ask_timeout": 2}).ask_timeout == 2.0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"mehs": "home"}, "unknown setting 'mehs'"),
+        ({"port": "4711"}, "port"),
+        ({"port": 65_536}, "port"),
+        ({"port": -1}, "port"),
+        ({"mesh": ""}, "mesh name ''"),
+        ({"mesh": "two words"}, "mesh name 'two words'"),
+        ({"mesh": "x" * 64}, "1 to 63"),
+        ({"mesh": "home\n"}, "mesh name"),
+        ({"name": "-roof"}, "node name '-roof'"),
+        ({"name": "roof\x1b[2J"}, "node name"),
+        ({"join": "10.0.0.2:4711"}, "list of 'HOST:PORT'"),
+        ({"join": ["10.0.0.2"]}, "no HOST:PORT"),
+        ({"join": [4711]}, "join"),
+        ({"ask_timeout": 0}, "ask_timeout"),
+        ({"ask_timeout": "soon"}, "ask_timeout"),
+        ({"shutdown_timeout": -1.0}, "shutdown_timeout"),
+        ({"mailbox_limit": 0}, "mailbox_limit"),
+        ({"message_limit": 10}, "message_limit"),
+        ({"discovery": 1}, "discovery"),
+        ({"lan": True}, "--insecure-lan"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_with_the_settings_name(options, says):
+    with pytest.raises(SetupError) as caught:
+        checked(options)
+
+    assert says in str(caught.value)
+
+
+def test_an_unknown_setting_is_answered_with_those_there_are():
+    with pytest.raises(SetupError, match="a node knows name, mesh, join"):
+        checked({"colour": "red"})
+
+
+def test_options_and_settings_have_the_same_names():
+    assert set(NodeOptions.__annotations__) == set(Settings.__struct_fields__)
+
+
+@pytest.mark.parametrize("name", ["home", "Home-2", "a", "x" * 63, "0.lab_1"])
+def test_names_that_fit_a_dns_label(name):
+    assert NAME_PATTERN.match(name)
+
+
+@pytest.mark.parametrize(
+    ("place", "parts"),
+    [
+        ("192.168.1.20:4711", ("192.168.1.20", 4711)),
+        ("bench.local:1", ("bench.local", 1)),
+        ("[fd00::1]:65535", ("fd00::1", 65_535)),
+        ("tcp://bench:4711", ("bench", 4711)),
+        ("tcp://[::1]:4711", ("::1", 4711)),
+    ],
+)
+def test_a_place_has_a_host_and_a_port(place, parts):
+    assert host_and_port(place) == parts
+
+
+@pytest.mark.parametrize("place", ["", "bench", ":4711", "bench:", "bench:0", "bench:65536", "b:x"])
+def test_what_is_no_place_is_refused(place):
+    with pytest.raises(SetupError, match="HOST:PORT"):
+        host_and_port(place)

@@ -1,0 +1,749 @@
+"""Holds the code and docs/wire.md to the same bytes.
+
+The second half knows nothing of actormq but that page: it talks to a real node with pyzmq and
+msgpack alone, as a program in another language would.
+"""
+
+import asyncio
+import contextlib
+import inspect
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+import pytest
+import zmq
+import zmq.asyncio
+
+from actormq import Actor, Node, Publisher, Subscriber, handler, message
+from actormq.address import ActorEntry, Address, ServiceEntry
+from actormq.cluster.directory import pack_actor, pack_service, state_from
+from actormq.codec import Codec
+from actormq.errors import TRAVELLING, RemoteProtocolError
+from actormq.patterns.presence import Presence, presence_from
+
+HERE = Path(__file__).parent
+PAGE = (HERE.parent / "docs" / "wire.md").read_text(encoding="utf-8")
+VECTORS = json.loads((HERE / "vectors" / "wire.json").read_text(encoding="utf-8"))
+BLOCKS = {
+    name: bytes.fromhex("".join(re.findall(r"^(?:[0-9a-f]{2}\b ?)+", dump, re.MULTILINE)))
+    for name, dump in re.findall(r"```hex (\w+)\n(.*?)```", PAGE, re.DOTALL)
+}
+MARK = b"\xf4\x8f\xbf\xbfactormq\x00"
+PROSE = PAGE.split("## 9.")[0]
+
+
+def meaning(value):  # noqa: PLR0911 a table of forms
+    """What the JSON of a vector stands for."""
+    match value:
+        case list():
+            return [meaning(one) for one in value]
+        case {"$bin": digits}:
+            return bytes.fromhex(digits)
+        case {"$ref": [node, serial, label]}:
+            return Address(node, serial, label)
+        case {"$array": [dtype, shape, digits]}:
+            data = np.frombuffer(bytes.fromhex(digits), dtype) if digits else np.empty(0, dtype)
+            return data.reshape(shape)
+        case {"$large": [byte, times]}:
+            return bytes([byte]) * times
+        case {"$largearray": [dtype, shape, byte]}:
+            return np.full(shape, byte, dtype)
+        case dict():
+            return {key: meaning(one) for key, one in value.items()}
+    return value
+
+
+def same(one, other):
+    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
+        return one.dtype == other.dtype and one.shape == other.shape and np.array_equal(one, other)
+    if isinstance(one, list):
+        return isinstance(other, list) and len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and one == other
+
+
+def codec():
+    return Codec(4 << 20, 256 << 20, lambda value: value if isinstance(value, Address) else None)
+
+
+def each(kind):
+    rows = VECTORS[kind]
+    return pytest.mark.parametrize(
+        "vector", rows, ids=[row.get("name") or row["hex"][:24] for row in rows]
+    )
+
+
+# -- golden vectors ---------------------------------------------------------------------------
+
+
+@each("envelopes")
+def test_an_envelope_has_these_bytes_and_is_read_back(vector):
+    value, data = meaning(vector["value"]), bytes.fromhex(vector["hex"])
+
+    assert codec().pack("peer", value) == (data, [])
+    assert codec().unpack([data]) == [value]
+
+
+@each("values")
+def test_a_value_has_these_bytes_and_is_read_back(vector):
+    value, data = meaning(vector["value"]), bytes.fromhex(vector["hex"])
+
+    assert codec().pack("peer", value) == (data, [])
+    [got] = codec().unpack_all(data)
+    assert same(got, value)
+
+
+@each("beside")
+def test_a_large_buffer_has_a_frame_of_its_own(vector):
+    one, data = codec(), bytes.fromhex(vector["hex"])
+    buffers = [bytes([byte]) * times for byte, times in vector["buffers"]]
+    value = meaning(vector["value"])
+    *head, last = value
+    args = [one.aside("peer", v) for v in last] if isinstance(last, list) else last
+    sent = [*head, one.aside("peer", args)]
+
+    packed, beside = one.pack("peer", sent)
+
+    assert packed == data
+    assert [bytes(buffer) for buffer in beside] == buffers
+    [got] = one.unpack([data, *buffers])
+    assert same(got, value)
+
+
+@each("frames")
+def test_envelopes_stand_behind_each_other_in_a_frame(vector):
+    data = bytes.fromhex(vector["hex"])
+
+    assert b"".join(codec().pack("peer", one)[0] for one in vector["value"]) == data
+    assert codec().unpack([data]) == vector["value"]
+
+
+@each("bodies")
+def test_a_published_body_begins_with_its_stream_and_number(vector):
+    data = bytes.fromhex(vector["hex"])
+    values = meaning(vector["values"])
+
+    [head, *got] = codec().unpack_all(data)
+
+    assert head == [vector["stream"], vector["number"]]
+    assert got == values
+
+
+@each("marks")
+def test_a_mark_names_node_socket_and_token(vector):
+    presence = Presence(vector["node"], vector["socket"], vector["token"])
+
+    assert presence.topic().hex() == vector["hex"]
+    assert presence_from(bytes.fromhex(vector["hex"])) == presence
+
+
+@each("garbage")
+def test_garbage_is_refused_whole(vector):
+    with pytest.raises(RemoteProtocolError):
+        codec().unpack([bytes.fromhex(vector["hex"])])
+
+
+def test_there_is_a_vector_for_each_kind_of_envelope_and_ext_type():
+    kinds = {vector["value"][0] for vector in VECTORS["envelopes"]}
+    text = json.dumps(VECTORS["values"]) + json.dumps(VECTORS["beside"])
+
+    assert kinds == set(range(message.HELLO, message.STATE + 1))
+    assert all(form in text for form in ("$ref", "$array", "$bin", "$large", "$largearray"))
+
+
+def test_builders_and_readers_of_the_code_agree_with_the_vectors():
+    by_name = {vector["name"]: vector["value"] for vector in VECTORS["envelopes"]}
+    roof = message.facts_from(by_name["WELCOME"][2])
+    guest = message.facts_from(by_name["HELLO of a guest"][3])
+
+    assert message.hello(guest) == by_name["HELLO of a guest"]
+    assert message.hello(roof) == by_name["HELLO of a node"]
+    assert message.welcome(roof) == by_name["WELCOME"]
+    assert guest.is_guest
+    assert not roof.is_guest
+    actor = ActorEntry(1, "greeter", "hello:Greeter")
+    assert by_name["STATE, the whole"] == [message.STATE, True, [pack_actor(actor)], [], []]
+    state = state_from(by_name["STATE, a change"])
+    [entry] = state["services"]
+    assert entry == ServiceEntry(4, "weather", "XPUB", "msgpack", entry.endpoints)
+    assert by_name["STATE, a change"][3] == [pack_service(entry)]
+    assert state["gone"] == [1]
+
+
+# -- the page ---------------------------------------------------------------------------------
+
+
+def test_the_hex_of_the_example_is_what_the_code_makes_and_reads():
+    by_name = {vector["name"]: bytes.fromhex(vector["hex"]) for vector in VECTORS["envelopes"]}
+
+    assert {
+        "hello": by_name["HELLO of a guest"],
+        "welcome": by_name["WELCOME"],
+        "state": by_name["STATE, the whole"] + by_name["PEERS, none"],
+        "ask": by_name["ASK by name"],
+        "reply": by_name["REPLY"],
+        "leave": by_name["LEAVE"],
+        "fail": by_name["FAIL that has not run"].replace(b"\x94\x06\x03", b"\x94\x06\x01"),
+    } == BLOCKS
+    for data in BLOCKS.values():
+        envelopes = codec().unpack([data])
+        assert b"".join(codec().pack("peer", one)[0] for one in envelopes) == data
+
+
+def rows(heading):
+    """The cells of the table whose first header is this, without their backticks."""
+    table = PROSE[PROSE.index(f"| {heading} |") :].split("\n\n")[0]
+    lines = [line for line in table.splitlines()[2:] if line.startswith("|")]
+    return [[cell.strip().replace("`", "") for cell in line.split("|")[1:-1]] for line in lines]
+
+
+def test_the_page_lists_each_travelling_error_with_its_facts():
+    listed = {name: facts.split(", ") for name, facts, _ in rows("error")}
+
+    assert listed == {
+        name: list(inspect.signature(kind).parameters) for name, kind in TRAVELLING.items()
+    }
+
+
+def test_the_page_lists_each_kind_under_its_number():
+    listed = {int(kind): shape.split()[-1] for kind, shape, *_ in rows("kind")}
+
+    assert listed == {getattr(message, name): name for name in listed.values()}
+    assert set(listed) == set(range(12))
+
+
+def test_the_page_lists_each_reason_and_each_key_of_the_facts():
+    reasons = {value for name, value in vars(message).items() if name.startswith("REASON_")}
+    keys = message.facts_from(VECTORS["envelopes"][0]["value"][3]).packed()
+
+    assert {row[0] for row in rows("reason")} == reasons
+    assert [row[0] for row in rows("key")] == list(keys)
+
+
+# -- a real node, and nothing but pyzmq and msgpack --------------------------------------------
+
+
+class Greeter(Actor):
+    @handler
+    async def greet(self, who: str) -> str:
+        return f"hello {who}"
+
+
+class Moody(Actor):
+    @handler
+    def fail(self) -> None:
+        raise ValueError("no such person")
+
+
+class Guest:
+    """A DEALER that follows docs/wire.md."""
+
+    def __init__(self, context, to, **facts):
+        self.socket = context.socket(zmq.DEALER)
+        self.socket.routing_id = b"\x01" + os.urandom(12)
+        self.socket.linger = 0
+        self.socket.reconnect_ivl = -1
+        self.socket.connect(to.address)
+        self.facts = {
+            "mesh": to.mesh,
+            "node": os.urandom(8).hex(),
+            "incarnation": 1,
+            "name": "notebook",
+            "scope": f"loopback:{os.getuid()}",
+            "endpoints": [],
+            "host": "bench",
+        } | facts
+
+    async def send(self, *envelopes):
+        await self.socket.send(b"".join(map(msgpack.packb, envelopes)))
+
+    async def receive(self):
+        """The envelopes of the next message."""
+        frames = await self.socket.recv_multipart()
+        unpacker = msgpack.Unpacker(strict_map_key=False)
+        unpacker.feed(frames[0])
+        return list(unpacker)
+
+    async def hello(self, version=1):
+        """Say hello; the answer."""
+        await self.send([0, "actormq", version, self.facts])
+        [answer] = await self.receive()
+        return answer
+
+    async def enter(self):
+        """Say hello, and read what a member is told first."""
+        answer = await self.hello()
+        assert answer[0] == 1, answer
+        state, peers = await self.receive()
+        assert (state[0], peers[0]) == (11, 10)
+        return self
+
+    async def ask(self, number, *rest, seconds=5.0):
+        await self.send([4, number, seconds, *rest])
+        [answer] = await self.receive()
+        return answer
+
+
+async def until(condition):
+    while not condition():  # noqa: ASYNC110 no event tells that a guest has left
+        await asyncio.sleep(0.001)
+
+
+def against_a_node(test, caplog):
+    """Run a coroutine function with a node that runs a greeter, and a maker of guests."""
+
+    async def body():
+        context = zmq.asyncio.Context()
+        try:
+            async with asyncio.timeout(20), Node(discovery=False, mesh="home", name="roof") as node:
+                await node.spawn(Greeter, "greeter")
+                await test(node, lambda **facts: Guest(context, node, **facts), context)
+        finally:
+            context.destroy(linger=0)
+
+    asyncio.run(body())
+    assert "internal error" not in caplog.text
+
+
+def test_the_worked_example_works(caplog):
+    async def test(node, guest, _):
+        caller = guest()
+        hello = msgpack.unpackb(BLOCKS["hello"])
+        hello[3]["scope"] = caller.facts["scope"]
+
+        await caller.socket.send(msgpack.packb(hello))
+        [welcome] = await caller.receive()
+        state, peers = await caller.receive()
+        await caller.socket.send(BLOCKS["ask"])
+        [reply] = await caller.socket.recv_multipart()
+        await caller.socket.send(BLOCKS["ask"].replace(b"\xa5greet", b"\xa4gret"))
+        [fail] = await caller.socket.recv_multipart()
+        await caller.socket.send(BLOCKS["leave"])
+        await until(lambda: not node.mesh_view.members)
+
+        assert welcome[:2] == [1, 1]
+        assert set(welcome[2]) == {row[0] for row in rows("key")}
+        assert welcome[2]["node"] == node.id
+        assert node.address in welcome[2]["endpoints"]
+        assert state[:2] == [11, True]
+        assert state[2][0][:2] == [1, "greeter"]
+        assert state[3:] == [[], []]
+        assert peers == [10, []]
+        assert reply == BLOCKS["reply"]
+        assert fail == BLOCKS["fail"]
+        back = guest(node=hello[3]["node"])
+        assert (await back.hello())[:2] == [2, "stale"]
+        again = guest(node=hello[3]["node"], incarnation=2)
+        assert (await again.hello())[0] == 1
+
+    against_a_node(test, caplog)
+
+
+def test_an_actor_is_asked_by_serial_and_the_node_by_serial_0(caplog):
+    async def test(node, guest, _):
+        caller = await guest().enter()
+
+        assert await caller.ask(7, 1, "greet", ["LAN"]) == [5, 7, "hello LAN"]
+        assert await caller.ask(8, 1, "greet", [], {"who": "LAN"}) == [5, 8, "hello LAN"]
+        [_, _, report] = await caller.ask(9, 0, "describe", [])
+        assert (report["id"], report["name"], report["mesh"]) == (node.id, "roof", "home")
+        assert [one["name"] for one in report["actors"] if "greeter" in one["name"]] == ["greeter"]
+        listed = re.findall(r"`(\w+)`", next(r for r in PROSE.splitlines() if "`describe`" in r))
+        # The first is the handler itself; the keys of one actor stand among those of the node.
+        assert set(report) | set(report["actors"][0]) == set(listed[1:])
+        await caller.send([4, 10, 5.0, 0, "stop_actor", [1]])
+        answers = [envelope for _ in range(2) for envelope in await caller.receive()][:2]
+        assert [5, 10, None] in answers
+        assert [11, False, [], [], [1]] in answers
+        assert await caller.ask(11, 1, "greet", ["LAN"]) == [6, 11, "ActorStopped", ["#1"]]
+
+    against_a_node(test, caplog)
+
+
+@pytest.mark.parametrize(
+    ("request_", "error", "facts"),
+    [
+        (["nobody", "greet", ["LAN"]], "ActorNotFound", ["nobody", "home"]),
+        ([99, "greet", ["LAN"]], "ActorStopped", ["#99"]),
+        (["greeter", "gret", []], "HandlerNotFound", ["greeter", "gret", False]),
+        (["greeter", "on_start", []], "HandlerNotFound", ["greeter", "on_start", True]),
+        (["greeter", "greet", [3]], "ArgumentMismatch", ["greeter", "greet", "who", "str"]),
+        (["greeter", "greet", []], "ArgumentMismatch", ["greeter", "greet", "who"]),
+        (["moody", "fail", []], "RemoteError", ["moody", "fail", "ValueError"]),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_an_ask_that_fails_is_answered_with_name_and_facts(request_, error, facts, caplog):
+    async def test(node, guest, _):
+        await node.spawn(Moody, "moody")
+        caller = await guest().enter()
+
+        kind, number, name, told = await caller.ask(1, *request_)
+
+        assert (kind, number, name) == (6, 1, error)
+        assert told[: len(facts)] == facts
+        assert len(told) in {len(facts_.split(", ")) for n, facts_, _ in rows("error") if n == name}
+        assert await caller.ask(2, "greeter", "greet", ["LAN"]) == [5, 2, "hello LAN"]
+
+    against_a_node(test, caplog)
+
+
+@pytest.mark.parametrize(
+    ("version", "facts", "reason", "says"),
+    [
+        (2, {}, "version", "you speak 2"),
+        (1, {"mesh": "lab"}, "mesh", "--mesh home"),
+        (1, {"scope": "lan"}, "scope", "loopback"),
+        (1, {"scope": "loopback:424242"}, "scope", "another user"),
+    ],
+)
+def test_who_does_not_belong_is_refused_with_a_sentence(version, facts, reason, says, caplog):
+    async def test(_node, guest, _):
+        stranger = guest(**facts)
+
+        kind, got, sentence = await stranger.hello(version)
+        await stranger.send([7, 0])
+        after = await stranger.receive()
+
+        assert (kind, got) == (2, reason)
+        assert says in sentence
+        assert after[0][:2] == [2, "stranger"]
+        caller = await guest(mesh="").enter()
+        assert await caller.ask(1, "greeter", "greet", ["LAN"]) == [5, 1, "hello LAN"]
+
+    against_a_node(test, caplog)
+
+
+def test_words_before_the_hello_are_those_of_a_stranger(caplog):
+    async def test(node, guest, _):
+        stranger = guest()
+
+        await stranger.send([4, 1, 5.0, "greeter", "greet", ["LAN"]])
+        [answer] = await stranger.receive()
+
+        assert answer[:2] == [2, "stranger"]
+        assert node.mesh_view.garbage_count == 0
+        assert (await stranger.hello())[0] == 1
+
+    against_a_node(test, caplog)
+
+
+@each("garbage")
+def test_garbage_is_counted_and_makes_a_member_a_stranger(vector, caplog):
+    async def test(node, guest, _):
+        caller = await guest().enter()
+        other = await guest().enter()
+
+        await caller.socket.send(bytes.fromhex(vector["hex"]))
+        await caller.send([7, 0])
+        [answer] = await caller.receive()
+
+        assert answer[:2] == [2, "stranger"]
+        assert node.mesh_view.garbage_count == 1
+        assert await other.ask(1, "greeter", "greet", ["LAN"]) == [5, 1, "hello LAN"]
+        assert (await caller.hello())[0] == 1
+
+    against_a_node(test, caplog)
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        [3],
+        [4, 1, 5.0, "greeter", "greet", "LAN"],
+        [4, "one", 5.0, "greeter", "greet", []],
+        [4, 1, 5.0, "greeter", "greet", [], {1: 2}],
+        [6, 1, "AskTimeout", ["a", "b", "c"]],
+        [10, ["roof"]],
+    ],
+    ids=str,
+)
+def test_an_envelope_of_another_shape_is_counted_and_its_neighbours_are_handled(envelope, caplog):
+    async def test(node, guest, _):
+        caller = await guest().enter()
+
+        await caller.send(envelope, [4, 2, 5.0, "greeter", "greet", ["LAN"]], [7, "t"])
+        answers = await caller.receive()
+        while len(answers) < 2:
+            answers += await caller.receive()
+
+        assert sorted(answers) == [[5, 2, "hello LAN"], [8, "t"]]
+        assert node.mesh_view.garbage_count == 1
+
+    against_a_node(test, caplog)
+
+
+def test_what_later_versions_may_add_is_passed_over(caplog):
+    async def test(node, guest, _):
+        caller = await guest(colour="red").enter()
+
+        await caller.send([12, "a new kind"], [7, "t", "more"], [0, "actormq", 1, {}])
+        pong = await caller.receive()
+        late = await caller.ask(1, "greeter", "greet", ["LAN"], {}, "an element more")
+
+        assert pong == [[8, "t"]]
+        assert late == [5, 1, "hello LAN"]
+        assert node.mesh_view.garbage_count == 0
+
+    against_a_node(test, caplog)
+
+
+def test_a_hello_and_an_ask_may_come_in_one_frame(caplog):
+    async def test(_node, guest, _):
+        caller = guest()
+
+        await caller.send([0, "actormq", 1, caller.facts], [4, 1, 5.0, "greeter", "greet", ["LAN"]])
+        answers = await caller.receive()
+        while len(answers) < 4:
+            answers += await caller.receive()
+
+        assert [envelope[0] for envelope in answers] == [1, 11, 10, 5]
+
+    against_a_node(test, caplog)
+
+
+def test_the_welcome_comes_first_however_much_there_is_to_tell(caplog):
+    async def test(node, guest, _):
+        entries = [ActorEntry(n, f"{n:0250}", "k") for n in range(100, 2_600)]
+        node.directory.change(node.id, actors=entries)
+        caller = guest()
+
+        assert (await caller.hello())[0] == 1
+        told: list[Any] = []
+        while not told or told[-1][0] != 10:
+            told += await caller.receive()
+
+        *states, _ = told
+        assert [state[:2] for state in states] == [[11, True]] + [[11, False]] * (len(states) - 1)
+        assert sum(len(state[2]) for state in states) == 1 + len(entries)
+        assert await caller.ask(1, "greeter", "greet", ["LAN"]) == [5, 1, "hello LAN"]
+
+    against_a_node(test, caplog)
+
+
+@pytest.mark.slow
+def test_a_ping_that_is_too_large_to_echo_is_not_answered(caplog):
+    async def test(_node, guest, _):
+        caller = await guest().enter()
+
+        await caller.send([7, "x" * (4 << 20)])
+        await caller.send([7, "small"])
+
+        assert await caller.receive() == [[8, "small"]]
+
+    against_a_node(test, caplog)
+
+
+@pytest.mark.parametrize("key", ["name", "mesh", "host", "scope"])
+def test_a_hello_that_would_write_on_a_terminal_is_garbage(key, caplog):
+    async def test(node, guest, _):
+        stranger = guest(**{key: "roof\x1b[2J"})
+
+        await stranger.send([0, "actormq", 1, stranger.facts], [7, 0])
+        await stranger.send([7, 0])
+        [answer] = await stranger.receive()
+
+        assert answer[:2] == [2, "stranger"]
+        assert node.mesh_view.garbage_count == 1
+
+    against_a_node(test, caplog)
+    assert "\x1b" not in caplog.text
+
+
+def test_a_tell_is_handled_and_not_answered(caplog):
+    async def test(node, guest, _):
+        class Notebook(Actor):
+            def __init__(self):
+                self.lines: list[str] = []
+
+            @handler
+            def note(self, line: str) -> None:
+                self.lines.append(line)
+
+            @handler
+            def read(self) -> list[str]:
+                return self.lines
+
+        await node.spawn(Notebook, "notebook")
+        caller = await guest().enter()
+
+        for line in ("one", "two"):
+            await caller.send([3, "notebook", "note", [line]])
+        await caller.send([3, "notebook", "note", [3]])
+        await caller.send([3, "nobody", "note", ["four"]])
+
+        assert await caller.ask(1, "notebook", "read", []) == [5, 1, ["one", "two"]]
+        assert sum(node.events.dead_letter_count.values()) == 2
+
+    against_a_node(test, caplog)
+
+
+def test_large_bytes_go_and_come_beside_their_message(caplog):
+    async def test(node, guest, _):
+        class Echo(Actor):
+            @handler
+            def echo(self, data: bytes) -> bytes:
+                return data
+
+        await node.spawn(Echo, "echo")
+        caller = await guest().enter()
+        data = bytes(range(256)) * 2_048
+        buffer = msgpack.ExtType(3, b"\x00")
+
+        await caller.socket.send_multipart(
+            [msgpack.packb([4, 1, 5.0, "echo", "echo", [buffer]]), data]
+        )
+        first, beside = await caller.socket.recv_multipart()
+
+        assert msgpack.unpackb(first) == [5, 1, buffer]
+        assert beside == data
+
+    against_a_node(test, caplog)
+
+
+# -- streams, with plain sockets at the other end ----------------------------------------------
+
+
+class Feed(Actor):
+    feed = Publisher(bind="tcp://127.0.0.1:*")
+    words = Publisher(bind="tcp://127.0.0.1:*", codec="text")
+    parts = Publisher(bind="tcp://127.0.0.1:*", codec="raw")
+
+    @handler
+    def endpoints(self) -> list[str]:
+        return [self.feed.endpoint, self.words.endpoint, self.parts.endpoint]
+
+    @handler
+    async def prepare(self, stream: int, number: int, topic: str) -> None:
+        """Let the next message of the topic be that number of that stream."""
+        self.feed.stream = stream
+        for _ in range(number - 1):
+            await self.feed.publish(topic, None)
+
+    @handler
+    async def say(self, topic: str, values: list[Any]) -> None:
+        await self.feed.ready(1, timeout=5)
+        for value in values:
+            await self.feed.publish(topic, value)
+
+    @handler
+    async def write(self, topic: str, text: str) -> None:
+        await self.words.ready(1, timeout=5)
+        await self.words.publish(topic, text)
+
+    @handler
+    async def hand(self, topic: str, part: bytes, more: bytes) -> None:
+        await self.parts.ready(1, timeout=5)
+        await self.parts.publish(topic, part, more)
+
+
+@contextlib.contextmanager
+def plain(context, kind, endpoint=None):
+    socket = context.socket(kind)
+    socket.linger = 0
+    if endpoint:
+        socket.connect(endpoint)
+    try:
+        yield socket
+    finally:
+        socket.close()
+
+
+@pytest.mark.parametrize("vector", VECTORS["bodies"][:2], ids=lambda vector: vector["name"])
+def test_a_plain_sub_reads_what_is_published(vector, caplog):
+    async def test(node, _guest, context):
+        feed = await node.spawn(Feed)
+        endpoint, *_ = await feed.ask(Feed.endpoints)
+        await feed.ask(Feed.prepare, vector["stream"], vector["number"], vector["topic"])
+        with plain(context, zmq.SUB, endpoint) as socket:
+            socket.subscribe(vector["topic"])
+
+            await feed.ask(Feed.say, vector["topic"], vector["values"])
+            topic, body = await socket.recv_multipart()
+
+        assert topic.decode() == vector["topic"]
+        assert body.hex() == vector["hex"]
+
+    against_a_node(test, caplog)
+
+
+def test_text_is_one_frame_and_raw_is_the_frames_as_they_are(caplog):
+    async def test(node, _guest, context):
+        feed = await node.spawn(Feed)
+        _, words, parts = await feed.ask(Feed.endpoints)
+        with plain(context, zmq.SUB, words) as text, plain(context, zmq.SUB, parts) as raw:
+            text.subscribe("")
+            raw.subscribe("")
+            for vector in VECTORS["texts"]:
+                await feed.ask(Feed.write, vector["topic"], vector["text"])
+                assert [f.hex() for f in await text.recv_multipart()] == [vector["hex"]]
+            await feed.ask(Feed.hand, "t", b"\x00\xff", b"")
+            assert await raw.recv_multipart() == [b"t", b"\x00\xff", b""]
+
+    against_a_node(test, caplog)
+
+
+def test_a_guest_that_marks_its_subscription_is_told_that_it_is_known(caplog):
+    async def test(node, guest, context):
+        feed = await node.spawn(Feed)
+        endpoint, *_ = await feed.ask(Feed.endpoints)
+        await feed.ask(Feed.prepare, 77, 7, "98101")
+        caller = await guest().enter()
+        with plain(context, zmq.SUB, endpoint) as socket:
+            socket.subscribe(b"98101")
+            socket.subscribe(MARK + f"{caller.facts['node']}/12/34".encode())
+
+            [told] = await caller.receive()
+
+        assert told == [3, 0, "vouched", [34, 77, {"98101": 6}]]
+
+    against_a_node(test, caplog)
+
+
+def test_a_subscriber_reads_a_plain_publisher_that_numbers_and_vouches(caplog):
+    async def test(node, guest, context):
+        caller = await guest().enter()
+        with plain(context, zmq.XPUB) as socket:
+            port = socket.bind_to_random_port("tcp://127.0.0.1")
+            heard: list[tuple[str, Any]] = []
+            done = asyncio.Event()
+
+            class Listener(Actor):
+                readings = Subscriber(connect=f"tcp://127.0.0.1:{port}")
+
+                @handler
+                async def listen(self, topic: str) -> None:
+                    await self.readings.subscribe(topic)
+
+                @readings.received
+                def note(self, topic: str, value: Any) -> None:
+                    heard.append((topic, value))
+                    if value == "last":
+                        done.set()
+
+                @handler
+                def counts(self) -> list[int]:
+                    return [self.readings.received, self.readings.missed]
+
+            listener = await node.spawn(Listener)
+            listening = listener.ask(Listener.listen, "98101")
+            assert await socket.recv() == b"\x0198101"
+            mark = await socket.recv()
+            name, _, token = mark.removeprefix(b"\x01" + MARK).decode().split("/")
+            await caller.send([3, 0, "vouched", [int(token), 7, {"98101": 4}]])
+            await listening
+
+            for number, values in ((5, ["a"]), (8, ["b", "last"])):
+                body = b"".join(map(msgpack.packb, ([7, number], *values)))
+                await socket.send_multipart([b"98101", body])
+            await done.wait()
+
+            assert name == node.id
+            assert heard == [("98101", "a"), ("98101", "b"), ("98101", "last")]
+            assert await listener.ask(Listener.counts) == [3, 2]
+
+    against_a_node(test, caplog)

@@ -1,0 +1,90 @@
+"""Right use: type checkers know each of these types and find nothing to say."""
+# pyright: strict
+
+from __future__ import annotations
+
+from typing import assert_type
+
+from actormq import Actor, Node, Publisher, Ref, Reply, Subscriber, every, handler, run
+
+
+class Greeter(Actor):
+    def __init__(self, greeting: str = "hello", *, loud: bool = False) -> None:
+        self.greeting = greeting
+        self.loud = loud
+
+    @handler
+    async def greet(self, who: str) -> str:
+        return f"{self.greeting} {who}"
+
+    @handler
+    def count(self, first: int, *more: int, scale: float = 1.0) -> float:
+        return (first + sum(more)) * scale
+
+    @handler(blocking=True)
+    def read(self, path: str) -> bytes:
+        return path.encode()
+
+    @handler(concurrent=True)
+    async def wait(self) -> None:
+        self.after(1.0, self.greet, "later")
+        self.after(1.0, Greeter.greet, "later")
+        self.after(1.0, "greet", "later").cancel()
+
+    @handler
+    def me(self) -> Ref[Greeter]:
+        return self.ref
+
+
+class Polite(Greeter):
+    @handler
+    def leave(self) -> str:
+        return "farewell"
+
+
+class Station(Actor):
+    feed = Publisher(service="weather")
+    readings = Subscriber(service="weather")
+
+    @every(1.0)
+    async def sample(self) -> None:
+        await self.feed.publish("98101", 3.5)
+        await self.feed.ready(1, timeout=2.0)
+
+    async def on_start(self) -> None:
+        await self.readings.subscribe("98101", after=self.readings.positions)
+
+    @readings.received
+    async def note(self, topic: str, reading: float) -> None:
+        self.log.info("%s %s %d", topic, reading, self.readings.missed)
+
+
+async def main(node: Node) -> int:
+    greeter = await node.spawn(Greeter, "greeter", "good day", loud=True)
+    assert_type(greeter, Ref[Greeter])
+    assert_type(await greeter.ask(Greeter.greet, "LAN"), str)
+    assert_type(await greeter.ask(Greeter.greet, who="LAN"), str)
+    assert_type(await greeter.ask(Greeter.count, 1, 2, 3, scale=0.5), float)
+    assert_type(await greeter.ask(Greeter.read, "a file"), bytes)
+    assert_type(greeter.ask(Greeter.greet, "LAN"), Reply[str])
+    assert_type(greeter.ask(Greeter.read, "a file").result(timeout=1.0), bytes)
+    assert_type(await (await greeter.ask(Greeter.me)).ask(Greeter.greet, "me"), str)
+    await greeter.ask(Greeter.wait)
+    greeter.tell(Greeter.greet, "LAN")
+    greeter.tell(Greeter.count, 1, scale=2.0)
+    greeter.tell("greet", "LAN")
+    polite = await node.spawn(Polite)
+    assert_type(await polite.ask(Greeter.greet, "LAN"), str)
+    assert_type(await polite.within(0.5).ask(Polite.leave), str)
+    base: Ref[Greeter] = polite
+    await base.stop()
+    await node.spawn(Station, None)
+    far = await node.find("collector", timeout=5)
+    await far.within(0.5).ask("flush")
+    async for refs in node.watch("collector"):
+        return len(refs)
+    return 0
+
+
+if __name__ == "__main__":
+    assert_type(run(main, mesh="home", join=["localhost:4711"], mailbox_limit=10), int)

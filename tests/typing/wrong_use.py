@@ -1,0 +1,62 @@
+"""Mistakes: type checkers must find every line that says so, and no other."""
+# pyright: strict
+
+from __future__ import annotations
+
+from actormq import Actor, Node, Publisher, Subscriber, handler, run
+
+
+class Greeter(Actor):
+    feed = Publisher(service="weather", codec="json")  # error
+    readings = Subscriber(services="weather")  # error
+
+    def __init__(self, greeting: str = "hello") -> None:
+        self.greeting = greeting
+
+    @handler
+    async def greet(self, who: str) -> str:
+        self.after(1.0, self.greet, 3)  # error
+        self.after(1.0, Greeter.greet)  # error
+        self.after("soon", self.greet, "LAN")  # error
+        return who
+
+    @handler
+    def count(self, first: int, scale: float = 1.0) -> float:
+        return first * scale
+
+    @handler(patient=True)  # error
+    def wait(self) -> None: ...
+
+
+class Other(Actor):
+    @handler
+    def flush(self, hard: int) -> None: ...
+
+
+async def main(node: Node) -> None:
+    await node.spawn(Greeter, "greeter", 3)  # error
+    await node.spawn(Greeter, "greeter", greetings="hello")  # error
+    await node.spawn(Greeter, 3)  # error
+    await node.find("greeter", timeout="5")  # error
+    greeter = await node.spawn(Greeter, "greeter")
+    await greeter.ask(Greeter.greet, 3)  # error
+    await greeter.ask(Greeter.greet)  # error
+    await greeter.ask(Greeter.greet, "LAN", "WAN")  # error
+    await greeter.ask(Greeter.greet, whom="LAN")  # error
+    await greeter.ask(Greeter.count, "one")  # error
+    await greeter.ask(Greeter.count, 1, scale="half")  # error
+    number: int = await greeter.ask(Greeter.greet, "LAN")  # error
+    text: str = await greeter.ask(Greeter.count, 1)  # error
+    await greeter.ask(Other.flush, 1)  # error
+    greeter.tell(Other.flush, 1)  # error
+    greeter.tell(Greeter.greet, 3)  # error
+    greeter.tell(Greeter.count)  # error
+    greeter.within("1 s")  # error
+    print(number, text)  # noqa: T201
+
+
+if __name__ == "__main__":
+    run(main, mehs="home")  # error
+    run(main, mailbox_limit="10")  # error
+    Node(name=3)  # error
+    run(Greeter)  # error
