@@ -59,7 +59,7 @@ class Post:
         settings: Settings,
         member: Callable[[str], Member | None],
     ) -> None:
-        self._own = own
+        self.own = own
         self.loop = loop
         self.codec = codec
         self.deadlines = deadlines
@@ -102,7 +102,7 @@ class Post:
 
     def _send(self, address: Address, head: Envelope, args: Any, kwargs: dict[str, Any]) -> None:
         member = self._member(address.node)
-        if address.node == self._own:
+        if address.node == self.own:
             raise ActorStopped(address.label)  # it lived here, or its ref would not lead this way
         if member is None:
             raise NodeUnreachable(address.node)
@@ -288,6 +288,10 @@ class FarRoute:
 
     def stop(self, within: float | None) -> Reply[None]:
         """See `Ref.stop`."""
+        if self._address.node == self._post.own:
+            reply: Reply[None] = FarReply(self._post, self._address.label, STOP, 0.0)
+            reply.resolve(None)  # it has stopped: see `Post._send`
+            return reply
         route = FarRoute(self._post, Address(self._address.node, 0, self._address.label))
         return route.ask(STOP, (self._address.serial,), {}, within)
 
