@@ -125,6 +125,12 @@ class Post:
         Raises:
             RemoteProtocolError: It has another shape.
         """
+        kind = envelope[0]
+        if kind == message.TELL and len(envelope) == 4:  # noqa: PLR2004 the most frequent shape, first
+            _, to, handler, args = envelope
+            if type(handler) is str and type(args) is list:
+                self._told(member, to, handler, args, {})
+                return
         match envelope:
             case [message.TELL, to, str(handler), list(args), *rest]:
                 self._told(member, to, handler, args, _keywords(rest))
@@ -169,7 +175,9 @@ class Post:
         kwargs: dict[str, Any],
         answer: FarAnswer | None,
     ) -> None:
-        cell = self._cell(to)
+        cell = self._registry.by_serial(to) if type(to) is int else None
+        if cell is None:
+            cell = self._cell(to)
         spec = cell.find(handler)
         checked = spec.arguments.checked(cell.address.label, args, kwargs)
         if answer is not None:
