@@ -55,7 +55,7 @@ ARRAY = np.arange(3.0)
 def checked(method, *args, **kwargs):
     """The arguments as the method would get them."""
     function = getattr(Greeter, method)
-    positional = Arguments(Greeter, function).checked("greeter", args, kwargs)
+    positional = list(Arguments(Greeter, function).checked("greeter", args, kwargs))
     return positional, kwargs
 
 
