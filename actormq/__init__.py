@@ -8,7 +8,7 @@ The public names. The package below them, from the ground up; an import points o
     reply, ref, arguments, actor, cell, registry  actors and what others hold of them
     cluster/                                      who is there, and messages between nodes
     patterns/                                     the sockets that actors own
-    steward, node, topology                       a node, put together
+    steward, node, run, topology                  a node, put together
     observe/, cli/                                what people see
 """
 
@@ -43,11 +43,12 @@ from actormq.errors import (
     SetupError,
     StartFailed,
 )
-from actormq.node import Node, run
+from actormq.node import Node
 from actormq.patterns.publisher import Publisher
 from actormq.patterns.subscriber import Subscriber
 from actormq.ref import Ref
 from actormq.reply import Reply
+from actormq.run import run
 
 __all__ = [
     "Actor",

@@ -9,10 +9,11 @@ import itertools
 import logging
 import os
 import secrets
-import signal
 import socket
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
+
+import msgspec
 
 from actormq.actor import Actor
 from actormq.address import NODE_SERIAL, ActorEntry, Address, new_node_id
@@ -41,7 +42,6 @@ from actormq.transport import Transport
 
 A = TypeVar("A")
 P = ParamSpec("P")
-R = TypeVar("R")
 
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
 
@@ -90,7 +90,7 @@ class Node:
         node = cls(**options)
         node._is_guest = True
         if "mesh" not in options:
-            node._settings = _with(node._settings, mesh="")
+            node._settings = msgspec.structs.replace(node._settings, mesh="")
         return node
 
     # -- facts --------------------------------------------------------------------------------
@@ -443,71 +443,4 @@ def _named(settings: Settings) -> Settings:
         return settings
     host = socket.gethostname().partition(".")[0] or "node"
     clean = "".join(c if c.isalnum() and c.isascii() else "-" for c in host).strip("-") or "node"
-    return _with(settings, name=f"{clean[:50]}-{secrets.token_hex(2)}")
-
-
-def _with(settings: Settings, **changes: Any) -> Settings:
-    import msgspec  # noqa: PLC0415
-
-    return msgspec.structs.replace(settings, **changes)
-
-
-def run(main: Callable[[Node], Coroutine[Any, Any, R]], /, **options: Unpack[NodeOptions]) -> R:
-    """Start a node, run `main` on it, stop the node.
-
-    Ctrl-C and SIGTERM end it in order; a second one at once.
-
-    Args:
-        main: Is given the node; when it returns, the node stops.
-        options: The node's settings, see `Settings`.
-
-    Returns:
-        What `main` returned.
-
-    Raises:
-        SystemExit: A signal ended it, with status 128 and the signal's number.
-    """
-    status: list[int] = []
-
-    async def body() -> R:
-        async with Node(**options) as node:
-            task = asyncio.ensure_future(main(node))
-
-            def end(number: int) -> None:
-                status.append(number)
-                task.cancel()
-
-            with ending_on_signals(end):
-                return await task
-
-    try:
-        return asyncio.run(body())
-    except asyncio.CancelledError:
-        if status:
-            raise SystemExit(128 + status[0]) from None
-        raise
-
-
-@contextlib.contextmanager
-def ending_on_signals(end: Callable[[int], object]) -> Any:
-    """Call `end` with the number of the first SIGINT or SIGTERM; a second one acts as ever."""
-    loop = asyncio.get_running_loop()
-    installed: list[int] = []
-
-    def first(number: int) -> None:
-        remove()
-        end(number)
-
-    def remove() -> None:
-        while installed:
-            loop.remove_signal_handler(installed.pop())
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        # Not on the main thread, or on Windows' loop: whoever runs us there ends us.
-        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.add_signal_handler(number, first, number)
-            installed.append(number)
-    try:
-        yield
-    finally:
-        remove()
+    return msgspec.structs.replace(settings, name=f"{clean[:50]}-{secrets.token_hex(2)}")

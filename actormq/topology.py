@@ -26,6 +26,7 @@ import msgspec
 
 from actormq.actor import Actor
 from actormq.errors import SetupError
+from actormq.settings import checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,9 @@ def load(path: str) -> Topology:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
-        raise SetupError(f"{source} cannot be read: {reason}") from error
+        raise SetupError(
+            f"{source} cannot be read: {reason}; name a topology file such as home.toml"
+        ) from error
     return parse(text, source)
 
 
@@ -91,6 +94,10 @@ def parse(text: str, source: str) -> Topology:
     node, actors = raw.get("node", {}), raw.get("actor", [])
     if not isinstance(node, dict) or not isinstance(actors, list):
         raise SetupError(f"{source}: [node] is one table, [[actor]] one for each actor")
+    try:
+        checked(node)
+    except SetupError as error:
+        raise SetupError(f"{source}, [node]: {error}") from error
     return Topology(node, [_plan(f"{source}, actor {n}", a) for n, a in enumerate(actors, 1)])
 
 
@@ -123,22 +130,23 @@ def find_class(target: str) -> type[Actor]:
         sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
+        kind: Any = module
+        for part in class_name.split("."):
+            kind = getattr(kind, part, None)
     except ModuleNotFoundError as error:
-        if error.name is not None and module_name.startswith(error.name):
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             raise SetupError(
                 f"there is no module {module_name!r}: looked in this folder and in the installed "
                 "packages"
             ) from error
         raise SetupError(f"module {module_name!r} needs {error.name!r}: install it") from error
-    except Exception as error:  # a border: the module is not ours
+    except (Exception, SystemExit) as error:  # a border: the module is not ours
         text = f"{type(error).__name__}: {error}"
         raise SetupError(f"module {module_name!r} cannot be imported: {text}") from error
-    kind: Any = module
-    for part in class_name.split("."):
-        kind = getattr(kind, part, None)
     if kind is None:
-        known = [n for n, v in vars(module).items() if _is_actor(v) and not n.startswith("_")]
-        has = ", ".join(sorted(known)) or "no actor"
+        names = sorted({*dir(module), *getattr(module, "__all__", ())})
+        known = [n for n in names if n[0] != "_" and _is_actor(getattr(module, n, None))]
+        has = ", ".join(known) or "no actor"
         raise SetupError(f"module {module_name!r} has no class {class_name!r}: it has {has}")
     if not _is_actor(kind):
         raise SetupError(f"{target} is no actor: it does not extend actormq.Actor")
@@ -203,7 +211,7 @@ def from_json(text: str) -> Any:
     """A text as the JSON value that it is, or else as itself."""
     try:
         return msgspec.json.decode(text.encode())
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return text
 
 

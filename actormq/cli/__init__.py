@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -20,15 +21,36 @@ from actormq.errors import ActormqError, one_line
 class _Group(click.Group):
     """Ends every error of ours in one sentence and a status, never in a traceback."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         try:
-            return super().main(*args, **kwargs)
+            status = super().main(*args, **{**kwargs, "standalone_mode": False})
+            sys.stdout.flush()
         except ActormqError as error:
-            click.echo(f"actormq: {one_line(str(error))}", err=True)
-            sys.exit(1)
+            _fail(str(error), 1)
+        except click.ClickException as error:
+            _fail(_mistake(error), error.exit_code)
+        except click.Abort:  # Ctrl-C
+            sys.exit(128 + signal.SIGINT)
         except BrokenPipeError:  # whoever read our output has had enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)
+        sys.exit(status or 0)
+
+
+def _fail(sentence: str, status: int) -> NoReturn:
+    click.echo(f"actormq: {one_line(sentence)}", err=True)
+    sys.exit(status)
+
+
+def _mistake(error: click.ClickException) -> str:
+    """What is wrong with a command, and where to read how it is meant."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return error.format_message()
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        error.show()  # it is the help itself: a group was called without a command
+        sys.exit(error.exit_code)
+    return f"{error.format_message().rstrip('.')}: see `{context.command_path} --help`"
 
 
 EXAMPLES = """\b

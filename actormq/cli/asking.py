@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import Any
 
@@ -13,10 +14,11 @@ from actormq.actor import Actor, handler
 from actormq.cli.guest import guest, until
 from actormq.cli.options import json_option, mesh_options, node_options
 from actormq.errors import ActormqError, MeshNotFound
-from actormq.node import Node, ending_on_signals
+from actormq.node import Node
 from actormq.patterns.subscriber import Subscriber
 from actormq.ref import Ref
 from actormq.report import NodeReport
+from actormq.run import ending_on_signals
 from actormq.settings import NodeOptions
 from actormq.topology import from_json
 
@@ -165,9 +167,10 @@ def sub(
 
     TOPICs are beginnings; without any, everything is printed.
     """
-    missed = asyncio.run(
-        _sub(service, topics or ("",), count, node_options(mesh, join, insecure_lan, lan), as_json)
-    )
+    missed = 0
+    options = node_options(mesh, join, insecure_lan, lan)
+    with contextlib.suppress(KeyboardInterrupt):  # the ordinary end, also before the first message
+        missed = asyncio.run(_sub(service, topics or ("",), count, options, as_json))
     if missed:
         click.echo(f"actormq: missed {missed} messages", err=True)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import AsyncGenerator, Callable
 
 from actormq.cluster.discovery import Announcement, DiscoveryUnavailable
 from actormq.errors import MeshNotFound
 from actormq.node import Node
+from actormq.observe.logs import log
 from actormq.rules.admission import LAN
-from actormq.settings import NodeOptions
+from actormq.settings import NodeOptions, checked
 
 SEARCH = 2.0  # s; with the start of Python this fails within the 3 s that a user waits gladly
 SETTLE = 0.3  # s for a second mesh, or a second node, to speak up behind the first
@@ -27,7 +29,10 @@ async def guest(options: NodeOptions) -> AsyncGenerator[Node]:
 
     Raises:
         MeshNotFound: There is none, or there are several.
+        SetupError: A setting cannot be.
     """
+    checked(options)  # a name that cannot be need not be searched for
+    log.setLevel(logging.ERROR)  # what goes wrong on the way is said in the end, in one sentence
     announced: list[Announcement] = []
     if not options.get("join"):
         announced = await _search(options)

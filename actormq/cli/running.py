@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from typing import Any
@@ -11,7 +12,8 @@ import click
 
 from actormq.cli.options import mesh_options, node_options
 from actormq.errors import SetupError
-from actormq.node import Node, ending_on_signals
+from actormq.node import Node
+from actormq.run import ending_on_signals
 from actormq.topology import Plan, Topology, checked_args, find_class, load, read_args
 
 EXAMPLES = """\b
@@ -90,19 +92,17 @@ def _topology(target: str | None, name: str | None, args: tuple[str, ...]) -> To
 
 
 async def _serve(node: Node, plans: list[Plan], parent: int | None) -> None:
-    stop = asyncio.Event()
-    with ending_on_signals(lambda _: stop.set()):
-        async with node:
-            for plan in plans:
-                await node.spawn(plan.kind, plan.name, **plan.args)
-            watcher = asyncio.ensure_future(_watch(parent, stop)) if parent else None
-            await stop.wait()
-            if watcher is not None:
-                watcher.cancel()
+    running = asyncio.ensure_future(_run(node, plans, parent))
+    with ending_on_signals(lambda _: running.cancel()), contextlib.suppress(asyncio.CancelledError):
+        await running
 
 
-async def _watch(parent: int, stop: asyncio.Event) -> None:
-    """End with whoever started us, even if it was killed."""
-    while os.getppid() == parent:  # noqa: ASYNC110 no event tells of a parent's death
-        await asyncio.sleep(PARENT_CHECK)
-    stop.set()
+async def _run(node: Node, plans: list[Plan], parent: int | None) -> None:
+    async with node:
+        for plan in plans:
+            await node.spawn(plan.kind, plan.name, **plan.args)
+        if parent is None:
+            await node.stopped()
+        # End with whoever started us, even if it was killed: no event tells of that.
+        while os.getppid() == parent and node.is_running:  # noqa: ASYNC110
+            await asyncio.sleep(PARENT_CHECK)

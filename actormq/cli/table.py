@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,15 +17,17 @@ SHOWN = 40  # actors of a node that fit a screen; --json has more
 def show(reports: Sequence[NodeReport]) -> None:
     """Print what nodes told of themselves."""
     console = Console()
-    for report in reports:
-        console.print(_headline(report))
-        if report.actors:
-            console.print(_actors(report))
-        hidden = report.actor_count - min(len(report.actors), SHOWN)
-        if hidden > 0:
-            console.print(f"  and {hidden} more actors")
-    count = len(reports)
-    console.print(f"{count} node{'s' if count != 1 else ''} in mesh {escape(reports[0].mesh)}")
+    with console.capture() as shown:  # rich ends the process in its own way at a closed pipe
+        for report in reports:
+            console.print(_headline(report))
+            if report.actors:
+                console.print(_actors(report))
+            hidden = report.actor_count - min(len(report.actors), SHOWN)
+            if hidden > 0:
+                console.print(f"  and {hidden} more actors")
+        count = len(reports)
+        console.print(f"{count} node{'s' if count != 1 else ''} in mesh {escape(reports[0].mesh)}")
+    click.echo(shown.get(), nl=False)
 
 
 def _headline(report: NodeReport) -> str:
