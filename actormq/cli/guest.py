@@ -99,10 +99,10 @@ async def _linked(node: Node, options: NodeOptions) -> None:
     """Wait for links: to one node at least, then to those that it knows."""
     mesh = node.mesh_view
     if not await until(lambda: bool(list(mesh.peers())), SEARCH):
-        why = "; ".join(dict.fromkeys(mesh.refusals.values())) or "no answer"
+        why = "; ".join(dict.fromkeys(mesh.reach.refusals.values())) or "no answer"
         where = ", ".join(options.get("join", ())) or f"mesh {options.get('mesh')}"
         raise MeshNotFound(f"cannot reach {where}: {why}")
-    await until(lambda: mesh.is_settled, LINKED)
+    await until(lambda: mesh.reach.is_settled, LINKED)
 
 
 async def until(condition: Callable[[], bool], seconds: float) -> bool:

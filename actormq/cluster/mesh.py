@@ -11,23 +11,22 @@ import contextlib
 import dataclasses
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from actormq import message
-from actormq.cluster.dialer import Attempt
 from actormq.cluster.directory import Directory, state_from
 from actormq.cluster.discovery import Announcement
 from actormq.cluster.link import Link
 from actormq.cluster.listener import Listener
 from actormq.cluster.member import Member
 from actormq.cluster.outbox import Outbox
+from actormq.cluster.reach import Reach
 from actormq.codec import Codec
 from actormq.errors import DeliveryError, RemoteProtocolError
 from actormq.events import Events, MemberChanged, PeerRefused
 from actormq.loop import Loop
 from actormq.message import Envelope, Facts
-from actormq.rules.admission import LAN, reachable, refusal
-from actormq.rules.endpoints import dialable
+from actormq.rules.admission import refusal
 from actormq.rules.membership import Patience, State, judge, lag_of
 from actormq.settings import (
     GUEST_SILENCE,
@@ -39,7 +38,6 @@ from actormq.transport import Transport
 
 TOMBSTONES = 4_096  # nodes remembered as dead: hints about them may come for minutes
 HELD_STATES = 1_000  # announcements kept of a peer whose link is still being dialled
-JOIN_RETRY = 1.0  # s between tries to reach a node that was named with --join
 
 Deliver = Callable[[Member, Envelope], None]
 """Takes a TELL, ASK, REPLY or FAIL from a member."""
@@ -83,17 +81,14 @@ class Mesh:
         self._patience = Patience()
         self._listener: Listener | None = None
         self._sessions: dict[bytes, Member] = {}
-        self._attempts: dict[str, Attempt] = {}
         self._dead: OrderedDict[str, int] = OrderedDict()
-        self._joins: dict[str, float] = dict.fromkeys(settings.join, 0.0)  # to when it was tried
-        self._joined: dict[str, str] = {}  # HOST:PORT to node id
         self._complained: set[str] = set()
         self._ticked_at = loop.now()
         self._timer: asyncio.TimerHandle | None = None
         self.facts = facts
         self.members: dict[str, Member] = {}
         self.garbage_count = 0
-        self.refusals: dict[str, str] = {}
+        self.reach = Reach(self, loop, transport, codec, settings.join)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -116,8 +111,7 @@ class Mesh:
         """Say goodbye to all and close the links."""
         if self._timer is not None:
             self._timer.cancel()
-        for attempt in list(self._attempts.values()):
-            attempt.cancel()
+        self.reach.stop()
         for member in self.members.values():
             self._say(member, [message.LEAVE, reason])
             member.outbox.flush()
@@ -127,71 +121,18 @@ class Mesh:
         if self._listener is not None:
             self._listener.close()
 
-    # -- hints --------------------------------------------------------------------------------
+    # -- links --------------------------------------------------------------------------------
 
     def hint(self, found: Announcement) -> None:
         """Take a hint of discovery; it may be wrong, old or forged."""
-        if found.node_id == self.facts.node or not self._concerns(found.mesh, found.scope):
-            return
-        if found.protocol != message.PROTOCOL:
-            self._refuse_once(
-                found.name,
-                f"it speaks version {found.protocol} of the actormq protocol, this node speaks "
-                f"{message.PROTOCOL}: run the same version of actormq on both",
-            )
-            return
-        self._dial(found.node_id, dialable(found.endpoints, near=None))
+        self.reach.hint(found)
 
-    def _concerns(self, mesh: str, scope: str) -> bool:
-        if self.facts.mesh and mesh != self.facts.mesh:
-            return False
-        is_open = scope == LAN and self.facts.is_guest
-        return is_open or reachable(self.facts.scope, scope)
+    def is_dead(self, node: str, incarnation: int) -> bool:
+        """Whether that incarnation of a node was declared dead, or has left."""
+        return incarnation <= self._dead.get(node, 0)
 
-    def join(self, place: str) -> None:
-        """Dial `HOST:PORT`, again and again until a node answers there."""
-        self._joins.setdefault(place, 0.0)
-
-    def _consider(self, facts: Facts) -> None:
-        """A peer told of another one."""
-        is_ours = facts.mesh == self.facts.mesh and not facts.is_guest
-        is_news = facts.node != self.facts.node and facts.incarnation > self._dead.get(
-            facts.node, 0
-        )
-        if is_ours and is_news:
-            self._dial(facts.node, dialable(facts.endpoints, facts.host == self.facts.host))
-
-    def _dial(self, key: str, endpoints: Sequence[str]) -> None:
-        member = self.members.get(key)
-        if key in self._attempts or (member is not None and member.link is not None):
-            return
-        if member is None and key in self._dead:
-            return
-        self._attempts[key] = Attempt(key, endpoints, self._open, self._loop.call_later, self)
-
-    def _open(self, endpoint: str, owner: Attempt) -> Link:
-        return Link(self._loop, self._transport, self._codec, self.facts, endpoint, owner)
-
-    # -- what attempts and links say ----------------------------------------------------------
-
-    def dialled(self, attempt: Attempt, link: Link, facts: Facts) -> None:
+    def link_up(self, link: Link, facts: Facts) -> None:
         """A node let us in."""
-        self._attempts.pop(attempt.key, None)
-        named = attempt.key in self._joins
-        if named:
-            self._joined[attempt.key] = facts.node
-        if facts.node == self.facts.node or (not named and facts.node != attempt.key):
-            link.close()  # ourselves, or another one that has the endpoint by now
-            return
-        if not self.facts.mesh:
-            self.facts = dataclasses.replace(self.facts, mesh=facts.mesh)
-        elif facts.mesh != self.facts.mesh:
-            link.close()
-            self._refuse_once(facts.name, f"it belongs to mesh {facts.mesh!r}")
-            return
-        if facts.incarnation <= self._dead.get(facts.node, 0):
-            link.close()
-            return
         member = self._meet(facts)
         if member.link is not None:
             link.close()
@@ -202,50 +143,23 @@ class Mesh:
         member.outbox.attach(link.port)
         self._introduce(member)
 
-    def refused_by(self, attempt: Attempt, endpoint: str, reason: str, sentence: str) -> None:
-        """A node did not let us in."""
-        del attempt
-        self.refusals[endpoint] = sentence
-        if reason == message.REASON_STALE:
-            # It holds us for dead: come back as somebody new, for the dead do not return.
-            self.facts = dataclasses.replace(self.facts, incarnation=self.facts.incarnation + 1)
-        else:
-            self._refuse_once(endpoint, sentence)
-
-    def gave_up(self, attempt: Attempt, why: str) -> None:
-        """Nobody let us in there; hints, joins and suspicion dial again."""
-        self._attempts.pop(attempt.key, None)
-        if attempt.key in self._joins:
-            self.refusals.setdefault(attempt.key, why)
-            self._notice_once(f"cannot join {attempt.key}: {why}; trying on")
-
-    def link_broken(self, link: Link, why: str) -> None:
+    def link_down(self, link: Link) -> None:
         """A link has ended: its peer is a suspect until it can be reached again."""
-        del why
-        for member in self.members.values():
-            if member.link is link:
-                member.link = None
-                member.outbox.detach()
-                member.evidence.cut_at = self._loop.now()
-                self._judge(member, self._loop.now())
-                self._redial(member)
-                return
-
-    def link_refused(self, link: Link, reason: str, sentence: str) -> None:
-        """The peer does not know our session (any more): begin anew."""
-        del reason
-        self.link_broken(link, sentence)
+        member = self._linked(link)
+        if member is not None:
+            member.link = None
+            member.outbox.detach()
+            member.evidence.cut_at = self._loop.now()
+            self._judge(member, self._loop.now())
 
     def link_heard(self, link: Link, envelopes: list[Envelope]) -> None:
         """A peer answers us as its guest."""
-        for member in self.members.values():
-            if member.link is link:
-                self._take(member, envelopes)
-                return
+        member = self._linked(link)
+        if member is not None:
+            self._take(member, envelopes)
 
-    def _redial(self, member: Member) -> None:
-        near = member.facts.host == self.facts.host
-        self._dial(member.facts.node, dialable(member.facts.endpoints, near))
+    def _linked(self, link: Link) -> Member | None:
+        return next((member for member in self.members.values() if member.link is link), None)
 
     # -- what the listener says ---------------------------------------------------------------
 
@@ -256,7 +170,7 @@ class Mesh:
             reason, sentence = no
             who = facts.name if facts is not None else f"a node of protocol version {version}"
             if reason != message.REASON_STALE:
-                self._refuse_once(who, f"not let in: {sentence}")
+                self.complain(who, f"not let in: {sentence}")
             return [message.REFUSED, reason, sentence]
         assert facts is not None
         if facts.node != self.facts.node:
@@ -266,7 +180,7 @@ class Mesh:
             member.evidence.heard_at = self._loop.now()
             if not facts.is_guest:
                 if member.link is None:
-                    self._redial(member)
+                    self.reach.redial(member)
                 else:
                     self._report(member)
         return message.welcome(self.facts)
@@ -296,7 +210,7 @@ class Mesh:
     def garbage(self, who: str, why: str) -> None:
         """Count and report bytes that are no protocol."""
         self.garbage_count += 1
-        self._refuse_once(who, f"what came on the link's port is not the actormq protocol: {why}")
+        self.complain(who, f"what came on the link's port is not the actormq protocol: {why}")
 
     # -- members ------------------------------------------------------------------------------
 
@@ -357,9 +271,7 @@ class Mesh:
         if member.link is not None:
             member.link.close()
             member.link = None
-        attempt = self._attempts.pop(node, None)
-        if attempt is not None:
-            attempt.cancel()
+        self.reach.cancel(node)
         member.outbox.close()
         self._changed(member, state, reason)
         self._lost(member, reason)
@@ -393,7 +305,7 @@ class Mesh:
                 self._take_state(member, envelope)
         elif kind == message.PEERS and len(envelope) > 1 and isinstance(envelope[1], list):
             for raw in envelope[1]:
-                self._consider(message.facts_from(raw))
+                self.reach.consider(message.facts_from(raw))
         elif kind == message.LEAVE and member.facts.node in self.members:
             reason = str(envelope[1])[:200] if len(envelope) > 1 else "it left"
             self._bury(member, State.LEFT, reason)
@@ -434,7 +346,7 @@ class Mesh:
             if is_due and not member.facts.is_guest and member.link is not None:
                 member.pinged_at = now
                 self._say(member, [message.PING, 0])
-        self._rejoin(now)
+        self.reach.rejoin(now)
 
     def _judge(self, member: Member, now: float) -> None:
         if member.facts.is_guest:
@@ -448,24 +360,17 @@ class Mesh:
         if state is not member.state and member.is_known:
             self._changed(member, state, reason)
         if member.link is None:
-            self._redial(member)
-
-    def _rejoin(self, now: float) -> None:
-        for place, tried_at in list(self._joins.items()):
-            node = self._joined.get(place)
-            if node == self.facts.node or node in self.members or now - tried_at < JOIN_RETRY:
-                continue
-            self._joins[place] = now
-            self._dial(place, [f"tcp://{place.removeprefix('tcp://')}"])
+            self.reach.redial(member)
 
     # -- words --------------------------------------------------------------------------------
 
-    def _refuse_once(self, who: str, sentence: str) -> None:
+    def complain(self, who: str, sentence: str) -> None:
         """Report a refusal; the same one is reported once, whoever knocks how often."""
         if self._is_news(f"{who} {sentence}"):
             self._events.emit(PeerRefused(who, sentence))
 
-    def _notice_once(self, sentence: str) -> None:
+    def remark(self, sentence: str) -> None:
+        """Say something to whoever runs the node, once."""
         if self._is_news(sentence):
             self._events.notice(logging.WARNING, sentence)
 
@@ -474,11 +379,6 @@ class Mesh:
             return False
         self._complained.add(sentence)
         return True
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether nobody is being dialled: all who are known are linked, or do not answer."""
-        return not self._attempts
 
     def peers(self) -> Iterable[Member]:
         """The members that are nodes, not guests."""
