@@ -39,7 +39,8 @@ TOPIC_FRAME_BYTES = 1 + TOPIC_BYTES + 64  # what an XPUB may be sent: a byte, a 
 BACKLOG = 1024  # 50 nodes that come back at once
 
 # As plain integers: pyzmq's enums cost more than the calls that take them.
-_EVENTS, _POLLIN, _DONTWAIT = int(zmq.EVENTS), int(zmq.POLLIN), int(zmq.DONTWAIT)
+_EVENTS, _DONTWAIT = int(zmq.EVENTS), int(zmq.DONTWAIT)
+_POLLIN, _POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
 
 SCHEMES = ("tcp://", "ipc://", "inproc://")
 
@@ -152,7 +153,10 @@ class Port:
         self._looking = False
         if self._stream.closed() or self._paused:
             return
-        if self._has_message():
+        events = int(self.socket.get(_EVENTS))
+        if events & _POLLOUT and self._writable is not None:
+            self._stream.flush(zmq.POLLOUT)  # looking has taken the edge that the stream waits for
+        if events & _POLLIN:
             self._drain(DRAIN_MESSAGES)
             self._look()
 
