@@ -19,7 +19,7 @@ LAYERS = [
     },
     {"cluster"},
     {"patterns"},
-    {"steward", "node", "topology"},
+    {"steward", "node", "run", "topology"},
     {"", "observe"},
     {"cli", "__main__"},
 ]

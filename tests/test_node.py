@@ -1,10 +1,10 @@
 """A node: its actors and their names, its start, its end, and `run`."""
 
 import asyncio
-import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -307,6 +307,7 @@ class Program:
     """A program of the user's in a process of its own."""
 
     def __init__(self, *arguments):
+        self._lines = []
         self._process = subprocess.Popen(
             [sys.executable, "-W", "error", "-c", PROGRAM, *arguments],
             stdout=subprocess.PIPE,
@@ -322,10 +323,13 @@ class Program:
         self._process.communicate()
 
     def read(self, line):
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            assert selector.select(10), f"no {line!r} within 10 s"
-        assert self._process.stdout.readline() == f"{line}\n"
+        reading = threading.Thread(
+            target=lambda: self._lines.append(self._process.stdout.readline())
+        )
+        reading.start()
+        reading.join(10)
+        assert self._lines, f"no {line!r} within 10 s"
+        assert self._lines.pop() == f"{line}\n"
 
     def send(self, number):
         self._process.send_signal(number)

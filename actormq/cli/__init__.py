@@ -21,19 +21,24 @@ from actormq.errors import ActormqError, one_line
 class _Group(click.Group):
     """Ends every error of ours in one sentence and a status, never in a traceback."""
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read our output has had enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+        return result
+
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
         try:
             status = super().main(*args, **{**kwargs, "standalone_mode": False})
-            sys.stdout.flush()
         except ActormqError as error:
             _fail(str(error), 1)
         except click.ClickException as error:
             _fail(_mistake(error), error.exit_code)
         except click.Abort:  # Ctrl-C
             sys.exit(128 + signal.SIGINT)
-        except BrokenPipeError:  # whoever read our output has had enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            sys.exit(0)
         sys.exit(status or 0)
 
 

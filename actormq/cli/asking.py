@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import sys
 from typing import Any
 
@@ -96,9 +97,10 @@ def ask(
 ) -> None:
     """Ask the actor NAME and print its reply.
 
-    Each argument is JSON; what is no JSON is a text, so quotes can mostly be left out.
+    Each argument is JSON; what is no JSON is a text, so quotes can mostly be left out. Write --
+    before NAME if one begins with a dash, as negative numbers do.
     """
-    if timeout <= 0:
+    if not 0 < timeout < math.inf:  # nan neither
         raise click.BadParameter("a number of seconds above 0", param_hint="--timeout")
 
     async def body() -> Any:
@@ -131,7 +133,10 @@ def tell(
     insecure_lan: bool,
     lan: bool,
 ) -> None:
-    """Send the actor NAME a message and do not wait for it to be handled."""
+    """Send the actor NAME a message and do not wait for it to be handled.
+
+    Arguments are those of `ask`.
+    """
 
     async def body() -> None:
         async with guest(node_options(mesh, join, insecure_lan, lan)) as node:

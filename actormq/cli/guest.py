@@ -16,7 +16,9 @@ from actormq.rules.admission import LAN
 from actormq.settings import NodeOptions, checked
 
 SEARCH = 2.0  # s; with the start of Python this fails within the 3 s that a user waits gladly
-SETTLE = 0.3  # s for a second mesh, or a second node, to speak up behind the first
+SETTLE = 0.3  # s for a second node of the mesh to speak up behind the first
+SETTLE_MESHES = 1.2  # s for a second mesh: mDNS says no record twice within a second, and who was
+#                      asked by somebody else just now keeps silent for so long (measured)
 LINKED = 1.0  # s for links to the nodes that the first one named
 
 
@@ -70,7 +72,7 @@ async def _search(options: NodeOptions) -> list[Announcement]:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SEARCH):
                 await heard.wait()
-                await asyncio.sleep(SETTLE)
+                await asyncio.sleep(SETTLE if wanted else SETTLE_MESHES)
     finally:
         await mdns.stop()
     return _chosen(list(found.values()), wanted)

@@ -2,9 +2,11 @@
 
 import asyncio
 import secrets
+import select
 from contextlib import asynccontextmanager
 
 import pytest
+import zmq
 
 from actormq.cluster.outbox import Outbox
 from actormq.errors import LinkFull
@@ -145,6 +147,26 @@ async def test_past_the_mark_of_the_socket_it_goes_on_when_there_is_room(until):
         await until(lambda: len(e.came) == count)
         assert [int(frames[0][:8]) for frames in e.came] == list(range(count))
         assert (outbox.sent_count, outbox.waiting_bytes) == (count, 0)
+
+
+@pytest.mark.slow
+async def test_room_that_comes_while_the_socket_is_looked_at_is_noticed(until):
+    async with ends() as e:
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as peer:
+            peer.set(zmq.RCVHWM, 1)
+            e.endpoint = f"tcp://127.0.0.1:{peer.bind_to_random_port('tcp://127.0.0.1')}"
+            outbox = e.outbox(limit=1_000_000_000)
+            port = e.connection()
+            outbox.attach(port)
+            for _ in range(20 * LINK_HWM):
+                outbox.put(b"x" * FRAME_BYTES)
+            await until(lambda: outbox._is_blocked and outbox.sent_count > LINK_HWM)
+            sent = outbox.sent_count
+            while not select.select([port.socket.FD], [], [], 0)[0]:  # no edge yet
+                assert peer.poll(5_000)
+                peer.recv_multipart()
+            port._looked()  # which takes the edge away
+            await until(lambda: outbox.sent_count > sent)
 
 
 @pytest.mark.parametrize("is_early", [True, False], ids=["before it connects", "at its mark"])
