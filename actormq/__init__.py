@@ -5,7 +5,7 @@ The public names. The package below them, from the ground up; an import points o
     errors, settings, address, message, codec     words, facts and bytes
     rules/                                        decisions without I/O
     loop, deadlines, stepping, transport, mailbox the loop, its time and its sockets
-    reply, ref, arguments, actor, cell, registry  actors and what others hold of them
+    reply, ref, actor, turns, cell, registry      actors and what others hold of them
     cluster/                                      who is there, and messages between nodes
     patterns/                                     the sockets that actors own
     steward, node, run, topology                  a node, put together

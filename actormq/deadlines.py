@@ -17,9 +17,23 @@ from actormq.loop import Loop
 
 BUCKETS_PER_SECOND = 100  # an ask ends at most 10 ms late; the default deadline is 5 s
 
-CURRENT: contextvars.ContextVar[float] = contextvars.ContextVar("actormq_deadline")
-"""When the ask that is being handled must be answered, on the node's clock: it bounds the asks
-that its handler makes."""
+
+class Served:
+    """The ask that a handler serves: its deadline bounds the asks that the handler makes.
+
+    Attributes:
+        deadline: When it must be answered, on the node's clock; infinite once the handler has
+            ended, for what it left running in the background serves nobody any more.
+    """
+
+    __slots__ = ("deadline",)
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+
+
+CURRENT: contextvars.ContextVar[Served] = contextvars.ContextVar("actormq_served")
+"""The ask that is being handled in this context."""
 
 
 class Expires(Protocol):

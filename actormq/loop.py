@@ -102,7 +102,7 @@ class Loop:
             turn = ready.popleft()
             try:
                 turn.turn()
-            except Exception:  # a border: a bug in one cell must not stop the others
+            except (Exception, asyncio.CancelledError):  # a border: a bug must not stop the others
                 logging.getLogger("actormq").exception("internal error in a turn: please report")
             now = perf_counter()
             if now > flush_at:

@@ -17,7 +17,7 @@ import msgspec
 
 from actormq.actor import Actor
 from actormq.address import NODE_SERIAL, ActorEntry, Address, new_node_id
-from actormq.cell import Cell, kind_of
+from actormq.cell import Cell
 from actormq.cluster.directory import Directory
 from actormq.cluster.discovery import Announcement, Discovery, DiscoveryUnavailable
 from actormq.cluster.listener import host_identity
@@ -39,6 +39,7 @@ from actormq.settings import NodeOptions, Settings, checked
 from actormq.stepping import Stepper
 from actormq.steward import Steward
 from actormq.transport import Transport
+from actormq.turns import kind_of
 
 A = TypeVar("A")
 P = ParamSpec("P")
@@ -148,6 +149,7 @@ class Node:
         runtime = self._running()
         if self._stopping is not None:
             raise NodeNotRunning(self.name)
+        runtime.registry.check(name)
         cell = self._cell(runtime, actor, name, next(self._serials), args, kwargs)
         runtime.registry.add(cell)
         await cell.start()
@@ -413,7 +415,7 @@ class Node:
         steward = runtime.registry.by_serial(NODE_SERIAL)
         if steward is not None:
             await steward.stop(1.0)
-        self._mesh.stop(f"node {self.name} has stopped")
+        self._mesh.stop("it was stopped")
         if self._post is not None:
             self._post.close()
         if self._discovery is not None:

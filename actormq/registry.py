@@ -25,15 +25,23 @@ class Registry:
         self._by_serial: dict[int, Cell] = {}
         self._by_name: dict[str, Cell] = {}
 
+    def check(self, name: str | None) -> None:
+        """Make sure that a name is free.
+
+        Raises:
+            NameTaken: Another actor of this node has it.
+        """
+        if name in self._by_name:
+            raise NameTaken(name, self._node)
+
     def add(self, cell: Cell) -> None:
         """Enter an actor that is about to start.
 
         Raises:
             NameTaken: Another one of this node has its name.
         """
+        self.check(cell.name)
         if cell.name is not None:
-            if cell.name in self._by_name:
-                raise NameTaken(cell.name, self._node)
             self._by_name[cell.name] = cell
         self._by_serial[cell.address.serial] = cell
 

@@ -6,12 +6,16 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Callable, Coroutine, Iterator
-from typing import TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from actormq.node import Node
 from actormq.settings import NodeOptions
 
 R = TypeVar("R")
+
+_SIGNALS = [signal.SIGINT, signal.SIGTERM]
+if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows has no word for it
+    _SIGNALS.append(signal.SIGHUP)
 
 
 def run(
@@ -57,24 +61,28 @@ def run(
 
 @contextlib.contextmanager
 def ending_on_signals(end: Callable[[int], object]) -> Iterator[None]:
-    """Call `end` with the number of the first SIGINT or SIGTERM; a second one acts as ever."""
+    """Call `end` with the number of the first SIGINT, SIGTERM or SIGHUP.
+
+    A second signal ends the process at once, without a word.
+    """
     loop = asyncio.get_running_loop()
-    installed: list[int] = []
+    before: dict[int, Any] = {}
 
     def first(number: int) -> None:
-        remove()
+        for other in before:
+            loop.remove_signal_handler(other)
+            signal.signal(other, signal.SIG_DFL)
         end(number)
 
-    def remove() -> None:
-        while installed:
-            loop.remove_signal_handler(installed.pop())
-
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
+        handler = signal.getsignal(number)
         # Not on the main thread, or on Windows' loop: whoever runs us there ends us.
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             loop.add_signal_handler(number, first, number)
-            installed.append(number)
+            before[number] = handler
     try:
         yield
     finally:
-        remove()
+        for installed, handler in before.items():
+            loop.remove_signal_handler(installed)
+            signal.signal(installed, handler)

@@ -274,9 +274,13 @@ class Transport:
     def bell(self, ring: Callable[[list[bytes]], None]) -> tuple[Port, zmq.Socket[bytes]]:
         """A PAIR/inproc pair: the near end on the loop, the far end for whoever holds its lock."""
         name = f"inproc://bell-{id(ring)}-{len(self._ports)}"
-        near = self._socket(zmq.PAIR)
-        near.bind(name)
         far = self._socket(zmq.PAIR)
+        try:
+            near = self._socket(zmq.PAIR)
+        except SetupError:
+            far.close(0)  # one that is left open would hold up the end of its context for ever
+            raise
+        near.bind(name)
         far.connect(name)
         return self._port(near, ring), far
 

@@ -19,25 +19,37 @@ find_python() {
 }
 
 make_venv() {
-    local extra=$1 base stamp wanted
+    local extra=$1 stamp wanted
     stamp="$venv/.installed-${extra:-base}"
     wanted=$(cksum <"$root/pyproject.toml")
-    if [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
-        return
-    fi
+    if is_installed; then return; fi
+    exec 9<"$root/pyproject.toml"
+    if command -v flock >/dev/null; then flock 9; fi # two first runs at once: the second waits
+    is_installed || install_venv "$extra" || return 1
+    exec 9<&-
+}
+
+is_installed() { [ -x "$python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; }
+
+install_venv() {
+    local extra=$1 base
     base=$(find_python) || return 1
     echo "setting up $venv (the first time takes about half a minute)" >&2
+    scratch=$(mktemp -d "$root/.venv-setup.XXXXXX") || return 1
+    trap 'rm -rf "$scratch"' EXIT # also what an interrupted pip would leave behind
     if [ ! -x "$python" ] || ! "$python" -m pip --version >/dev/null 2>&1; then
         rm -rf "$venv"
-        "$base" -m venv "$venv" || {
+        TMPDIR=$scratch "$base" -m venv "$venv" >"$scratch/log" 2>&1 || {
             echo "cannot make a virtual environment: on Debian and Ubuntu, apt install python3-venv" >&2
+            tail -n 3 "$scratch/log" >&2
             return 1
         }
     fi
-    "$python" -m pip install --quiet --disable-pip-version-check \
+    TMPDIR=$scratch "$python" -m pip install --quiet --disable-pip-version-check \
         --editable "$root${extra:+[$extra]}" >&2 || {
         echo "cannot install actormq: see pip's words above; the network may be down" >&2
         return 1
     }
     echo "$wanted" >"$stamp"
+    rm -rf "$scratch"
 }

@@ -14,7 +14,7 @@ LAYERS = [
     {"rules"},
     {"loop", "deadlines", "stepping", "transport", "mailbox"},
     {
-        *("reply", "ref", "arguments", "context", "actor", "cell", "timers", "registry"),
+        *("reply", "ref", "arguments", "context", "actor", "turns", "cell", "timers", "registry"),
         "runtime",
     },
     {"cluster"},

@@ -23,6 +23,7 @@ from actormq.run import ending_on_signals
 from actormq.settings import NodeOptions
 from actormq.topology import from_json
 
+NEGATIVES = {"ignore_unknown_options": True}  # so that -1.5 is an argument
 FIND = 1.0  # s for a name to appear once the mesh has been found
 DESCRIBE = 1.5  # s for a node to tell of itself; one that does not is shown as silent
 
@@ -74,9 +75,10 @@ async def _report(node: Node, member: Any) -> NodeReport:
 
 
 @click.command(
+    context_settings=NEGATIVES,
     epilog="\b\nExamples:\n  actormq ask greeter greet LAN\n"
     "  actormq ask average result --json\n"
-    "  actormq ask station-98101 progress --timeout 1\n"
+    "  actormq ask station-98101 progress --timeout 1\n",
 )
 @click.argument("name")
 @click.argument("handler")
@@ -118,7 +120,8 @@ def ask(
 
 
 @click.command(
-    epilog="\b\nExamples:\n  actormq tell greeter greet LAN\n  actormq tell lamp set on 0.5\n"
+    context_settings=NEGATIVES,
+    epilog="\b\nExamples:\n  actormq tell greeter greet LAN\n  actormq tell lamp set on 0.5\n",
 )
 @click.argument("name")
 @click.argument("handler")

@@ -80,6 +80,9 @@ async def _search(options: NodeOptions) -> list[Announcement]:
 
 def _chosen(found: list[Announcement], wanted: str | None) -> list[Announcement]:
     meshes = sorted({announcement.mesh for announcement in found})
+    lasting = [mesh for mesh in meshes if not mesh.startswith("demo-")]
+    if wanted is None and lasting:  # a demo that happens to run is not what is meant
+        meshes = lasting
     names = ", ".join(meshes)
     if wanted is not None and wanted not in meshes:
         others = f"; there is {names}" if meshes else ""

@@ -248,9 +248,17 @@ class Mesh:
         if both_ways and not member.is_known:
             member.is_known = True
             self._changed(member, State.ALIVE, "said hello")
+            if not member.facts.is_guest:
+                self._tell_guests(member)
             held, member.held = member.held, []
             for envelope in held:
                 self._take_state(member, envelope)
+
+    def _tell_guests(self, newcomer: Member) -> None:
+        """Nodes hear of a newcomer from itself; guests, who listen nowhere, from us."""
+        for member in self.members.values():
+            if member.facts.is_guest:
+                self._say(member, [message.PEERS, [newcomer.facts.packed()]])
 
     def _changed(self, member: Member, state: State, reason: str) -> None:
         member.state, member.reason, member.since = state, reason, self._loop.now()

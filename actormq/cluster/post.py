@@ -8,7 +8,7 @@ from typing import Any
 
 from actormq import message
 from actormq.address import Address
-from actormq.cell import Cell, deadline_for
+from actormq.cell import Cell
 from actormq.cluster.member import Member
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
@@ -29,6 +29,7 @@ from actormq.ref import Ref
 from actormq.registry import Registry
 from actormq.reply import Reply
 from actormq.settings import Settings
+from actormq.turns import deadline_for
 
 STOP = "stop_actor"
 """The handler of a node's own actor that stops another one of that node."""

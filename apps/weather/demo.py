@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import math
 import secrets
+import signal
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -136,6 +137,8 @@ class Replay:
                 try:
                     return await self._run(node, processes, str(Path(folder) / "weather.sqlite"))
                 except asyncio.CancelledError:
+                    # Tidying up takes a moment; a second Ctrl-C must not leave half of it.
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
                     self._screen.say("stopped early: here is what had come by then")
                     await self._finish(node)
                     return True
@@ -146,12 +149,13 @@ class Replay:
     def _greeting(self) -> str:
         index, skipped = self._index, ""
         if index.skipped:
-            skipped = f", {index.skipped} lines skipped"
+            skipped = f", {counted(index.skipped, 'line')} skipped"
             for line in index.examples[:3]:
                 skipped += f"\n  line {line.line} {line.reason}"
         return (
-            f"{index.observations} observations of {len(index.stations)} stations "
-            f"from {index.path.name}{skipped}\n{len(self._layout)} nodes: {', '.join(self._layout)}"
+            f"{counted(index.observations, 'observation')} of "
+            f"{counted(len(index.stations), 'station')} from {index.path.name}{skipped}\n"
+            f"{counted(len(self._layout), 'node')}: {', '.join(self._layout)}"
         )
 
     async def _run(self, node: Node, processes: Processes, database: str) -> bool:
@@ -239,6 +243,11 @@ class Replay:
             seconds=round(self._seconds, 3),
         )
         return outcome, means, ranges
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def figures(means: Means, ranges: Ranges) -> dict[str, dict[str, dict[str, float]]]:

@@ -14,6 +14,7 @@ from apps.weather.index import Index, index_of
 from apps.weather.messages import EndOfReplay, Observation, Progress
 from apps.weather.observations import shipped_data
 
+LOOK_INTERVAL = 0.05  # s between looks for subscribers
 BURST = 64  # observations between two looks at the rest of the loop, which takes microseconds
 WARNING_LIMIT = 3  # skipped lines that are logged word for word
 
@@ -39,7 +40,7 @@ class Station(Actor):
     feed = Publisher(service="weather", full="wait")
 
     def __init__(
-        self, station: str, data: str | None = None, speed: float = 0.0, autostart: bool = True
+        self, station: str, data: str | None = None, speed: float = 1.0, autostart: bool = True
     ) -> None:
         if not (math.isfinite(speed) and speed >= 0):
             raise ValueError(f"speed is {speed}; give observations a second, or 0 for no limit")
@@ -84,12 +85,13 @@ class Station(Actor):
             messages=self.published + self.ends,
         )
 
-    @handler(concurrent=True)  # waiting for subscribers must not keep `progress` from answering
-    async def replay(self, subscribers: int = 0) -> None:
+    @handler
+    def replay(self, subscribers: int = 0) -> None:
         """Begin the replay once there are so many subscribers, a count."""
-        if subscribers:
-            await self.feed.ready(subscribers, timeout=None)
-        self._begin()
+        if self.feed.subscriber_count >= subscribers:
+            self._begin()
+        else:  # asked again, not waited for: an actor that waits cannot be stopped meanwhile
+            self.after(LOOK_INTERVAL, self.replay, subscribers)
 
     def _begin(self) -> None:
         if not self.started:

@@ -154,7 +154,7 @@ def test_the_demo_skips_and_counts_lines_that_cannot_be_read(tmp_path):
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout.splitlines()[-1])
     assert outcome["stations"] == {"A": {"t": {"count": 2, "mean": 2.0, "min": 1.5, "max": 2.5}}}
-    assert "1 lines skipped" in done.stderr
+    assert "1 line skipped" in done.stderr
     assert "line 3" in done.stderr
 
 
@@ -194,7 +194,7 @@ def test_an_interrupted_demo_ends_with_a_table_and_leaves_nothing(number, tmp_pa
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for children in /proc")
 async def test_nodes_of_a_killed_demo_end_by_themselves(until):
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: ASYNC220 the loop has nothing else to do
         [sys.executable, "-m", "actormq", "demo", "weather", "--speed", "20"],
         stdout=subprocess.PIPE,
         text=True,
