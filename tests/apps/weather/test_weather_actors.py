@@ -28,7 +28,7 @@ def test_what_the_stations_publish_is_what_the_file_says(tmp_path):
 
     async def main(node):
         stations = [
-            await node.spawn(Station, name, name, autostart=False)
+            await node.spawn(Station, name, name, speed=0.0, autostart=False)
             for name in ("Seattle", "New York")
         ]
         average = await node.spawn(Average, "average")
@@ -82,7 +82,9 @@ def test_a_recorder_that_was_away_accounts_for_what_it_missed(tmp_path):
     data.write_text("\n".join(["station,date,temp", *lines]), encoding="utf-8")
 
     async def main(node):
-        station = await node.spawn(Station, "station", "Oslo", str(data), autostart=False)
+        station = await node.spawn(
+            Station, "station", "Oslo", str(data), speed=0.0, autostart=False
+        )
         recorder = await node.spawn(Recorder, "first", str(path))
         await station.ask(Station.start)
         await until(lambda: recorder.ask(Recorder.sync), lambda answer: answer.rows > 500)
@@ -106,7 +108,7 @@ def test_a_recorder_that_was_away_accounts_for_what_it_missed(tmp_path):
 def test_a_station_called_by_its_zip_code_publishes_under_it():
     async def main(node):
         average = await node.spawn(Average, "average", ["98101"])
-        await node.spawn(Station, "station-98101", station="98101")
+        await node.spawn(Station, "station-98101", station="98101", speed=0.0)
         account = await until(lambda: average.ask(Average.account), lambda each: each.ended)
         assert account.ended["98101"].published == account.observations == 1461
         assert list(await average.ask(Average.averages)) == ["98101"]
