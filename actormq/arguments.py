@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import pathlib
 import types
 import typing
 import warnings
@@ -135,6 +136,8 @@ def _convert(value: Any, kind: Any) -> Any:
 def _as_it_is(kind: Any, value: Any) -> Any:
     """For types msgspec does not know (refs, arrays): they must have come as what they are."""
     wanted = typing.get_origin(kind) or kind
+    if isinstance(kind, type) and issubclass(kind, pathlib.PurePath) and isinstance(value, str):
+        return kind(value)
     if isinstance(wanted, type) and isinstance(value, wanted):
         return value
     raise TypeError(f"expected {_type_name(kind)}, got {type(value).__name__}")

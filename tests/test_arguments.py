@@ -3,6 +3,7 @@ import datetime as dt
 import enum
 import uuid
 from decimal import Decimal
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -86,6 +87,7 @@ def converted(annotation, value):
         (Colour, "red", Colour.RED),
         (uuid.UUID, str(uuid.UUID(int=7)), uuid.UUID(int=7)),
         (Decimal, "1.50", Decimal("1.50")),
+        (PurePosixPath, "a/b", PurePosixPath("a/b")),
         (dt.datetime, "2026-01-02T03:04:05Z", dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)),
         (dt.date, "2026-01-02", dt.date(2026, 1, 2)),
         (dt.timedelta, "PT90S", dt.timedelta(seconds=90)),

@@ -361,3 +361,13 @@ def test_a_second_signal_ends_it_at_once(mesh, number):
         status, _, _ = program.end()
         assert status != 0
         assert time.monotonic() - began < 5  # of the 30 s that it might have taken
+
+
+async def test_a_guest_hears_of_nodes_that_come_later(nodes):
+    first = await nodes.start()
+    place = first.address.removeprefix("tcp://")
+    async with Node.guest(mesh=nodes.mesh, discovery=False, join=[place]) as guest:
+        later = await nodes.start()
+        await later.spawn(Desk, "late")
+        ref = await guest.find("late", timeout=10)
+        assert ref.address.node == later.id
