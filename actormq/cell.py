@@ -186,7 +186,7 @@ class Cell(Turns):
                 await socket.close()
             except Exception as error:  # noqa: BLE001 a border: the name must come free
                 self.runtime.events.emit(HandlerFailed(self.address.label, attribute, error))
-        self.runtime.gone(self)
+        self.runtime.registry.remove(self)
         left = [*(self._left or ()), *(self._mailbox or ())]
         if self._inlet is not None:
             left += self._inlet.close()

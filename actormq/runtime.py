@@ -17,7 +17,6 @@ from actormq.stepping import Stepper
 from actormq.transport import Transport
 
 if TYPE_CHECKING:
-    from actormq.cell import Cell
     from actormq.registry import Registry
 
 
@@ -82,7 +81,3 @@ class Runtime:
     def address(self, serial: int, label: str) -> Address:
         """The address of one of this node's actors."""
         return Address(self.node_id, serial, label)
-
-    def gone(self, cell: Cell) -> None:
-        """A cell has stopped: nobody finds it any more."""
-        self.registry.remove(cell)

@@ -1,6 +1,7 @@
 """The actors that listen and answer: averages, extremes, and the state of a live view."""
 
 import time
+from abc import ABC, abstractmethod
 
 from actormq import Actor, Subscriber, every, handler
 from apps.weather.board import Board, ViewState
@@ -17,7 +18,7 @@ from apps.weather.messages import (
 from apps.weather.statistics import MeanTable, RangeTable
 
 
-class Listener(Actor):
+class Listener(Actor, ABC):
     """What all listeners share: they subscribe, and account for what has come.
 
     Args:
@@ -44,9 +45,9 @@ class Listener(Actor):
             self.observations += 1
         self.take(reading)
 
+    @abstractmethod
     def take(self, reading: Reading) -> None:
         """Do with a message what this listener is for."""
-        raise NotImplementedError
 
     @handler
     def account(self) -> Account:
