@@ -22,6 +22,8 @@ from actormq.rules.streams import Position, Positions
 from actormq.runtime import ServiceEnd
 from actormq.settings import SUBSCRIBER_WINDOW, TOPIC_BYTES
 
+PARTING = 1.0  # s that the connection to a publisher outlives its announcement
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 PLAIN_GRACE = (
@@ -126,6 +128,7 @@ class LiveSubscriber:
         self.label = f"{context.address.label}.{attribute}"
         self._codec = spec.wiring.codec
         self._connected = list(spec.wiring.connect)
+        self._parting: set[str] = set()
         self._ends: dict[str, str] = {}  # endpoint to node id
         self._shaken_at = 0.0
         self._topics: Counter[bytes] = Counter()
@@ -284,11 +287,21 @@ class LiveSubscriber:
         """Publishers of the service have come or gone."""
         wanted = {e.endpoint: e.node for e in ends if self._fits(e)}
         for endpoint in self._ends.keys() - wanted.keys():
-            self._runtime.transport.disconnect(self._port, endpoint)
+            # Its last words may still be on their way: the mesh is faster than they are.
+            self._parting.add(endpoint)
+            self._runtime.loop.call_later(PARTING, self._leave, endpoint)
         for endpoint in wanted.keys() - self._ends.keys():
-            self._runtime.transport.connect(self._port, endpoint, self.label)
+            if endpoint in self._parting:
+                self._parting.discard(endpoint)
+            else:
+                self._runtime.transport.connect(self._port, endpoint, self.label)
         self._ends = wanted
         self._changed.set()
+
+    def _leave(self, endpoint: str) -> None:
+        if endpoint in self._parting and not self._port.is_closed:
+            self._parting.discard(endpoint)
+            self._runtime.transport.disconnect(self._port, endpoint)
 
     def _fits(self, end: ServiceEnd) -> bool:
         if end.entry.codec != self._codec:
