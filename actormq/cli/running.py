@@ -104,5 +104,5 @@ async def _run(node: Node, plans: list[Plan], parent: int | None) -> None:
         if parent is None:
             await node.stopped()
         # End with whoever started us, even if it was killed: no event tells of that.
-        while os.getppid() == parent and node.is_running:  # noqa: ASYNC110
+        while os.getppid() == parent and node.is_running:  # noqa: ASYNC110 no event
             await asyncio.sleep(PARENT_CHECK)
