@@ -18,7 +18,8 @@ import zmq
 
 from actormq.errors import SetupError
 from actormq.loop import Loop
-from actormq.transport import Port, Transport
+from actormq.port import Port
+from actormq.transport import Transport
 
 
 class Inlet:

@@ -1,48 +1,94 @@
-"""Opens, registers, drains, flushes and closes every socket; nothing else does.
+"""Opens every socket and sets its options; nothing else does.
 
-Every trap of ZeroMQ on a shared loop is cured here once:
+- A listener without `zap_domain` takes ZMTP 1.0 from strangers: every socket sets it.
+- The socket types are those in `Role` constants below: SERVER and CLIENT sockets can be made with
+  the wheel's libzmq, and abort the process.
+- PUSH and DEALER have `IMMEDIATE`, or they would queue for endpoints that are dead.
 
-- a stream wakes up once for many messages: each wake-up drains up to `DRAIN_MESSAGES`;
-- raw use of a socket eats the edge of its descriptor: after raw sends the port looks at EVENTS;
-- ZMQStream's own send queue has no bound: it is given one message at most, the one that waits;
-- an exception in a callback stalls what waits behind it: every callback is guarded;
-- a listener without `zap_domain` takes ZMTP 1.0 from strangers: every listener sets it.
+What a socket does on the loop from then on is `port.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import resource
-from collections.abc import Callable, Sequence
-from typing import Any
+import socket as unix
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import zmq
-from zmq.eventloop.zmqstream import ZMQStream
-from zmq.utils.monitor import parse_monitor_message
 
+from actormq.endpoint import check_endpoint, is_multicast
 from actormq.errors import PortInUse, SetupError
 from actormq.loop import Loop
-from actormq.settings import DRAIN_MESSAGES, TOPIC_BYTES
-
-Frames = Sequence[Any]
-"""One multipart message: bytes-like frames."""
+from actormq.port import LINGER_MS, Frames, Monitor, Port
+from actormq.settings import TOPIC_BYTES
 
 ZAP_DOMAIN = b"actormq"
 HANDSHAKE_IVL_MS = 3_000  # 4 000 half-open connections do no harm at 1 to 5 s (measured)
 HEARTBEAT_IVL_MS, HEARTBEAT_TIMEOUT_MS = 1_000, 5_000  # frees what a vanished host left open
+KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 2, 3  # s, s, probes: the same in 16 s
 LINK_HWM = 64  # link frames, of up to 64 KiB each; past it our own bounded queue begins
-STREAM_HWM = 1_000  # published frames, of up to 64 KiB, that a subscriber may be behind
-LINGER_MS = 500  # a goodbye on a LAN takes 1 ms; a dead peer must not hold up the end
+STREAM_HWM = 1_000  # messages that the other end of an actor's socket may be behind
 TOPIC_FRAME_BYTES = 1 + TOPIC_BYTES + 64  # what an XPUB may be sent: a byte, a topic, our marks
 BACKLOG = 1024  # 50 nodes that come back at once
+RECONNECT_MS, RECONNECT_MOST_MS = 100, 2_000  # from the first try to the last; 50 peers of a dead
+MULTICAST_RATE = 10_000  # kbit/s; libzmq's own 100 is a hundredth of what a LAN's slowest carries
 
-# As plain integers: pyzmq's enums cost more than the calls that take them.
-_EVENTS, _DONTWAIT = int(zmq.EVENTS), int(zmq.DONTWAIT)
-_POLLIN, _POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
+_XPUB_MANUAL_LAST_VALUE = 98  # libzmq has it since 4.3.2, and pyzmq names it in some builds only
 
-SCHEMES = ("tcp://", "ipc://", "inproc://")
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a socket is for: its type, and the options that are not everybody's.
+
+    Attributes:
+        kind: One of zmq's socket types.
+        options: Option to value.
+    """
+
+    kind: int
+    options: Mapping[int, int] = field(default_factory=dict)
+
+
+# -- between nodes --
+_HEARTBEAT: dict[int, int] = {
+    zmq.HEARTBEAT_IVL: HEARTBEAT_IVL_MS,
+    zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
+}
+LINK_LISTENER = Role(
+    zmq.ROUTER,
+    {**_HEARTBEAT, zmq.ROUTER_MANDATORY: 1, zmq.RCVHWM: LINK_HWM, zmq.BACKLOG: BACKLOG},
+)
+# Its connection is the link: once broken it does not come back.
+LINK_DIALER = Role(
+    zmq.DEALER,
+    {**_HEARTBEAT, zmq.IMMEDIATE: 1, zmq.RECONNECT_IVL: -1, zmq.SNDHWM: LINK_HWM},
+)
+
+# -- of actors --
+# Without heartbeats: one that reaches a peer which has sent its last words and left is answered
+# with a reset, and the system drops what has come and was not read (80 000 of 100 000 messages).
+_SENDS: dict[int, int] = {zmq.SNDHWM: STREAM_HWM, zmq.IMMEDIATE: 1}
+_RECEIVES: dict[int, int] = {zmq.RCVHWM: STREAM_HWM}
+_BOTH: dict[int, int] = {**_SENDS, **_RECEIVES}
+PUBLISHER = Role(
+    zmq.XPUB,
+    {
+        zmq.XPUB_VERBOSER: 1,
+        zmq.XPUB_NODROP: 1,  # says when a subscriber is full; `send_to_ready` passes it over
+        zmq.SNDHWM: STREAM_HWM,
+        zmq.MAXMSGSIZE: TOPIC_FRAME_BYTES,
+    },
+)
+RETAINING_PUBLISHER = Role(zmq.XPUB, {**PUBLISHER.options, zmq.XPUB_MANUAL: 1})
+SUBSCRIBER = Role(zmq.SUB, _RECEIVES)
+PUSHER = Role(zmq.PUSH, _SENDS)
+PULLER = Role(zmq.PULL, _RECEIVES)
+DEALER = Role(zmq.DEALER, _BOTH)
+ROUTER = Role(zmq.ROUTER, {**_BOTH, zmq.ROUTER_MANDATORY: 1})
+PAIR = Role(zmq.PAIR, _BOTH)
 
 
 def raise_descriptor_limit() -> None:
@@ -53,173 +99,120 @@ def raise_descriptor_limit() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-class Port:
-    """One socket on the loop.
+def new_context() -> zmq.Context[zmq.Socket[bytes]]:
+    """A context that takes as many sockets as libzmq can."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context.set(zmq.MAX_SOCKETS, context.get(zmq.SOCKET_LIMIT))
+    return context
+
+
+def open_socket(
+    context: zmq.Context[zmq.Socket[bytes]], role: Role, frame_limit: int
+) -> zmq.Socket[bytes]:
+    """Open a socket with its options set.
 
     Args:
-        loop: The node's loop.
-        socket: A socket of `Transport`, whose options are set.
-        receive: Called with each message, on the loop; None for a socket that only sends.
+        context: Whose socket it is.
+        role: What it is for.
+        frame_limit: Bytes of the largest frame that may come in.
+
+    Raises:
+        SetupError: The process has no descriptor left.
     """
-
-    def __init__(
-        self, loop: Loop, socket: zmq.Socket[bytes], receive: Callable[[list[bytes]], None] | None
-    ) -> None:
-        self._loop = loop
-        self._receive = receive
-        self._writable: Callable[[bool], None] | None = None
-        self._looking = False
-        self._paused = False
-        self._monitor: ZMQStream | None = None
-        self.socket = socket
-        self._stream = ZMQStream(socket, loop.io)
-        if receive is not None:
-            self._stream.on_recv(self._arrived)
-
-    @property
-    def endpoint(self) -> str:
-        """Where the socket was bound or connected last."""
-        return self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._stream.closed()
-
-    # -- sending ------------------------------------------------------------------------------
-
-    def send(self, frames: Frames, copy: bool = True) -> bool:
-        """Send one message now.
-
-        Returns:
-            False if the socket is at its high-water mark, or its peer is gone; nothing was sent.
-        """
-        try:
-            if len(frames) == 1:
-                self.socket.send(frames[0], _DONTWAIT, copy=copy)
-            else:
-                self.socket.send_multipart(frames, _DONTWAIT, copy=copy)
-        except zmq.ZMQError as error:
-            if error.errno in (zmq.EAGAIN, zmq.EHOSTUNREACH):
-                return False
-            raise
-        self._look()
-        return True
-
-    def send_when_writable(self, frames: Frames, done: Callable[[bool], None]) -> None:
-        """Send one message as soon as there is room, then call `done`, with False if it failed.
-
-        One message may wait at a time. Only for DEALER: ROUTER and XPUB always say that they have
-        room.
-        """
-        assert self._writable is None
-        self._writable = done
-        self._stream.on_send(self._sent)
-        self._stream.send_multipart(list(frames), flags=zmq.DONTWAIT)
-
-    def _sent(self, _frames: object, status: object) -> None:
-        done, self._writable = self._writable, None
-        if done is not None:
-            guarded(done, not isinstance(status, Exception))
-
-    # -- receiving ----------------------------------------------------------------------------
-
-    def _arrived(self, first: list[bytes]) -> None:
-        receive = self._receive
-        assert receive is not None
-        guarded(receive, first)
-        self._drain(DRAIN_MESSAGES - 1)
-
-    def _drain(self, most: int) -> None:
-        """Take what waits; ZMQStream looks at EVENTS itself afterwards."""
-        receive, socket = self._receive, self.socket
-        assert receive is not None
-        for _ in range(most):
-            # Asking costs a sixth of the exception that an empty socket would raise.
-            if self._paused or socket.closed or not self._has_message():
-                return
-            guarded(receive, socket.recv_multipart(_DONTWAIT))
-
-    def _has_message(self) -> bool:
-        return bool(int(self.socket.get(_EVENTS)) & _POLLIN)
-
-    def _look(self) -> None:
-        """After raw sends, look once a tick whether something came that no edge will tell of."""
-        if self._receive is not None and not self._looking:
-            self._looking = True
-            self._loop.call_soon(self._looked)
-
-    def _looked(self) -> None:
-        self._looking = False
-        if self._stream.closed() or self._paused:
-            return
-        events = int(self.socket.get(_EVENTS))
-        if events & _POLLOUT and self._writable is not None:
-            self._stream.flush(zmq.POLLOUT)  # looking has taken the edge that the stream waits for
-        if events & _POLLIN:
-            self._drain(DRAIN_MESSAGES)
-            self._look()
-
-    def pause(self) -> None:
-        """Stop receiving: what comes waits in the socket, then at the sender."""
-        if not self._paused:
-            self._paused = True
-            self._stream.stop_on_recv()
-
-    def resume(self) -> None:
-        """Receive again."""
-        if self._paused and not self.is_closed:
-            self._paused = False
-            self._stream.on_recv(self._arrived)
-            self._look()
-
-    # -- connections --------------------------------------------------------------------------
-
-    def watch(self, events: int, heard: Callable[[int, str], None]) -> None:
-        """Hear of the socket's connections.
-
-        Args:
-            events: Those of zmq.EVENT_* that matter; few, for each is a message.
-            heard: Called with the event and its endpoint, on the loop.
-        """
-        name = f"inproc://monitor-{id(self)}"
-        self.socket.monitor(name, events)
-        pair: zmq.Socket[bytes] = self.socket.context.socket(zmq.PAIR)
-        # An unread monitor stops all sockets of its context; this one never blocks them.
-        pair.set(zmq.RCVHWM, 0)
-        pair.set(zmq.LINGER, 0)
-        pair.connect(name)
-        self._monitor = ZMQStream(pair, self._loop.io)
-
-        def parse(frames: list[bytes]) -> None:
-            message: Any = parse_monitor_message(frames)
-            guarded(heard, int(message["event"]), message["endpoint"].decode(errors="replace"))
-
-        self._monitor.on_recv(parse)
-
-    def close(self, linger_ms: int = LINGER_MS) -> None:
-        """Close the socket; what was sent goes out for `linger_ms` at most."""
-        if self._stream.closed():
-            return
-        if self._monitor is not None:
-            # In this order: closing the reading end first can freeze the process.
-            self.socket.disable_monitor()
-            self._monitor.close(0)
-            self._monitor = None
-        self._writable = None
-        self._stream.close(linger_ms)
-
-
-def guarded(callback: Callable[..., object], *args: Any) -> None:
-    """Call it; an exception is logged, for in a stream's callback it would stall the stream."""
     try:
-        callback(*args)
-    except Exception:  # a border: see the head of this file
-        logging.getLogger("actormq").exception("internal error in %s: please report", callback)
+        socket = context.socket(role.kind)
+    except zmq.ZMQError as error:
+        if error.errno == errno.EMFILE:
+            raise SetupError(
+                "no more sockets: the limit of open descriptors is reached; raise it with "
+                "`ulimit -n`, or give fewer actors sockets of their own"
+            ) from error
+        raise
+    socket.set(zmq.LINGER, LINGER_MS)
+    socket.set(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
+    socket.set(zmq.MAXMSGSIZE, frame_limit)
+    socket.set(zmq.HANDSHAKE_IVL, HANDSHAKE_IVL_MS)
+    socket.set(zmq.TCP_KEEPALIVE, 1)
+    socket.set(zmq.TCP_KEEPALIVE_IDLE, KEEPALIVE_IDLE)
+    socket.set(zmq.TCP_KEEPALIVE_INTVL, KEEPALIVE_INTERVAL)
+    socket.set(zmq.TCP_KEEPALIVE_CNT, KEEPALIVE_COUNT)
+    socket.set(zmq.IPV6, 1)
+    socket.set(zmq.RECONNECT_IVL, RECONNECT_MS)
+    socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_MOST_MS)
+    for option, value in role.options.items():
+        socket.set(option, value)
+    return socket
+
+
+def bind_socket(socket: zmq.Socket[bytes], endpoint: str, what: str) -> str:
+    """Bind an endpoint.
+
+    Args:
+        socket: The socket to bind.
+        endpoint: A ZeroMQ endpoint; `tcp://HOST:*` takes a free port.
+        what: Who wants it, for errors.
+
+    Returns:
+        The endpoint with what ZeroMQ filled in.
+
+    Raises:
+        PortInUse: Somebody else holds it.
+        SetupError: It is no endpoint, or not one of this host.
+    """
+    _prepare(socket, endpoint, what)
+    if _is_taken(endpoint):
+        raise PortInUse(endpoint, what)
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as error:
+        if error.errno == zmq.EADDRINUSE:
+            raise PortInUse(endpoint, what) from error
+        raise SetupError(f"{what} cannot bind {endpoint}: {_reason(error)}") from error
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+
+
+def connect_socket(socket: zmq.Socket[bytes], endpoint: str, what: str) -> None:
+    """Connect to an endpoint, whether somebody is there yet or not.
+
+    Raises:
+        SetupError: It is no endpoint.
+    """
+    _prepare(socket, endpoint, what)
+    try:
+        socket.connect(endpoint)
+    except zmq.ZMQError as error:
+        raise SetupError(f"{what} cannot connect to {endpoint}: {_reason(error)}") from error
+
+
+def _is_taken(endpoint: str) -> bool:
+    """Whether somebody listens at a path; ZeroMQ would take it away from them without a word."""
+    path = endpoint.removeprefix("ipc://")
+    if path == endpoint or path.startswith(("@", "*")):
+        return False
+    try:
+        with unix.socket(unix.AF_UNIX) as probe:
+            probe.connect(path)
+    except OSError:
+        return False  # nobody is there, or nobody any more
+    return True
+
+
+def _prepare(socket: zmq.Socket[bytes], endpoint: str, what: str) -> None:
+    check_endpoint(endpoint, what)
+    if is_multicast(endpoint):
+        socket.set(zmq.RATE, MULTICAST_RATE)
+
+
+def _reason(error: zmq.ZMQError) -> str:
+    if error.errno == zmq.ENOCOMPATPROTO:
+        return "that transport is for publishers and subscribers only"
+    if error.errno == errno.ENODEV:
+        return "this host has no such address"
+    return error.strerror or str(error)
 
 
 class Transport:
-    """The sockets of one node: their context, options and end.
+    """The sockets of one node: their context and their end.
 
     Args:
         loop: The node's loop.
@@ -230,53 +223,40 @@ class Transport:
     def __init__(self, loop: Loop, lan: bool, frame_limit: int) -> None:
         raise_descriptor_limit()
         self._loop = loop
-        self._frame_limit = frame_limit
-        self.host = "0.0.0.0" if lan else "127.0.0.1"  # noqa: S104 the user's word: insecure_lan
-        self.context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self.context.set(zmq.MAX_SOCKETS, self.context.get(zmq.SOCKET_LIMIT))
         self._ports: set[Port] = set()
+        self.frame_limit = frame_limit
+        self.host = "0.0.0.0" if lan else "127.0.0.1"  # noqa: S104 the user's word: insecure_lan
+        self.context = new_context()
 
-    # -- the kinds of ports -------------------------------------------------------------------
+    # -- opening ------------------------------------------------------------------------------
 
-    def router(self, receive: Callable[[list[bytes]], None]) -> Port:
-        """A socket that all peers send to. It tells when an answer has nowhere to go."""
-        socket = self._socket(zmq.ROUTER)
-        socket.set(zmq.ROUTER_MANDATORY, 1)
-        socket.set(zmq.RCVHWM, LINK_HWM)
-        socket.set(zmq.BACKLOG, BACKLOG)
-        return self._port(socket, receive)
+    def open(
+        self,
+        role: Role,
+        receive: Callable[[list[bytes]], None] | None = None,
+        routing_id: bytes | None = None,
+    ) -> Port:
+        """Open a socket and register it on the loop.
 
-    def dealer(self, routing_id: bytes, receive: Callable[[list[bytes]], None]) -> Port:
-        """A socket to one peer. Its connection is the link: once broken it does not come back."""
-        socket = self._socket(zmq.DEALER)
-        socket.set(zmq.ROUTING_ID, routing_id)
-        socket.set(zmq.IMMEDIATE, 1)
-        socket.set(zmq.RECONNECT_IVL, -1)
-        socket.set(zmq.SNDHWM, LINK_HWM)
-        return self._port(socket, receive)
+        Args:
+            role: What it is for.
+            receive: Called with each message; None for a socket that only sends.
+            routing_id: What a ROUTER at the other end shall call it.
 
-    def publisher(self, receive: Callable[[list[bytes]], None], lossless: bool) -> Port:
-        """An XPUB; `receive` gets subscriptions. A lossless one refuses where others drop."""
-        socket = self._socket(zmq.XPUB)
-        socket.set(zmq.XPUB_VERBOSER, 1)
-        socket.set(zmq.XPUB_NODROP, int(lossless))
-        socket.set(zmq.SNDHWM, STREAM_HWM)
-        socket.set(zmq.MAXMSGSIZE, TOPIC_FRAME_BYTES)
-        return self._port(socket, receive)
-
-    def subscriber(self, receive: Callable[[list[bytes]], None]) -> Port:
-        """A SUB without a subscription yet."""
-        socket = self._socket(zmq.SUB)
-        socket.set(zmq.RCVHWM, STREAM_HWM)
-        socket.set(zmq.RECONNECT_IVL_MAX, 2_000)
+        Raises:
+            SetupError: The process has no descriptor left.
+        """
+        socket = open_socket(self.context, role, self.frame_limit)
+        if routing_id is not None:
+            socket.set(zmq.ROUTING_ID, routing_id)
         return self._port(socket, receive)
 
     def bell(self, ring: Callable[[list[bytes]], None]) -> tuple[Port, zmq.Socket[bytes]]:
         """A PAIR/inproc pair: the near end on the loop, the far end for whoever holds its lock."""
         name = f"inproc://bell-{id(ring)}-{len(self._ports)}"
-        far = self._socket(zmq.PAIR)
+        far = open_socket(self.context, Role(zmq.PAIR), self.frame_limit)
         try:
-            near = self._socket(zmq.PAIR)
+            near = open_socket(self.context, Role(zmq.PAIR), self.frame_limit)
         except SetupError:
             far.close(0)  # one that is left open would hold up the end of its context for ever
             raise
@@ -284,27 +264,15 @@ class Transport:
         far.connect(name)
         return self._port(near, ring), far
 
-    def _socket(self, kind: int) -> zmq.Socket[bytes]:
-        try:
-            socket = self.context.socket(kind)
-        except zmq.ZMQError as error:
-            if error.errno == errno.EMFILE:
-                raise SetupError(
-                    "no more sockets: the limit of open descriptors is reached; raise it with "
-                    "`ulimit -n`, or give fewer actors sockets of their own"
-                ) from error
-            raise
-        socket.set(zmq.LINGER, LINGER_MS)
-        if kind != zmq.PAIR:
-            socket.set(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
-            socket.set(zmq.MAXMSGSIZE, self._frame_limit)
-            socket.set(zmq.HANDSHAKE_IVL, HANDSHAKE_IVL_MS)
-            socket.set(zmq.HEARTBEAT_IVL, HEARTBEAT_IVL_MS)
-            socket.set(zmq.HEARTBEAT_TIMEOUT, HEARTBEAT_TIMEOUT_MS)
-            socket.set(zmq.IPV6, 1)
-        return socket
+    def adopt(
+        self, socket: zmq.Socket[bytes], receive: Callable[[list[bytes]], None] | None
+    ) -> Port:
+        """Register a socket of `open_socket` that has a context of its own."""
+        return self._port(socket, receive)
 
-    def _port(self, socket: zmq.Socket[bytes], receive: Callable[[list[bytes]], None]) -> Port:
+    def _port(
+        self, socket: zmq.Socket[bytes], receive: Callable[[list[bytes]], None] | None
+    ) -> Port:
         port = Port(self._loop, socket, receive)
         self._ports.add(port)
         return port
@@ -312,45 +280,62 @@ class Transport:
     # -- endpoints ----------------------------------------------------------------------------
 
     def bind(self, port: Port, endpoint: str, what: str) -> str:
-        """Bind an endpoint.
-
-        Args:
-            port: The port to bind.
-            endpoint: A ZeroMQ endpoint; `tcp://HOST:*` takes a free port.
-            what: Who wants it, for errors.
-
-        Returns:
-            The endpoint with what ZeroMQ filled in.
-
-        Raises:
-            PortInUse: Somebody else holds it.
-            SetupError: It is no endpoint, or not one of this host.
-        """
-        check_endpoint(endpoint, what)
-        try:
-            port.socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            if error.errno == zmq.EADDRINUSE:
-                raise PortInUse(endpoint, what) from error
-            raise SetupError(f"{what} cannot bind {endpoint}: {error.strerror}") from error
-        return port.endpoint
+        """Bind an endpoint; see `bind_socket`."""
+        return bind_socket(port.socket, endpoint, what)
 
     def connect(self, port: Port, endpoint: str, what: str) -> None:
-        """Connect to an endpoint, whether somebody is there yet or not.
-
-        Raises:
-            SetupError: It is no endpoint.
-        """
-        check_endpoint(endpoint, what)
-        try:
-            port.socket.connect(endpoint)
-        except zmq.ZMQError as error:
-            raise SetupError(f"{what} cannot connect to {endpoint}: {error.strerror}") from error
+        """Connect to an endpoint; see `connect_socket`."""
+        connect_socket(port.socket, endpoint, what)
+        port.look()
 
     def disconnect(self, port: Port, endpoint: str) -> None:
         """Leave an endpoint; one that was left already is no error."""
         with contextlib.suppress(zmq.ZMQError):
             port.socket.disconnect(endpoint)
+        port.look()
+
+    def watch(self, port: Port, events: int, heard: Monitor) -> None:
+        """Hear of a socket's connections.
+
+        Args:
+            port: The socket's port.
+            events: Those of zmq.EVENT_* that matter; few, for each is a message.
+            heard: Called with each, on the loop.
+        """
+        name = f"inproc://monitor-{id(port)}"
+        pair = self.context.socket(zmq.PAIR)
+        # An unread monitor stops all sockets of its context; this one never blocks them.
+        pair.set(zmq.RCVHWM, 0)
+        pair.set(zmq.LINGER, 0)
+        port.socket.monitor(name, events)
+        pair.connect(name)
+        port.watched(pair, heard)
+
+    # -- publishers ---------------------------------------------------------------------------
+
+    def send_to_ready(self, port: Port, frames: Frames) -> None:
+        """Publish past the subscribers that are at their mark: they lose this message."""
+        port.socket.set(zmq.XPUB_NODROP, 0)
+        port.send(frames)
+        port.socket.set(zmq.XPUB_NODROP, 1)
+
+    def accept(self, port: Port, topic: bytes, is_new: bool) -> None:
+        """Let a subscription that a `RETAINING_PUBLISHER` has just received count, or end."""
+        port.socket.set(zmq.SUBSCRIBE if is_new else zmq.UNSUBSCRIBE, topic)
+
+    def send_to_newest(self, port: Port, frames: Frames) -> bool:
+        """Publish to the one whose subscription was received last, once after each.
+
+        Returns:
+            False if it is at its mark, or has gone.
+        """
+        port.socket.set(_XPUB_MANUAL_LAST_VALUE, 1)
+        is_sent = port.send(frames)
+        port.socket.set(_XPUB_MANUAL_LAST_VALUE, 0)
+        port.socket.set(zmq.XPUB_MANUAL, 1)  # the line above ends this too
+        return is_sent
+
+    # -- the end ------------------------------------------------------------------------------
 
     def close_port(self, port: Port, linger_ms: int = LINGER_MS) -> None:
         """Close a port of this transport."""
@@ -368,19 +353,3 @@ class Transport:
         """Close every port; on the loop."""
         for port in list(self._ports):
             self.close_port(port)
-
-
-def check_endpoint(endpoint: str, what: str) -> None:
-    """Refuse what is no endpoint before ZeroMQ says "Invalid argument".
-
-    Raises:
-        SetupError: It is none.
-    """
-    if not isinstance(endpoint, str) or not endpoint.startswith(SCHEMES):
-        raise SetupError(
-            f"{what}: {endpoint!r} is no endpoint; take tcp://HOST:PORT, ipc://PATH or inproc://NAME"
-        )
-    if endpoint.startswith("tcp://"):
-        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-        if not host or not (port in ("*", "!") or (port.isdecimal() and int(port) <= 65535)):  # noqa: PLR2004 TCP's range
-            raise SetupError(f"{what}: {endpoint!r} lacks a port; write tcp://HOST:PORT")

@@ -17,8 +17,9 @@ from actormq.codec import Codec
 from actormq.errors import DeliveryError, RemoteProtocolError, SetupError
 from actormq.loop import Loop
 from actormq.message import Envelope, Facts
+from actormq.port import Port
 from actormq.settings import HANDSHAKE_TIMEOUT
-from actormq.transport import Port, Transport
+from actormq.transport import LINK_DIALER, Transport
 
 _BROKEN = (
     zmq.EVENT_DISCONNECTED
@@ -76,8 +77,9 @@ class Link:
         self._owner = owner
         self._loop = loop
         # New for each connection: a ROUTER keeps the first of two equal ids and ignores the other.
-        self._port = transport.dealer(b"\x01" + secrets.token_bytes(12), self._arrived)
-        self._port.watch(_BROKEN, self._event)
+        routing_id = b"\x01" + secrets.token_bytes(12)
+        self._port = transport.open(LINK_DIALER, self._arrived, routing_id)
+        transport.watch(self._port, _BROKEN, self._event)
         self._timer: asyncio.TimerHandle | None = loop.call_later(
             HANDSHAKE_TIMEOUT, self._fail, f"no answer within {HANDSHAKE_TIMEOUT:g} s"
         )
@@ -142,7 +144,7 @@ class Link:
         self.close()
         self._owner.link_refused(self, reason[:64], sentence[:512])
 
-    def _event(self, _event: int, _endpoint: str) -> None:
+    def _event(self, _event: int, _value: int, _endpoint: str) -> None:
         # Words sent before the end may still be on their way from the socket to us.
         self._loop.call_soon(self._fail, "the connection was refused or has ended")
 

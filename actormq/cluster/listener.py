@@ -15,8 +15,9 @@ from actormq.address import ipc_endpoint
 from actormq.codec import Codec
 from actormq.errors import RemoteProtocolError
 from actormq.message import Envelope, Facts
+from actormq.port import Port
 from actormq.settings import Settings
-from actormq.transport import Port, Transport
+from actormq.transport import LINK_LISTENER, Transport
 
 
 class Host(Protocol):
@@ -51,7 +52,7 @@ class Listener:
         self._transport = transport
         self._codec = codec
         self._host = host
-        self.port: Port = transport.router(self._arrived)
+        self.port: Port = transport.open(LINK_LISTENER, self._arrived)
 
     def bind(self, settings: Settings, node_id: str) -> tuple[str, ...]:
         """Listen on tcp and ipc.

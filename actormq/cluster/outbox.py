@@ -8,8 +8,8 @@ from typing import Any
 
 from actormq.errors import LinkFull
 from actormq.loop import Loop
+from actormq.port import Port
 from actormq.settings import BUFFER_BYTES, FRAME_BYTES, FRAME_MESSAGES
-from actormq.transport import Port
 
 RETRY = 0.01  # s until a ROUTER whose guest is slow is tried again
 

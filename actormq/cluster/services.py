@@ -89,6 +89,10 @@ class MeshServices:
 
         return end
 
+    def entries(self, service: str) -> list[ServiceEntry]:
+        """All ends of a service that are known; those that connect have no endpoints."""
+        return [entry for _, entry in self._directory.services(service)]
+
     def ends(self, service: str) -> list[ServiceEnd]:
         """The ends of a service that can be dialled from here."""
         found = []

@@ -12,7 +12,7 @@ from actormq.cluster.outbox import Outbox
 from actormq.errors import LinkFull
 from actormq.loop import Loop
 from actormq.settings import BUFFER_BYTES, FRAME_BYTES, FRAME_MESSAGES
-from actormq.transport import LINK_HWM, Transport
+from actormq.transport import LINK_DIALER, LINK_HWM, LINK_LISTENER, Transport
 
 MESSAGE = b"x" * 100
 
@@ -24,11 +24,11 @@ class Ends:
         self.loop = Loop()
         self.transport = Transport(self.loop, lan=False, frame_limit=10 * BUFFER_BYTES)
         self.came = []
-        self.peer = self.transport.router(lambda frames: self.came.append(frames[1:]))
+        self.peer = self.transport.open(LINK_LISTENER, lambda frames: self.came.append(frames[1:]))
         self.endpoint = self.transport.bind(self.peer, "tcp://127.0.0.1:*", "test")
 
     def connection(self):
-        port = self.transport.dealer(secrets.token_bytes(5), lambda _: None)
+        port = self.transport.open(LINK_DIALER, lambda _: None, secrets.token_bytes(5))
         self.transport.connect(port, self.endpoint, "test")
         return port
 

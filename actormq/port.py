@@ -1,0 +1,223 @@
+"""One socket on the loop: sends, drains, pauses, is watched, flushes and closes.
+
+Every trap of ZeroMQ on a shared loop is cured here once:
+
+- a stream wakes up once for many messages: each wake-up drains up to `DRAIN_MESSAGES`;
+- raw use of a socket eats the edge of its descriptor: after it the port looks at EVENTS;
+- ZMQStream's own send queue has no bound: it is given one message at most, the one that waits;
+- an exception in a callback stalls what waits behind it: every callback is guarded;
+- closing the reading end of a monitor first can freeze the process: it is disabled before.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import zmq
+from zmq.eventloop.zmqstream import ZMQStream
+from zmq.utils.monitor import parse_monitor_message
+
+from actormq.loop import Loop
+from actormq.settings import DRAIN_MESSAGES
+
+Frames = Sequence[Any]
+"""One multipart message: bytes-like frames."""
+
+Monitor = Callable[[int, int, str], None]
+"""Takes an event of zmq.EVENT_*, its value (a descriptor, an error), and the endpoint."""
+
+LINGER_MS = 500  # a goodbye on a LAN takes 1 ms; a dead peer must not hold up the end
+
+# As plain integers: pyzmq's enums cost more than the calls that take them.
+_EVENTS, _DONTWAIT = int(zmq.EVENTS), int(zmq.DONTWAIT)
+_POLLIN, _POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
+_REFUSALS = (zmq.EAGAIN, zmq.EHOSTUNREACH)
+
+_IPV4_IN_IPV6 = re.compile(r"\[::ffff:([0-9.]+)\]")
+
+
+class _Stream(ZMQStream):
+    """A stream that says nothing of events that were under way as it was closed."""
+
+    def _handle_events(self, fd: Any, events: int) -> None:
+        if not self.closed():
+            super()._handle_events(fd, events)  # type: ignore[no-untyped-call]  # as pyzmq has it
+
+
+class Port:
+    """One socket on the loop.
+
+    Args:
+        loop: The node's loop.
+        socket: One that `transport` has opened, with its options set.
+        receive: Called with each message, on the loop; None for a socket that only sends.
+    """
+
+    def __init__(
+        self, loop: Loop, socket: zmq.Socket[bytes], receive: Callable[[list[bytes]], None] | None
+    ) -> None:
+        self._loop = loop
+        self._receive = receive
+        self._writable: Callable[[bool], None] | None = None
+        self._looking = False
+        self._paused = False
+        self._unwatch: Callable[[], None] | None = None
+        self.socket = socket
+        self._stream = _Stream(socket, loop.io)
+        if receive is not None:
+            self._stream.on_recv(self._arrived)
+
+    @property
+    def endpoint(self) -> str:
+        """Where the socket was bound or connected last."""
+        return as_written(self.socket.getsockopt_string(zmq.LAST_ENDPOINT))
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._stream.closed()
+
+    # -- sending ------------------------------------------------------------------------------
+
+    def send(self, frames: Frames, copy: bool = True) -> bool:
+        """Send one message now.
+
+        Returns:
+            False if the socket is at its high-water mark, or its peer is gone; nothing was sent.
+        """
+        return not self.offer(frames, copy)
+
+    def offer(self, frames: Frames, copy: bool = True) -> int:
+        """Send one message now, and say how it went.
+
+        Returns:
+            0 if it was sent, `zmq.EAGAIN` if the socket is at its high-water mark,
+            `zmq.EHOSTUNREACH` if a ROUTER has no such peer.
+        """
+        try:
+            if len(frames) == 1:
+                self.socket.send(frames[0], _DONTWAIT, copy=copy)
+            else:
+                self.socket.send_multipart(frames, _DONTWAIT, copy=copy)
+        except zmq.ZMQError as error:
+            if error.errno in _REFUSALS:
+                return int(error.errno or 0)
+            raise
+        self.look()
+        return 0
+
+    def send_when_writable(self, frames: Frames, done: Callable[[bool], None]) -> None:
+        """Send one message as soon as there is room, then call `done`, with False if it failed.
+
+        One message may wait at a time. Only for DEALER: ROUTER and XPUB always say that they have
+        room.
+        """
+        assert self._writable is None
+        self._writable = done
+        self._stream.on_send(self._sent)
+        self._stream.send_multipart(list(frames), flags=zmq.DONTWAIT)
+
+    def _sent(self, _frames: object, status: object) -> None:
+        done, self._writable = self._writable, None
+        if done is not None:
+            guarded(done, not isinstance(status, Exception))
+
+    # -- receiving ----------------------------------------------------------------------------
+
+    def _arrived(self, first: list[bytes]) -> None:
+        receive = self._receive
+        assert receive is not None
+        guarded(receive, first)
+        self._drain(DRAIN_MESSAGES - 1)
+
+    def _drain(self, most: int) -> None:
+        """Take what waits; ZMQStream looks at EVENTS itself afterwards."""
+        receive, socket = self._receive, self.socket
+        assert receive is not None
+        for _ in range(most):
+            # Asking costs a sixth of the exception that an empty socket would raise.
+            if self._paused or socket.closed or not self._has_message():
+                return
+            guarded(receive, socket.recv_multipart(_DONTWAIT))
+
+    def _has_message(self) -> bool:
+        return bool(int(self.socket.get(_EVENTS)) & _POLLIN)
+
+    def look(self) -> None:
+        """After raw use, look once a tick whether something came that no edge will tell of."""
+        if not self._looking and (self._receive is not None or self._writable is not None):
+            self._looking = True
+            self._loop.call_soon(self._looked)
+
+    def _looked(self) -> None:
+        self._looking = False
+        if self._stream.closed() or self._paused:
+            return
+        events = int(self.socket.get(_EVENTS))
+        if events & _POLLOUT and self._writable is not None:
+            self._stream.flush(zmq.POLLOUT)  # looking has taken the edge that the stream waits for
+        if events & _POLLIN and self._receive is not None:
+            self._drain(DRAIN_MESSAGES)
+            self.look()
+
+    def pause(self) -> None:
+        """Stop receiving: what comes waits in the socket, then at the sender."""
+        if not self._paused:
+            self._paused = True
+            self._stream.stop_on_recv()
+
+    def resume(self) -> None:
+        """Receive again."""
+        if self._paused and not self.is_closed:
+            self._paused = False
+            self._stream.on_recv(self._arrived)
+            self.look()
+
+    # -- connections --------------------------------------------------------------------------
+
+    def watched(self, pair: zmq.Socket[bytes], heard: Monitor) -> None:
+        """Read the socket's monitor from now on; see `Transport.watch`."""
+        monitor = _Stream(pair, self._loop.io)
+
+        def parse(frames: list[bytes]) -> None:
+            message: Any = parse_monitor_message(frames)
+            endpoint = message["endpoint"].decode(errors="replace")
+            guarded(heard, int(message["event"]), int(message["value"]), as_written(endpoint))
+
+        def end() -> None:
+            # In this order: closing the reading end first can freeze the process.
+            self.socket.disable_monitor()
+            monitor.close(0)
+
+        monitor.on_recv(parse)
+        self._unwatch = end
+
+    def close(self, linger_ms: int = LINGER_MS) -> None:
+        """Close the socket; what was sent goes out for `linger_ms` at most."""
+        if self._stream.closed():
+            return
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
+        self._writable = None
+        self._stream.close(linger_ms)
+
+
+def as_written(endpoint: str) -> str:
+    """An endpoint as people and other hosts write it.
+
+    A socket that takes IPv6 too tells of IPv4 as `tcp://[::ffff:127.0.0.1]:5555`; of what it
+    connects to only from the second connection on.
+    """
+    return _IPV4_IN_IPV6.sub(r"\1", endpoint)
+
+
+def guarded(callback: Callable[..., object], *args: Any) -> None:
+    """Call it; an exception is logged, for in a stream's callback it would stall the stream."""
+    try:
+        callback(*args)
+    except Exception:  # a border: see the head of this file
+        logging.getLogger("actormq").exception("internal error in %s: please report", callback)
