@@ -104,6 +104,12 @@ def every(seconds: float) -> Callable[[F], F]:
     return mark
 
 
+def marks_of(function: Callable[..., Any]) -> _Marks:
+    """What `@handler` was told of a method; for one that it does not mark, what is usual."""
+    marks: _Marks = getattr(function, _MARK, _Marks(concurrent=False, blocking=False))
+    return marks
+
+
 class SocketSpec(Protocol):
     """A socket as a class attribute: opened when the actor starts."""
 
@@ -145,59 +151,32 @@ class Actor:
     """An object with a mailbox: one message at a time, on one node.
 
     Extend it, mark methods with `@handler`, and spawn it; `__init__` takes whatever you like, and
-    needs no `super().__init__()`.
+    needs no `super().__init__()`. Names that begin with `_actormq` are taken; all others are yours.
     """
 
-    __slots__ = ("__weakref__", "_context")
+    __slots__ = ("__weakref__", "_actormq_context")
 
-    _context: Context
-    _handlers: ClassVar[dict[Any, HandlerSpec]] = {}
-    _periodic: ClassVar[dict[str, tuple[HandlerSpec, float]]] = {}
-    _sockets: ClassVar[dict[str, SocketSpec]] = {}
+    _actormq_context: Context
+    _actormq_handlers: ClassVar[dict[Any, HandlerSpec]] = {}
+    _actormq_periodic: ClassVar[dict[str, tuple[HandlerSpec, float]]] = {}
+    _actormq_sockets: ClassVar[dict[str, SocketSpec]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._handlers, cls._periodic, cls._sockets = {}, {}, {}
+        cls._actormq_handlers, cls._actormq_periodic, cls._actormq_sockets = {}, {}, {}
         for name in dir(cls):
             value = inspect.getattr_static(cls, name)
             if inspect.isfunction(value):
-                cls._note(name, value)
+                _enter(cls, name, value, cls._actormq_handlers, cls._actormq_periodic)
             elif hasattr(type(value), "open") and hasattr(type(value), "__set_name__"):
-                cls._sockets[name] = value
-
-    @classmethod
-    def _method(cls, name: str) -> HandlerSpec | None:
-        """Any method of the class as something its actor may send itself."""
-        function = getattr(cls, name, None)
-        if not inspect.isfunction(function):
-            return None
-        return HandlerSpec(cls, name, function, _Marks(concurrent=False, blocking=False))
-
-    @classmethod
-    def _note(cls, name: str, function: Callable[..., Any]) -> None:
-        """Enter a method into the tables if it or one that it overrides is marked."""
-        marks = period = None
-        for base in cls.__mro__:
-            one = base.__dict__.get(name)
-            marks = marks or getattr(one, _MARK, None)
-            period = period or getattr(one, _EVERY, None)
-        if marks is None and period is None:
-            return
-        spec = HandlerSpec(cls, name, function, marks or _Marks(concurrent=False, blocking=False))
-        if marks is not None:
-            cls._handlers[name] = spec
-            for base in cls.__mro__:  # `ref.ask(Base.greet)` means whatever the actor made of it
-                if name in base.__dict__:
-                    cls._handlers[base.__dict__[name]] = spec
-        if period is not None:
-            cls._periodic[name] = (spec, period)
+                cls._actormq_sockets[name] = value
 
     # -- what the actor may use ---------------------------------------------------------------
 
     @property
-    def _own(self) -> Context:
+    def _actormq_own(self) -> Context:
         try:
-            return self._context
+            return self._actormq_context
         except AttributeError:
             raise LifecycleError(
                 f"{type(self).__name__} was made by calling the class: "
@@ -207,17 +186,17 @@ class Actor:
     @property
     def name(self) -> str:
         """The name it was spawned with, or its class and number."""
-        return self._own.address.label
+        return self._actormq_own.address.label
 
     @property
     def ref(self) -> Ref[Self]:
         """A ref to this actor, to be given to others."""
-        return self._own.ref
+        return self._actormq_own.ref
 
     @property
     def node(self) -> Node:
         """The node it runs on: `spawn`, `find` and the rest."""
-        node: Node = self._own.runtime.node
+        node: Node = self._actormq_own.runtime.node
         return node
 
     @property
@@ -253,7 +232,7 @@ class Actor:
         Returns:
             A timer with `cancel()`.
         """
-        return self._own.after(seconds, handler, args, kwargs)
+        return self._actormq_own.after(seconds, handler, args, kwargs)
 
     # -- what the actor may define ------------------------------------------------------------
 
@@ -265,6 +244,39 @@ class Actor:
 
     async def on_stop(self) -> None:
         """Tidy up; runs after the last message, with the sockets still open."""
+
+
+def unmarked(kind: type[Actor], name: str) -> HandlerSpec | None:
+    """Any method of the class as something that its actor may send itself."""
+    function = getattr(kind, name, None)
+    if not inspect.isfunction(function):
+        return None
+    return HandlerSpec(kind, name, function, _Marks(concurrent=False, blocking=False))
+
+
+def _enter(
+    kind: type[Actor],
+    name: str,
+    function: Callable[..., Any],
+    handlers: dict[Any, HandlerSpec],
+    periodic: dict[str, tuple[HandlerSpec, float]],
+) -> None:
+    """Enter a method into the tables if it or one that it overrides is marked."""
+    marks = period = None
+    for base in kind.__mro__:
+        one = base.__dict__.get(name)
+        marks = marks or getattr(one, _MARK, None)
+        period = period or getattr(one, _EVERY, None)
+    if marks is None and period is None:
+        return
+    spec = HandlerSpec(kind, name, function, marks or _Marks(concurrent=False, blocking=False))
+    if marks is not None:
+        handlers[name] = spec
+        for base in kind.__mro__:  # `ref.ask(Base.greet)` means whatever the actor made of it
+            if name in base.__dict__:
+                handlers[base.__dict__[name]] = spec
+    if period is not None:
+        periodic[name] = (spec, period)
 
 
 class _ActorLog(logging.LoggerAdapter[logging.Logger]):

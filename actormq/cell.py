@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from actormq.actor import Actor
+from actormq.actor import Actor, unmarked
 from actormq.address import Address
 from actormq.context import LiveSocket, Timer
 from actormq.errors import ActorStopped, SetupError, StartFailed
@@ -34,7 +34,7 @@ class Cell(Turns):
         self._left: list[Message] | None = None
         self._timers: set[Timer] | None = None
         self._stop_replies: list[Reply[None]] | None = None
-        actor._context = self  # noqa: SLF001 an actor is handed its powers here, and only here
+        actor._actormq_context = self  # noqa: SLF001 an actor is handed its powers here, and only here
 
     # -- facts --------------------------------------------------------------------------------
 
@@ -62,7 +62,7 @@ class Cell(Turns):
         if not (isinstance(seconds, int | float) and seconds >= 0):
             raise SetupError(f"after({seconds!r}): a delay is a number of seconds, 0 or more")
         name = handler if isinstance(handler, str) else getattr(handler, "__name__", "")
-        spec = self._handlers.get(name) or type(self.actor)._method(name) or self.find(handler)  # noqa: SLF001 as in __init__
+        spec = self._handlers.get(name) or unmarked(type(self.actor), name) or self.find(handler)
         return self._keep(Once(self, seconds, (spec, args, kwargs, None)))
 
     def _keep(self, timer: Timer) -> Timer:
@@ -87,7 +87,7 @@ class Cell(Turns):
         """
         kind = type(self.actor)
         try:
-            for attribute, spec in kind._sockets.items():  # noqa: SLF001 as in __init__
+            for attribute, spec in kind._actormq_sockets.items():  # noqa: SLF001 as in __init__
                 self.sockets[attribute] = spec.open(attribute, self)
             if kind.on_start is not Actor.on_start:
                 await self._run_on_start()
@@ -98,7 +98,7 @@ class Cell(Turns):
                 await self.stop(None)  # whoever stops it ends it
             raise
         self.state = State.RUNNING
-        for periodic, seconds in kind._periodic.values():  # noqa: SLF001 as in __init__
+        for periodic, seconds in kind._actormq_periodic.values():  # noqa: SLF001 as in __init__
             self._keep(Periodic(self, seconds, periodic))
         self.runtime.registry.publish(self)
         self._next_turn()

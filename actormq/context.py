@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actormq.address import Address
 
 if TYPE_CHECKING:
+    from actormq.actor import Actor
     from actormq.ref import Ref
     from actormq.runtime import Runtime
 
@@ -29,6 +30,21 @@ class Call(Protocol):
     concurrent: bool
 
 
+class Answer(Protocol):
+    """Where the result of a message goes."""
+
+    deadline: float
+
+    def is_open(self) -> bool:
+        """Whether somebody still waits."""
+
+    def resolve(self, value: Any) -> None:
+        """The handler returned."""
+
+    def reject(self, error: BaseException) -> None:
+        """There will be no result, and why."""
+
+
 class LiveSocket(Protocol):
     """A socket of an actor, open."""
 
@@ -42,6 +58,10 @@ class Context(Protocol):
     @property
     def address(self) -> Address:
         """Where the actor lives."""
+
+    @property
+    def actor(self) -> Actor:
+        """The user's object."""
 
     @property
     def kind(self) -> type:
@@ -64,5 +84,5 @@ class Context(Protocol):
     ) -> Timer:
         """Send itself a message later."""
 
-    def receive(self, call: Call, args: tuple[Any, ...]) -> None:
+    def receive(self, call: Call, args: Sequence[Any], answer: Answer | None) -> None:
         """Queue what came on one of its sockets for `call.function(actor, *args)`."""

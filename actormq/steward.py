@@ -21,7 +21,7 @@ class Steward(Actor):
     @handler
     def describe(self) -> NodeReport:
         """Tell what the node is and runs."""
-        node, runtime = self.node, self._own.runtime
+        node, runtime = self.node, self._actormq_own.runtime
         cells = list(runtime.registry.cells())
         members = list(node.mesh_view.members.values())
         holdings = node.directory.of(runtime.node_id)
@@ -44,13 +44,13 @@ class Steward(Actor):
                 for cell in cells[:ACTORS_SHOWN]
             ],
             actor_count=len(cells),
-            services=sorted({entry.service for entry in holdings.services.values()}),
+            services=sorted({e.service for e in holdings.services.values() if e.endpoints}),
         )
 
     @handler(concurrent=True)
     async def stop_actor(self, serial: int) -> None:
         """Stop one of the node's actors; one that has stopped already is no error."""
-        cell = self._own.runtime.registry.by_serial(serial)
+        cell = self._actormq_own.runtime.registry.by_serial(serial)
         if cell is not None:
             await cell.stop(None)
 

@@ -17,11 +17,11 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from threading import get_ident
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 
 from actormq.actor import Actor, HandlerSpec
 from actormq.address import Address
-from actormq.context import Call
+from actormq.context import Answer, Call
 from actormq.deadlines import CURRENT, Served
 from actormq.errors import (
     ActorStopped,
@@ -36,22 +36,6 @@ from actormq.reply import Reply
 from actormq.runtime import Runtime
 from actormq.settings import TURN_MESSAGES, TURN_SECONDS
 from actormq.stepping import SUSPENDED
-
-
-class Answer(Protocol):
-    """Where the result of a message goes."""
-
-    deadline: float
-
-    def is_open(self) -> bool:
-        """Whether somebody still waits."""
-
-    def resolve(self, value: Any) -> None:
-        """The handler returned."""
-
-    def reject(self, error: BaseException) -> None:
-        """There will be no result, and why."""
-
 
 _INLET_LOCK = threading.Lock()
 
@@ -101,7 +85,7 @@ class Turns:
         self.state = State.STARTING
         self.received_count = 0
         self._thread = runtime.loop.thread
-        self._handlers = actor._handlers  # noqa: SLF001 the table that the class made for its cells
+        self._handlers = actor._actormq_handlers  # noqa: SLF001 the table that the class made for its cells
         self._limit = runtime.settings.mailbox_limit
         self._mailbox: deque[Message] | None = None
         self._inlet: Inlet | None = None
@@ -194,14 +178,14 @@ class Turns:
         else:
             raise MailboxFull(self.address.label, self._limit)
 
-    def receive(self, call: Call, args: tuple[Any, ...]) -> None:
-        """Queue what came on a socket; the socket's own window bounds how much that is."""
+    def receive(self, call: Call, args: Sequence[Any], answer: Answer | None) -> None:
+        """Queue what came on a socket; each has one message at a time in here."""
         mailbox = self._mailbox
         if mailbox is None:
             if self.state.value > State.RUNNING.value:
                 return
             mailbox = self._open_mailbox()
-        mailbox.append((call, args, None, None))
+        mailbox.append((call, args, None, answer))
 
     def _open_mailbox(self) -> deque[Message]:
         if self.state.value > State.RUNNING.value:

@@ -373,3 +373,27 @@ async def test_on_stop_that_raises_or_hangs_is_reported_and_the_actor_ends(nodes
     await bad.stop()
     await hanging.stop()
     assert node.find_all("bad") == node.find_all("hanging") == []
+
+
+class Private(Actor):
+    """Has names of its own that a runtime might want as well."""
+
+    _handlers = _sockets = _periodic = _own = None
+
+    def __init__(self):
+        self._context = self._runtime = self._node = "mine"
+
+    def _note(self, text):
+        return f"{self._context} {text}"
+
+    def _method(self):
+        return self._note("method")
+
+    @handler
+    def speak(self):
+        return self._method()
+
+
+async def test_private_names_of_an_actor_are_its_own(nodes):
+    node = await nodes.start()
+    assert await (await node.spawn(Private)).ask(Private.speak) == "mine method"

@@ -328,7 +328,7 @@ async def test_a_handler_that_is_missing_or_not_marked_is_named(nodes):
     sentence = "'unmarked' of actor 'it' is not a handler: mark the method with @handler"
     with pytest.raises(HandlerNotFound, match=sentence):
         await ref.ask(Notes.unmarked)
-    for missing in ("fly", Notes.unmarked, "__init__", "_own", "on_stop"):
+    for missing in ("fly", Notes.unmarked, "__init__", "_actormq_own", "on_stop"):
         with pytest.raises(HandlerNotFound):
             ref.tell(missing)
 
