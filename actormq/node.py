@@ -78,6 +78,7 @@ class Node:
         self._discovery: Discovery | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._ended: asyncio.Event | None = None
+        self._awaited_count = 0
         self._tasks: set[asyncio.Future[Any]] = set()
         self._serials = itertools.count(NODE_SERIAL)
 
@@ -389,10 +390,19 @@ class Node:
         await asyncio.shield(self._stopping)
 
     async def stopped(self) -> None:
-        """Wait until the node has stopped."""
+        """Wait until the node has stopped; under `run`, until Ctrl-C or SIGTERM."""
         if self._ended is None:
             raise NodeNotRunning(self.name)
-        await self._ended.wait()
+        self._awaited_count += 1
+        try:
+            await self._ended.wait()
+        finally:
+            self._awaited_count -= 1
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody waits for it to stop: its end is then what they want."""
+        return self._awaited_count > 0
 
     async def _stop(self, runtime: Runtime) -> None:
         assert self._services is not None

@@ -23,7 +23,8 @@ def run(
 ) -> R:
     """Start a node, run `main` on it, stop the node.
 
-    Ctrl-C and SIGTERM end it in order; a second one at once.
+    Ctrl-C and SIGTERM end it in order; a second one at once. A `main` that waits for
+    `node.stopped()` sees that and returns; any other is cancelled.
 
     Args:
         main: Is given the node; when it returns, the node stops.
@@ -33,20 +34,24 @@ def run(
         What `main` returned.
 
     Raises:
-        SystemExit: A signal ended it, with status 128 and the signal's number.
+        SystemExit: A signal cut `main` off, with status 128 and the signal's number.
     """
     status: list[int] = []
 
-    async def body() -> R:
-        async with Node(**options) as node:
+    async def body(node: Node) -> R:
+        async with node:
             return await main(node)
 
     async def guarded() -> R:
-        task = asyncio.ensure_future(body())
+        node = Node(**options)
+        task = asyncio.ensure_future(body(node))
 
         def end(number: int) -> None:
             status.append(number)
-            task.cancel()
+            if node.is_awaited:
+                node.keep(asyncio.ensure_future(node.stop()))
+            else:
+                task.cancel()
 
         with ending_on_signals(end):
             return await task
