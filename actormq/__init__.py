@@ -4,15 +4,17 @@ The public names. The package below them, from the ground up; an import points o
 
     errors, settings, address, message, codec     words, facts and bytes
     rules/                                        decisions without I/O
-    loop, deadlines, stepping, transport, mailbox the loop, its time and its sockets
+    loop, deadlines, stepping, port, transport, mailbox    the loop, its time and its sockets
     reply, ref, actor, turns, cell, registry      actors and what others hold of them
     cluster/                                      who is there, and messages between nodes
     patterns/                                     the sockets that actors own
+    devices/                                      what forwards between two sockets
     steward, node, run, topology                  a node, put together
     observe/, cli/                                what people see
 """
 
 from actormq.actor import Actor, every, handler
+from actormq.devices.device import DeviceStatistics, Forwarder, Queue, Streamer
 from actormq.errors import (
     ActormqError,
     ActorNotFound,
@@ -22,6 +24,7 @@ from actormq.errors import (
     DeliveryError,
     HandlerCancelled,
     HandlerNotFound,
+    IncompatibleSockets,
     InternalError,
     LifecycleError,
     LinkFull,
@@ -30,21 +33,33 @@ from actormq.errors import (
     MeshNotFound,
     MessageTooLarge,
     NameTaken,
+    NobodyThere,
     NodeNotRunning,
     NodeUnreachable,
     NotEncodable,
     OutcomeUnknown,
+    PeerGone,
     PeerLost,
     PortInUse,
     ProtocolError,
     RemoteError,
     RemoteProtocolError,
+    RequestTimeout,
     SecurityError,
     SetupError,
+    SocketFull,
     StartFailed,
 )
 from actormq.node import Node
+from actormq.patterns.dealer import Dealer
+from actormq.patterns.envelope import Peer
+from actormq.patterns.pair import Pair
 from actormq.patterns.publisher import Publisher
+from actormq.patterns.puller import Puller
+from actormq.patterns.pusher import Pusher
+from actormq.patterns.replier import Replier
+from actormq.patterns.requester import Requester
+from actormq.patterns.router import Router
 from actormq.patterns.subscriber import Subscriber
 from actormq.ref import Ref
 from actormq.reply import Reply
@@ -57,9 +72,13 @@ __all__ = [
     "ActormqError",
     "ArgumentMismatch",
     "AskTimeout",
+    "Dealer",
     "DeliveryError",
+    "DeviceStatistics",
+    "Forwarder",
     "HandlerCancelled",
     "HandlerNotFound",
+    "IncompatibleSockets",
     "InternalError",
     "LifecycleError",
     "LinkFull",
@@ -68,22 +87,35 @@ __all__ = [
     "MeshNotFound",
     "MessageTooLarge",
     "NameTaken",
+    "NobodyThere",
     "Node",
     "NodeNotRunning",
     "NodeUnreachable",
     "NotEncodable",
     "OutcomeUnknown",
+    "Pair",
+    "Peer",
+    "PeerGone",
     "PeerLost",
     "PortInUse",
     "ProtocolError",
     "Publisher",
+    "Puller",
+    "Pusher",
+    "Queue",
     "Ref",
     "RemoteError",
     "RemoteProtocolError",
+    "Replier",
     "Reply",
+    "RequestTimeout",
+    "Requester",
+    "Router",
     "SecurityError",
     "SetupError",
+    "SocketFull",
     "StartFailed",
+    "Streamer",
     "Subscriber",
     "every",
     "handler",

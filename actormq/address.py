@@ -50,7 +50,8 @@ class ServiceEntry:
         service: The name that connectors look for.
         socket: ZeroMQ's name of the socket type, such as `XPUB`.
         codec: `msgpack`, `text` or `raw`.
-        endpoints: Where it is bound; `tcp://*:PORT` stands for the node's own address.
+        endpoints: Where it is bound; `tcp://*:PORT` stands for the node's own address. None of
+            them: it connects to those who have bound, and is named for the pairing only.
     """
 
     serial: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actormq.errors import SetupError
-from actormq.multicast import check_multicast
+from actormq.multicast import parsed
 
 SCHEMES = ("tcp://", "ipc://", "inproc://")
 MULTICAST = ("epgm://", "pgm://")
@@ -20,10 +20,10 @@ def check_endpoint(endpoint: str, what: str) -> None:
         what: Who wants it, for errors.
 
     Raises:
-        SetupError: It is none, or none that this libzmq or this host has.
+        SetupError: It is none.
     """
     if isinstance(endpoint, str) and endpoint.startswith(MULTICAST):
-        check_multicast(endpoint, what)
+        parsed(endpoint, what)  # whether this host can join it is asked when it is opened
         return
     if not isinstance(endpoint, str) or not endpoint.startswith(SCHEMES):
         raise SetupError(

@@ -4,14 +4,15 @@ The branches answer the catcher's question: *did it run, and may I send again?*
 
     ActormqError
         SetupError (ValueError)          asked for something impossible: mend the call
-            NameTaken   PortInUse
+            NameTaken   PortInUse   IncompatibleSockets
         LifecycleError (RuntimeError)    right call, wrong moment
             NodeNotRunning   StartFailed
         DeliveryError                    no handler saw it: sending again is safe
             ActorNotFound   ActorStopped   MailboxFull   LinkFull   NodeUnreachable
             MeshNotFound   HandlerNotFound   ArgumentMismatch   MessageTooLarge   NotEncodable
+            SocketFull   PeerGone   NobodyThere
         OutcomeUnknown                   it left and no word came: it may have run
-            AskTimeout (TimeoutError)   PeerLost   HandlerCancelled
+            AskTimeout (TimeoutError)   RequestTimeout (TimeoutError)   PeerLost   HandlerCancelled
         RemoteError                      it ran and raised: carries type, text, traceback
         ProtocolError
             LocalProtocolError           we would have broken the wire format
@@ -65,6 +66,25 @@ class PortInUse(SetupError):
             f"{what}: {endpoint} is in use by another program: stop that one, or take another port",
             endpoint,
             what,
+        )
+
+
+class IncompatibleSockets(SetupError):
+    """Two ends of a service whose socket types do not work together."""
+
+    def __init__(
+        self, one: str, one_name: str, other: str, other_name: str, partners: Sequence[str]
+    ) -> None:
+        *most, last = partners
+        goes_with = f"{', '.join(most)} or {last}" if most else last
+        verb = "feed" if one in ("PUB", "XPUB", "PUSH") else "talk to"
+        super().__init__(
+            f'{one} "{one_name}" cannot {verb} {other} "{other_name}"; {one} goes with {goes_with}',
+            one,
+            one_name,
+            other,
+            other_name,
+            list(partners),
         )
 
 
@@ -217,6 +237,43 @@ class NotEncodable(DeliveryError):
         )
 
 
+class SocketFull(DeliveryError):
+    """A socket is at its high-water mark, and its author said `full="raise"`."""
+
+    def __init__(self, socket: str, waiting: str) -> None:
+        super().__init__(
+            f"{socket} is at its high-water mark: {waiting}; send more slowly, or choose "
+            'full="wait" or full="drop"',
+            socket,
+            waiting,
+        )
+
+
+class PeerGone(DeliveryError):
+    """A Router was told to send to a peer that is not connected (any more)."""
+
+    def __init__(self, socket: str, peer: str) -> None:
+        super().__init__(
+            f"{socket} has no peer {peer}: it has left, or never was; send to peers that a "
+            "message has come from",
+            socket,
+            peer,
+        )
+
+
+class NobodyThere(DeliveryError):
+    """A request could not leave: nobody was there to take it."""
+
+    def __init__(self, socket: str, where: str, seconds: float) -> None:
+        super().__init__(
+            f"{socket}: nobody answers at {where} within {seconds:.3g} s: start the other end, or "
+            "check the endpoint",
+            socket,
+            where,
+            seconds,
+        )
+
+
 class OutcomeUnknown(ActormqError):
     """The message left and no word came back: it may have run."""
 
@@ -234,11 +291,25 @@ class AskTimeout(OutcomeUnknown, TimeoutError):
         )
 
 
+class RequestTimeout(OutcomeUnknown, TimeoutError):
+    """A request left through a `Requester`, and no reply came before the deadline."""
+
+    def __init__(self, socket: str, seconds: float, tries: int) -> None:
+        times = "once" if tries == 1 else f"{tries} times"
+        super().__init__(
+            f"{socket}: no reply within {seconds:.3g} s, asked {times}: it may have been handled; "
+            "wait longer with timeout=, or try again with retries= what may run twice",
+            socket,
+            seconds,
+            tries,
+        )
+
+
 class PeerLost(OutcomeUnknown):
-    """The node that had the message was lost before it replied."""
+    """The node or program that had the message was lost before it replied."""
 
     def __init__(self, node: str, reason: str) -> None:
-        super().__init__(f"node {node!r} was lost before it replied: {reason}", node, reason)
+        super().__init__(f"{node!r} was lost before it replied: {reason}", node, reason)
         self.reason = reason
 
 

@@ -44,6 +44,9 @@ class Services(Protocol):
     def withdraw(self, serial: int) -> None:
         """Take it back."""
 
+    def entries(self, service: str) -> Sequence[ServiceEntry]:
+        """All ends of a service that are known; those that connect have no endpoints."""
+
     def watch_service(
         self, service: str, changed: Callable[[Sequence[ServiceEnd]], None]
     ) -> Callable[[], None]:

@@ -37,10 +37,12 @@ DEAD_AFTER = 6.0  # s of silence: a pulled cable is known to all within 8 s
 RECONNECT_GRACE = 0.75  # s for a peer whose connection broke to be reached again; kill -9: < 2 s
 GUEST_SILENCE = 10.0  # s after which a guest that says nothing is forgotten
 
-# -- publish and subscribe --------------------------------------------------------------------
+# -- sockets of actors ---------------------------------------------------------------------------
 TOPIC_BYTES = 255  # bytes of a topic: subscriptions are the publisher's memory
 TOPICS_NUMBERED = 65_536  # topics with a counter of their own, per publisher; then a new stream
-SUBSCRIBER_WINDOW = 1_000  # messages read ahead for an actor that has not handled them yet
+SOCKET_WINDOW = 1_000  # messages of one socket read ahead of an actor that has not handled them
+LINES_LIMIT = 8  # requests of one Requester that are under way to one endpoint at a time
+OUTLET_LIMIT = 1_000  # messages that wait before one socket with full="drop", as many as in it
 
 
 class NodeOptions(TypedDict, total=False):

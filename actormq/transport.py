@@ -22,6 +22,7 @@ import zmq
 from actormq.endpoint import check_endpoint, is_multicast
 from actormq.errors import PortInUse, SetupError
 from actormq.loop import Loop
+from actormq.multicast import RATE_KBITS, RECOVERY_MS, Pace, addressed, check_multicast
 from actormq.port import LINGER_MS, Frames, Monitor, Port
 from actormq.settings import TOPIC_BYTES
 
@@ -34,7 +35,6 @@ STREAM_HWM = 1_000  # messages that the other end of an actor's socket may be be
 TOPIC_FRAME_BYTES = 1 + TOPIC_BYTES + 64  # what an XPUB may be sent: a byte, a topic, our marks
 BACKLOG = 1024  # 50 nodes that come back at once
 RECONNECT_MS, RECONNECT_MOST_MS = 100, 2_000  # from the first try to the last; 50 peers of a dead
-MULTICAST_RATE = 10_000  # kbit/s; libzmq's own 100 is a hundredth of what a LAN's slowest carries
 
 _XPUB_MANUAL_LAST_VALUE = 98  # libzmq has it since 4.3.2, and pyzmq names it in some builds only
 
@@ -159,7 +159,7 @@ def bind_socket(socket: zmq.Socket[bytes], endpoint: str, what: str) -> str:
         PortInUse: Somebody else holds it.
         SetupError: It is no endpoint, or not one of this host.
     """
-    _prepare(socket, endpoint, what)
+    endpoint = _prepared(socket, endpoint, what)
     if _is_taken(endpoint):
         raise PortInUse(endpoint, what)
     try:
@@ -177,7 +177,7 @@ def connect_socket(socket: zmq.Socket[bytes], endpoint: str, what: str) -> None:
     Raises:
         SetupError: It is no endpoint.
     """
-    _prepare(socket, endpoint, what)
+    endpoint = _prepared(socket, endpoint, what)
     try:
         socket.connect(endpoint)
     except zmq.ZMQError as error:
@@ -197,10 +197,20 @@ def _is_taken(endpoint: str) -> bool:
     return True
 
 
-def _prepare(socket: zmq.Socket[bytes], endpoint: str, what: str) -> None:
+def _prepared(socket: zmq.Socket[bytes], endpoint: str, what: str) -> str:
+    """Check an endpoint, and make the socket fit for it; what libzmq shall be given."""
     check_endpoint(endpoint, what)
-    if is_multicast(endpoint):
-        socket.set(zmq.RATE, MULTICAST_RATE)
+    if not is_multicast(endpoint):
+        return endpoint
+    check_multicast(endpoint, what)
+    socket.set(zmq.RATE, RATE_KBITS)
+    socket.set(zmq.RECOVERY_IVL, RECOVERY_MS)
+    return addressed(endpoint, what)
+
+
+def _paced(port: Port, endpoint: str) -> None:
+    if is_multicast(endpoint) and port.pace is None:
+        port.pace = Pace()
 
 
 def _reason(error: zmq.ZMQError) -> str:
@@ -281,16 +291,21 @@ class Transport:
 
     def bind(self, port: Port, endpoint: str, what: str) -> str:
         """Bind an endpoint; see `bind_socket`."""
-        return bind_socket(port.socket, endpoint, what)
+        bound = bind_socket(port.socket, endpoint, what)
+        _paced(port, endpoint)
+        return bound
 
     def connect(self, port: Port, endpoint: str, what: str) -> None:
         """Connect to an endpoint; see `connect_socket`."""
         connect_socket(port.socket, endpoint, what)
+        _paced(port, endpoint)
         port.look()
 
     def disconnect(self, port: Port, endpoint: str) -> None:
         """Leave an endpoint; one that was left already is no error."""
-        with contextlib.suppress(zmq.ZMQError):
+        with contextlib.suppress(zmq.ZMQError, SetupError):  # its interface may have gone as well
+            if is_multicast(endpoint):
+                endpoint = addressed(endpoint, "disconnect")
             port.socket.disconnect(endpoint)
         port.look()
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import zmq
+from bench_sockets import measure_sockets
 
 from actormq import Actor, Node, Ref, handler, run
 
@@ -248,6 +249,7 @@ async def measure(node: Node, rounds: int) -> Figures:
                 await note("node until seen", seconds)
                 newcomer.terminate()
                 await asyncio.to_thread(newcomer.wait)
+                await measure_sockets(node, note)
         await note("bytes per actor", bytes_per_actor(node))
     finally:
         process.terminate()
@@ -275,10 +277,19 @@ TABLE: list[Row] = [
     ("spawns", "k/s", 1e-3, "", None),
     ("node until seen", "s", 1.0, "starting python", times),
     ("bytes per actor", "B", 1.0, "", None),
+    ("push", "k/s", 1e-3, "bare push", times),
+    ("pull", "k/s", 1e-3, "bare pull", times),
+    ("publish", "k/s", 1e-3, "bare publish", times),
+    ("request", "µs", 1e6, "bare request", times),
+    ("a reading in a flood, at worst", "ms", 1e3, "", None),
     ("bare calls", "M/s", 1e-6, "", None),
     ("bare future", "µs", 1e6, "", None),
     ("bare echo", "µs", 1e6, "", None),
     ("starting python", "s", 1.0, "", None),
+    ("bare push", "k/s", 1e-3, "", None),
+    ("bare pull", "k/s", 1e-3, "", None),
+    ("bare publish", "k/s", 1e-3, "", None),
+    ("bare request", "µs", 1e6, "", None),
 ]
 
 

@@ -1,5 +1,6 @@
-"""The examples run as they stand, and what README shows is what they are."""
+"""The examples run as they stand, and what README and docs/patterns.md show is what they are."""
 
+import asyncio
 import re
 import signal
 import subprocess
@@ -9,9 +10,23 @@ from pathlib import Path
 
 import pytest
 
+import actormq
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 FILES = sorted(path for path in EXAMPLES.iterdir() if path.suffix in {".py", ".toml"})
+DECK = [  # the programs of ZeroMQ's slides
+    "hello_server.py",
+    "hello_client.py",
+    "weather_server.py",
+    "weather_client.py",
+    "task_ventilator.py",
+    "task_worker.py",
+    "task_sink.py",
+    "multi_reader.py",
+    "weather_proxy.py",
+    "message_queue.py",
+]
 
 pytestmark = pytest.mark.slow
 
@@ -73,16 +88,116 @@ def _until_it_works(command):
 def test_the_first_line_says_how_to_run_an_example(path):
     first = path.read_text(encoding="utf-8").splitlines()[0]
     way = "python" if path.suffix == ".py" else "actormq node"
-    assert first.startswith("# ")
-    assert first.endswith(f": {way} examples/{path.name}")
+    assert re.fullmatch(rf"# .+: {way} examples/{re.escape(path.name)}( \d+)?", first)
 
 
-def test_what_readme_shows_in_python_and_toml_are_examples():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = [
-        body(block) for block in re.findall(r"```(?:python|toml)\n(.*?)```", readme, re.DOTALL)
-    ]
+@pytest.mark.parametrize("name", DECK)
+def test_a_program_of_the_deck_has_15_to_40_lines_of_code(name):
+    lines = (EXAMPLES / name).read_text(encoding="utf-8").splitlines()
+    code = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    assert 15 <= len(code) <= 40
+
+
+@pytest.mark.parametrize("name", DECK)
+def test_a_program_of_the_deck_tells_its_options(name):
+    command = [sys.executable, "-W", "error", str(EXAMPLES / name), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert "--host" in done.stdout
+    assert "port" in done.stdout
+
+
+# -- what pages show --------------------------------------------------------------------------
+
+
+def blocks(page, language="python"):
+    """What a page of the project shows in a language, block by block."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def is_program(block):
+    """Whether a block brings all that it needs, and so has to be a file of `examples/`."""
+    return re.search(r"^(from|import) ", block, re.MULTILINE) is not None
+
+
+def fragments(page):
+    """The blocks of a page that are parts of programs."""
+    return [block for block in blocks(page) if not is_program(block)]
+
+
+def defined(block):
+    """What a fragment defines, where the public names of actormq are imported."""
+    names = {name: getattr(actormq, name) for name in actormq.__all__}
+    namespace = {"__name__": "fragment", "asyncio": asyncio, **names}
+    exec(compile(block, "fragment", "exec", dont_inherit=True), namespace)
+    return namespace
+
+
+def shown(page, name):
+    """A class that a fragment of a page defines, and what else it does."""
+    (block,) = (block for block in fragments(page) if f"class {name}(" in block)
+    return defined(block)
+
+
+def test_the_programs_that_readme_shows_are_examples():
     examples = {path.name: body(path.read_text(encoding="utf-8")) for path in FILES}
-    assert examples["hello.py"] in shown
-    assert examples["home.toml"] in shown
-    assert [block for block in shown if block not in examples.values()] == []
+    programs = [body(block) for block in blocks("README.md") if is_program(block)]
+    assert examples["hello.py"] in programs
+    assert [program for program in programs if program not in examples.values()] == []
+    assert [body(block) for block in blocks("README.md", "toml")] == [examples["home.toml"]]
+
+
+@pytest.mark.parametrize("name", DECK)
+def test_patterns_shows_a_program_of_the_deck_word_for_word(name):
+    assert (EXAMPLES / name).read_text(encoding="utf-8") in blocks("docs/patterns.md")
+
+
+def test_the_programs_that_patterns_shows_are_examples():
+    examples = [path.read_text(encoding="utf-8") for path in FILES]
+    programs = [block for block in blocks("docs/patterns.md") if is_program(block)]
+    assert [program for program in programs if program not in examples] == []
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/patterns.md"])
+def test_the_fragments_of_a_page_define_actors(page):
+    assert fragments(page)
+    for fragment in fragments(page):
+        classes = [each for each in defined(fragment).values() if isinstance(each, type)]
+        own = [each for each in classes if each.__module__ == "fragment"]
+        assert own
+        assert [each for each in own if not issubclass(each, actormq.Actor)] == []
+
+
+async def test_the_desk_of_patterns_gives_more_to_the_quick_worker(nodes, until, capsys):
+    page = shown("docs/patterns.md", "Desk")
+    node = await nodes.start()
+    await node.spawn(page["Desk"], "desk")
+    await node.spawn(page["Worker"], "slow", 1.0)
+    await node.spawn(page["Worker"], "quick", 0.01)
+    lines = []
+
+    def are_done():
+        lines.extend(capsys.readouterr().out.splitlines())
+        return len(lines) == 5
+
+    await until(are_done)
+    workers, trees = zip(*(line.split(" did ") for line in lines), strict=True)
+    assert workers == ("quick", "quick", "quick", "quick", "slow")
+    assert sorted(trees) == ["ash", "birch", "cedar", "date", "elm"]
+
+
+async def test_the_players_of_patterns_take_turns(nodes, until, capsys):
+    player = shown("docs/patterns.md", "Player")["Player"]
+    node = await nodes.start()
+    anna = await node.spawn(player, "anna", "inproc://court")
+    await node.spawn(player, "bert", "", "inproc://court")
+    anna.tell(player.ball, 1)
+    lines = []
+
+    def are_done():
+        lines.extend(capsys.readouterr().out.splitlines())
+        return len(lines) == 3
+
+    await until(are_done)
+    assert lines == ["anna 1", "bert 2", "anna 3"]

@@ -11,15 +11,17 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {"errors", "settings", "address", "message", "codec", "events", "report"},
+    {"multicast", "endpoint"},
     {"rules"},
-    {"loop", "deadlines", "stepping", "transport", "mailbox"},
+    {"loop", "deadlines", "stepping", "port", "transport", "mailbox"},
     {
         *("reply", "ref", "arguments", "context", "actor", "turns", "cell", "timers", "registry"),
         "runtime",
     },
     {"cluster"},
     {"patterns"},
-    {"steward", "node", "run", "topology"},
+    {"devices"},
+    {"steward", "node", "run", "topology", "blueprint"},
     {"", "observe"},
     {"cli", "__main__"},
 ]

@@ -16,6 +16,7 @@ from actormq import (
     Publisher,
     RemoteError,
     SetupError,
+    SocketFull,
     Subscriber,
     handler,
 )
@@ -89,6 +90,10 @@ class Lossless(Speaker):
     feed = Publisher(service="feed", full="wait")
 
 
+class Strict(Speaker):
+    feed = Publisher(service="feed", full="raise")
+
+
 def inside(node, ref):
     return node._runtime.registry.by_serial(ref.address.serial).actor
 
@@ -147,6 +152,30 @@ async def test_a_subscriber_that_leaves_is_counted_no_more(nodes, until):
     await until(lambda: inside(near, speaker).feed.subscriber_count == 0)
 
 
+async def test_who_asks_twice_for_a_topic_is_one_subscriber_and_cancels_twice(nodes, until):
+    node = await nodes.start()
+    speaker = await node.spawn(Speaker)
+    ref = await node.spawn(Listener, None, "a", "a")
+    listener, feed = inside(node, ref), inside(node, speaker).feed
+    await listener.feed.subscribe("a", "b")
+    assert feed._topics == {b"a": 1, b"b": 1}
+    assert feed.subscriber_count == 1
+    for number in range(2):
+        listener.feed.unsubscribe("a")
+        await speaker.ask(Speaker.say, "a", number)
+        await speaker.ask(Speaker.say, "b", number)
+        await until(lambda: listener.heard[-1:] == [("b", number)])  # noqa: B023 awaited here
+    listener.feed.unsubscribe("a")
+    await until(lambda: feed._topics == {b"b": 1})
+    await speaker.ask(Speaker.say, "a", 2)
+    await speaker.ask(Speaker.say, "b", 2)
+    await until(lambda: listener.heard[-1:] == [("b", 2)])
+    assert ("a", 2) not in listener.heard
+    await ref.stop()
+    await until(lambda: not feed._topics)
+    assert feed.subscriber_count == 0
+
+
 async def test_publishing_to_nobody_costs_no_encoding(nodes):
     node = await nodes.start()
     speaker = await node.spawn(Speaker)
@@ -167,6 +196,12 @@ async def test_publishing_to_nobody_costs_no_encoding(nodes):
         ("feed", "x" * 256, [1], "is over 255 bytes"),
         ("feed", "ä" * 128, [1], "is over 255 bytes"),
         ("feed", b"a", [1], "a topic is a text, not bytes"),
+        ("feed", 5, [1], "a topic is a text, not int"),
+        ("feed", ["a"], [1], "a topic is a text, not list"),
+        ("feed", "\ud800", [1], r"topic '\\ud800' cannot be written as UTF-8"),
+        ("feed", "\U0010ffffactormq\0", [1], "topics that begin as .* are actormq's own"),
+        ("text", b"a", ["1"], "a topic is a text, not bytes"),
+        ("text", "a", ["\ud800"], r"'\\ud800' cannot be written as UTF-8"),
         ("text", "x" * 256, ["1"], "is over 255 bytes"),
         ("text", "a", [[1]], "codec 'text' publishes a text or number, not list"),
         ("text", "a", ["1", b"2"], "codec 'text' publishes a text or number"),
@@ -174,6 +209,8 @@ async def test_publishing_to_nobody_costs_no_encoding(nodes):
         ("raw", "x" * 256, [b"1"], "is over 255 bytes"),
         ("raw", b"x" * 256, [b"1"], "is over 255 bytes"),
         ("raw", "a", ["1"], "codec 'raw' publishes bytes, not str"),
+        ("raw", 5, [b"1"], "a topic is a text, not int"),
+        ("raw", "\U0010ffffactormq\0".encode(), [b"1"], "are actormq's own"),
     ],
 )
 async def test_what_does_not_fit_the_codec_is_refused(nodes, over, topic, values, sentence):
@@ -212,7 +249,7 @@ async def test_a_large_array_is_refused_or_arrives_whole(nodes, until):
     else:
         await until(lambda: listener.heard)
         assert (listener.heard.pop()[1] == large).all()
-    assert listener.feed.refused == 0
+    assert listener.feed.dropped.total() == 0
 
 
 @pytest.mark.parametrize(
@@ -223,7 +260,10 @@ async def test_a_large_array_is_refused_or_arrives_whole(nodes, until):
         ({"bind": "*:5556"}, "is no endpoint; take tcp://HOST:PORT"),
         ({"bind": "tcp://*"}, "lacks a port"),
         ({"service": "a", "codec": "json"}, "codec 'json' is unknown: take msgpack, text or raw"),
-        ({"service": "a", "full": "block"}, "full='block' is unknown: take 'drop' or 'wait'"),
+        (
+            {"service": "a", "full": "block"},
+            "full='block' is unknown: take 'wait', 'raise' or 'drop'",
+        ),
     ],
 )
 def test_a_publisher_that_cannot_work_is_refused_with_its_class(arguments, sentence):
@@ -233,11 +273,13 @@ def test_a_publisher_that_cannot_work_is_refused_with_its_class(arguments, sente
 
 async def test_a_publisher_is_closed_with_its_actor(nodes):
     node = await nodes.start()
-    ref = await node.spawn(Speaker)
-    feed = inside(node, ref).text
-    await ref.stop()
-    with pytest.raises(LifecycleError, match="is closed: its actor has stopped"):
-        await feed.publish("a", 1)
+    await node.spawn(Listener, None, "")
+    for over in ("feed", "text", "raw"):
+        ref = await node.spawn(Speaker)
+        feed = getattr(inside(node, ref), over)
+        await ref.stop()
+        with pytest.raises(LifecycleError, match="is closed: its actor has stopped"):
+            await feed.publish("a", 1)
 
 
 # -- to plain programs ----------------------------------------------------------------------------
@@ -341,12 +383,12 @@ async def test_a_publisher_that_waits_loses_nothing_and_grows_no_queue(nodes, un
     feed = inside(near, speaker).feed
     count = 30_000
     saying = speaker.within(20).ask(Speaker.say_many, "t", count, topics=2)
-    await until(lambda: feed._queue and listener.feed._port._paused)
+    await until(lambda: feed.waiting and listener.feed._port._paused)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(100):
         await asyncio.sleep(0)
     assert feed.published < 10_000  # it waits: two marks, one window, and what the kernel holds
-    assert len(feed._queue) <= 2
+    assert feed.waiting <= 2
     listener.gate.set()
     await saying
     await until(lambda: len(listener.heard) == count)
@@ -364,9 +406,178 @@ async def test_the_last_message_to_a_slow_subscriber_leaves_without_another_behi
     await speaker.ask(Speaker.ready, 1, 5)
     listener.gate.clear()
     published = 0
-    while not feed._queue:
+    while not feed.waiting:
         published += 1  # one by one, so that nobody waits for room when there is none
         await speaker.ask(Speaker.say, f"t{published % 2}", published)
     listener.gate.set()
     await until(lambda: len(listener.heard) == published)
     assert [value for _, value in listener.heard] == list(range(1, published + 1))
+
+
+@pytest.mark.slow
+async def test_what_a_slow_subscriber_loses_costs_a_fast_one_beside_it_nothing(nodes, until):
+    near, far = await nodes.pair()
+    speaker = await near.spawn(Speaker)
+    await until(lambda: far.directory.services("feed"))
+    fast, slow = [inside(far, await far.spawn(Listener, None, "")) for _ in range(2)]
+    feed = inside(near, speaker).feed
+    slow.gate.clear()
+    count, step = 12_000, 200
+    for _ in range(count // step):
+        await speaker.ask(Speaker.say_many, "t", step, topics=2)  # a frame each
+        await until(lambda: len(fast.heard) == feed.published)
+    assert [value for _, value in fast.heard] == list(range(step)) * (count // step)
+    assert (fast.feed.received, fast.feed.missed) == (count, 0)
+    assert slow.heard == []
+    slow.gate.set()
+
+    async def heard_the_last():
+        await speaker.ask(Speaker.say_many, "t", 2, topics=2)
+        await until(lambda: len(fast.heard) == feed.published)
+        return slow.heard[-1] == ("t1", 1) and not slow.feed.waiting
+
+    await until(heard_the_last)
+    last = {(feed.stream, topic): number for topic, number in feed._numbers.items()}
+    await until(lambda: slow.feed.positions == last)
+    assert slow.feed.missed > 0
+    assert slow.feed.received + slow.feed.missed == feed.published
+    # ZeroMQ says when a subscriber is found at its mark, and passes it over until it has read on.
+    assert 1 <= feed.dropped["subscriber full"] <= slow.feed.missed
+    assert fast.feed.missed == 0
+    assert near.events.dead_letter_count["subscriber full"] >= 1
+
+
+@pytest.mark.slow
+async def test_a_publisher_that_raises_says_so_and_what_it_took_arrives(nodes, until):
+    near, far = await nodes.pair()
+    speaker = await near.spawn(Strict)
+    await until(lambda: far.directory.services("feed"))
+    listener = inside(far, await far.spawn(Listener, None, ""))
+    feed = inside(near, speaker).feed
+    listener.gate.clear()
+    taken: list[int] = []
+
+    async def fill():
+        while True:
+            for _ in range(100):
+                await feed.publish(f"t{len(taken) % 2}", len(taken))
+                taken.append(len(taken))
+            await asyncio.sleep(0)
+
+    with pytest.raises(SocketFull) as full:
+        await fill()
+    assert str(full.value) == (
+        "strict#1.feed is at its high-water mark: the other end is behind; send more slowly, "
+        'or choose full="wait" or full="drop"'
+    )
+    assert feed.published == len(taken)
+    listener.gate.set()
+    await until(lambda: not feed.waiting)
+    await feed.publish("t0", "end")
+    await until(lambda: listener.heard[-1:] == [("t0", "end")])
+    assert [value for _, value in listener.heard[:-1]] == taken
+    assert (listener.feed.missed, feed.dropped) == (0, {})
+
+
+# -- what strangers say ---------------------------------------------------------------------------
+
+
+class Retaining(Speaker):
+    feed = Publisher(service="feed", last=True)
+    text = Publisher(bind="tcp://127.0.0.1:*", codec="text", last=True)
+
+
+def framed(body, flags=0):
+    return bytes([flags, len(body)]) + body
+
+
+async def by_hand(endpoint):
+    """A connection whose other end is no libzmq: a SUB that says what it likes (ZMTP 3.0)."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(b"\xff".ljust(9, b"\0") + b"\x7f\x03\0" + b"NULL".ljust(52, b"\0"))
+    await reader.readexactly(64)
+    kind = b"".join((b"\x05READY", b"\x0bSocket-Type", (3).to_bytes(4), b"SUB"))
+    writer.write(framed(kind, flags=4))
+    return writer
+
+
+retaining_or_not = pytest.mark.parametrize("kind", [Speaker, Retaining])
+
+
+@retaining_or_not
+async def test_a_message_to_a_publisher_is_counted_and_dropped(nodes, until, kind):
+    node = await nodes.start()
+    speaker = await node.spawn(kind)
+    feed = inside(node, speaker).text
+    with plain(zmq.XSUB, feed.endpoint) as stranger:
+        await stranger.send(b"hello")
+        await stranger.send(b"")
+        await stranger.send_multipart([b"two", b"frames"])
+        await stranger.send(b"\x02")
+        await until(lambda: feed.received == 4)
+        assert feed.dropped == {"RemoteProtocolError": 4}
+        assert feed.subscriber_count == 0
+        await stranger.send(b"\x01a")
+        await until(lambda: feed.subscriber_count == 1)
+        await speaker.ask(Speaker.say, "a", 1, over="text")
+        assert await stranger.recv_multipart() == [b"a 1"]
+
+
+@retaining_or_not
+async def test_who_cancels_what_is_not_its_own_silences_nobody(nodes, until, kind):
+    node = await nodes.start()
+    speaker = await node.spawn(kind)
+    listener = inside(node, await node.spawn(Listener, None, "", "a"))
+    feed = inside(node, speaker).feed
+    stranger = await by_hand(feed.endpoint)
+    for _ in range(3):
+        for topic in (b"", b"a", b"b", b"\xff"):
+            stranger.write(framed(b"\0" + topic))
+    await until(lambda: feed._topics == {})
+    await speaker.ask(Speaker.say, "a", 1)
+    await until(lambda: listener.heard == [("a", 1)])
+    assert listener.feed.missed == 0
+    stranger.close()
+    await stranger.wait_closed()
+
+
+@retaining_or_not
+async def test_a_subscription_over_the_limit_costs_its_connection_only(nodes, until, kind):
+    node = await nodes.start()
+    speaker = await node.spawn(kind)
+    listener = inside(node, await node.spawn(Listener, None, "a"))
+    feed = inside(node, speaker).feed
+    with plain(zmq.SUB, feed.endpoint, b"b") as sub:
+        await until(lambda: b"b" in feed._topics)
+        sub.subscribe(b"x" * 400)
+        await until(lambda: b"b" not in feed._topics)
+        await speaker.ask(Speaker.say, "a", 1)
+        await until(lambda: listener.heard == [("a", 1)])
+    assert not any(topic.startswith(b"x") for topic in feed._topics)
+
+
+@retaining_or_not
+async def test_marks_that_are_forged_are_seen_as_subscribers_and_nothing_more(nodes, until, kind):
+    near, far = await nodes.pair()
+    speaker = await near.spawn(kind)
+    await until(lambda: far.directory.services("feed"))
+    listener = inside(far, await far.spawn(Listener, None, "a"))
+    feed = inside(near, speaker).feed
+    own = next(iter(feed._presences))
+    mark = "\U0010ffffactormq\0".encode()
+    with plain(zmq.XSUB, feed.endpoint) as stranger:
+        for text in (
+            *(f"{'0' * 16}/1/{number}" for number in range(3)),
+            *(f"{far.id}/1/{'9' * 15}", f"{near.id}/1/1", f"{far.id}/1", "no mark", "", "1/2/3"),
+        ):
+            await stranger.send(b"\x01" + mark + text.encode())
+        await stranger.send(b"\x00" + mark + f"{own[0]}/{own[1]}/1".encode())
+        await stranger.send(b"\x01end")
+        await until(lambda: b"end" in feed._topics)
+        assert own in feed._presences
+        await listener.feed.subscribe("b")
+        await speaker.ask(Speaker.say, "b", 1)
+        await until(lambda: listener.heard == [("b", 1)])
+    await until(lambda: set(feed._presences) == {own})
+    assert listener.feed.missed == 0

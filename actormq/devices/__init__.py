@@ -1,0 +1,1 @@
+"""What forwards between two sockets: a thread each, owned by an actor."""

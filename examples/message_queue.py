@@ -1,0 +1,23 @@
+# Spreads requests of many clients over many servers: python examples/message_queue.py
+import click
+
+from actormq import Node, Queue, run
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="'*' is all interfaces.")
+@click.option("--frontend-port", default=5559, show_default=True, help="Clients connect there.")
+@click.option("--backend-port", default=5560, show_default=True, help="Servers connect there.")
+def main(host: str, frontend_port: int, backend_port: int) -> None:
+    frontend, backend = f"tcp://{host}:{frontend_port}", f"tcp://{host}:{backend_port}"
+
+    async def relay(node: Node) -> None:
+        await node.spawn(Queue, "queue", frontend, backend)
+        print(f"clients go to {frontend}, servers to {backend}; Ctrl-C ends it", flush=True)
+        await node.stopped()
+
+    run(relay, discovery=False)
+
+
+if __name__ == "__main__":
+    main()
