@@ -31,10 +31,15 @@ class Arguments:
     Args:
         owner: The class, for errors and to resolve annotations.
         function: The method; its first parameter is the actor.
+        are_texts: Whether the values are texts that stand for what the annotations say: "5" for
+            an int.
     """
 
-    def __init__(self, owner: type, function: Callable[..., Any]) -> None:
+    def __init__(
+        self, owner: type, function: Callable[..., Any], *, are_texts: bool = False
+    ) -> None:
         self._name = function.__name__
+        self._is_strict = not are_texts
         parameters = list(inspect.signature(function).parameters.values())[1:]
         self._signature = inspect.Signature(parameters)
         hints = _hints(owner, function)
@@ -113,23 +118,23 @@ class Arguments:
         if kind is Any or (type(value) is kind and kind in _EXACT):
             return value
         try:
-            return _convert(value, kind)
+            return _convert(value, kind, self._is_strict)
         except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as error:
             raise ArgumentMismatch(
                 actor, self._name, name, _type_name(kind), f"{_shown(value)} ({error})"
             ) from error
 
 
-def _convert(value: Any, kind: Any) -> Any:
+def _convert(value: Any, kind: Any, is_strict: bool) -> Any:
     try:
-        return msgspec.convert(value, kind, dec_hook=_as_it_is)
+        return msgspec.convert(value, kind, dec_hook=_as_it_is, strict=is_strict)
     except TypeError:
         # msgspec takes no union of types that it knows with others, such as `Ref[A] | str`.
         if typing.get_origin(kind) not in (typing.Union, types.UnionType):
             raise
     for choice in typing.get_args(kind):
         with contextlib.suppress(msgspec.ValidationError, TypeError):
-            return msgspec.convert(value, choice, dec_hook=_as_it_is)
+            return msgspec.convert(value, choice, dec_hook=_as_it_is, strict=is_strict)
     raise TypeError(f"expected {_type_name(kind)}, got {type(value).__name__}")
 
 

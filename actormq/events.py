@@ -64,12 +64,16 @@ class HandlerFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter(Event):
-    """A message that reached no handler; `reason` is one of few, `detail` says more."""
+    """A message that reached no handler; `reason` is one of few, `detail` says more.
+
+    `count` is of how many it stands for, where they were lost together.
+    """
 
     actor: str
     handler: str
     reason: str
     detail: str = ""
+    count: int = 1
 
 
 class Events:
@@ -86,7 +90,7 @@ class Events:
     def emit(self, event: Event) -> None:
         """Tell all listeners; one that raises is logged and the others still hear it."""
         if isinstance(event, DeadLetter):
-            self.dead_letter_count[event.reason] += 1
+            self.dead_letter_count[event.reason] += event.count
         for listener in self._listeners:
             try:
                 listener(event)

@@ -1,7 +1,7 @@
 # Says Hello ten times and prints what comes back: python examples/hello_client.py
 import click
 
-from actormq import Actor, Node, Requester, handler, run
+from actormq import Actor, ActormqError, Node, Requester, handler, run
 
 
 class HelloClient(Actor):
@@ -25,7 +25,10 @@ def main(host: str, port: int) -> None:
         print(f"asking tcp://{host}:{port}", flush=True)
         await client.within(60).ask(HelloClient.greet, 10)
 
-    run(talk, discovery=False, shutdown_timeout=1)
+    try:
+        run(talk, discovery=False, shutdown_timeout=1)
+    except ActormqError as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Answers each Hello with World, on ZeroMQ's old example port: python examples/hello_server.py
 import click
 
-from actormq import Actor, Node, Replier, run
+from actormq import Actor, ActormqError, Node, Replier, run
 
 
 class HelloServer(Actor):
@@ -27,7 +27,10 @@ def main(host: str, port: int, connect: bool) -> None:
         print(f"waiting for requests at {place}; Ctrl-C ends it", flush=True)
         await node.stopped()
 
-    run(serve, discovery=False)
+    try:
+        run(serve, discovery=False)
+    except ActormqError as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

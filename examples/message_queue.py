@@ -1,7 +1,7 @@
 # Spreads requests of many clients over many servers: python examples/message_queue.py
 import click
 
-from actormq import Node, Queue, run
+from actormq import ActormqError, Node, Queue, run
 
 
 @click.command()
@@ -16,7 +16,10 @@ def main(host: str, frontend_port: int, backend_port: int) -> None:
         print(f"clients go to {frontend}, servers to {backend}; Ctrl-C ends it", flush=True)
         await node.stopped()
 
-    run(relay, discovery=False)
+    try:
+        run(relay, discovery=False)
+    except ActormqError as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

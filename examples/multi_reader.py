@@ -1,7 +1,7 @@
 # Reads two sockets at once, tasks and weather, fairly: python examples/multi_reader.py
 import click
 
-from actormq import Actor, Node, Puller, Subscriber, run
+from actormq import Actor, ActormqError, Node, Puller, Subscriber, run
 
 
 class Reader(Actor):
@@ -35,7 +35,10 @@ def main(host: str, task_port: int, weather_port: int, zipcode: str) -> None:
         print(f"reading {host}:{task_port} and {host}:{weather_port}; Ctrl-C ends it", flush=True)
         await node.stopped()
 
-    run(read, discovery=False)
+    try:
+        run(read, discovery=False)
+    except ActormqError as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

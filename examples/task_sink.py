@@ -4,7 +4,7 @@ import time
 
 import click
 
-from actormq import Actor, Node, Puller, handler, run
+from actormq import Actor, ActormqError, Node, Puller, handler, run
 
 
 class Sink(Actor):
@@ -34,7 +34,10 @@ def main(host: str, port: int) -> None:
         elapsed = await sink.within(86_400).ask(Sink.elapsed, 100)
         print(f"total elapsed time: {1000 * elapsed:.0f} ms", flush=True)
 
-    run(gather, discovery=False, shutdown_timeout=1)
+    try:
+        run(gather, discovery=False, shutdown_timeout=1)
+    except ActormqError as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 # Hands a batch of 100 tasks to the workers: python examples/task_ventilator.py
-import asyncio
 import random
-import sys
 
 import click
 
-from actormq import Actor, Node, Pusher, handler, run
+from actormq import Actor, ActormqError, Node, Pusher, handler, run
 
 
 class Ventilator(Actor):
@@ -22,16 +20,6 @@ class Ventilator(Actor):
             await self.tasks.send(random.randint(1, 100))  # noqa: S311 milliseconds, no secret
 
 
-async def enter() -> None:
-    loop, pressed = asyncio.get_running_loop(), asyncio.Event()
-    try:
-        loop.add_reader(sys.stdin, pressed.set)  # unlike input(), it can be interrupted
-    except PermissionError:
-        raise click.UsageError("no terminal to press Enter at: say --yes") from None
-    await pressed.wait()
-    loop.remove_reader(sys.stdin)
-
-
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="'*' is all interfaces.")
 @click.option("--port", default=5557, show_default=True)
@@ -41,13 +29,16 @@ def main(host: str, port: int, workers: int, yes: bool) -> None:
     async def ventilate(node: Node) -> None:
         ventilator = await node.spawn(Ventilator, "ventilator", host, port)
         print(f"tasks for {workers} workers at tcp://{host}:{port}", flush=True)
-        if not yes:
-            print("press Enter when the workers are ready", flush=True)
-            await enter()
         await ventilator.within(86_400).ask(Ventilator.start, workers)
         print("handed out 100 tasks", flush=True)
 
-    run(ventilate, discovery=False, shutdown_timeout=2)
+    if not yes:
+        print("press Enter when the workers are ready", flush=True)
+        input()
+    try:
+        run(ventilate, discovery=False, shutdown_timeout=2)
+    except ActormqError as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import asyncio
 
 import click
 
-from actormq import Actor, Node, Puller, Pusher, run
+from actormq import Actor, ActormqError, Node, Puller, Pusher, run
 
 
 class Worker(Actor):
@@ -32,7 +32,10 @@ def main(host: str, port: int, sink_port: int) -> None:
         )
         await node.stopped()
 
-    run(work, discovery=False)
+    try:
+        run(work, discovery=False)
+    except ActormqError as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import statistics
 
 import click
 
-from actormq import Actor, Node, Subscriber, handler, run
+from actormq import Actor, ActormqError, Node, Subscriber, handler, run
 
 
 class WeatherClient(Actor):
@@ -39,7 +39,10 @@ def main(zipcode: str, host: str, port: int, count: int) -> None:
         mean = await client.within(86_400).ask(WeatherClient.mean, count)
         print(f"mean temperature of {zipcode} over {count} readings: {mean:.2f} F", flush=True)
 
-    run(listen, discovery=False, shutdown_timeout=1)
+    try:
+        run(listen, discovery=False, shutdown_timeout=1)
+    except ActormqError as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

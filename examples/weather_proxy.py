@@ -1,7 +1,7 @@
 # Passes weather on to another network, and filters back: python examples/weather_proxy.py
 import click
 
-from actormq import Forwarder, Node, run
+from actormq import ActormqError, Forwarder, Node, run
 
 
 @click.command()
@@ -17,7 +17,10 @@ def main(host: str, port: int, proxy_host: str, proxy_port: int) -> None:
         print(f"weather of {server} is at {proxy}; Ctrl-C ends it", flush=True)
         await node.stopped()
 
-    run(relay, discovery=False)
+    try:
+        run(relay, discovery=False)
+    except ActormqError as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@ import random
 
 import click
 
-from actormq import Actor, Node, Publisher, every, run
+from actormq import Actor, ActormqError, Node, Publisher, every, run
 
 
 class WeatherServer(Actor):
@@ -29,7 +29,10 @@ def main(host: str, port: int) -> None:
         print(f"publishing ZIP TEMP HUMIDITY at tcp://{host}:{port}; Ctrl-C ends it", flush=True)
         await node.stopped()
 
-    run(serve, discovery=False)
+    try:
+        run(serve, discovery=False)
+    except ActormqError as error:
+        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

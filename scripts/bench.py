@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import zmq
+from bench_devices import bare_forwarder, forwarder
 from bench_sockets import measure_sockets
 
 from actormq import Actor, Node, Ref, handler, run
@@ -250,6 +251,8 @@ async def measure(node: Node, rounds: int) -> Figures:
                 newcomer.terminate()
                 await asyncio.to_thread(newcomer.wait)
                 await measure_sockets(node, note)
+                await note("bare forwarder", bare_forwarder())
+                await note("forwarder", forwarder(node))
         await note("bytes per actor", bytes_per_actor(node))
     finally:
         process.terminate()
@@ -281,6 +284,7 @@ TABLE: list[Row] = [
     ("pull", "k/s", 1e-3, "bare pull", times),
     ("publish", "k/s", 1e-3, "bare publish", times),
     ("request", "µs", 1e6, "bare request", times),
+    ("forwarder", "k/s", 1e-3, "bare forwarder", times),
     ("a reading in a flood, at worst", "ms", 1e3, "", None),
     ("bare calls", "M/s", 1e-6, "", None),
     ("bare future", "µs", 1e6, "", None),
@@ -290,6 +294,7 @@ TABLE: list[Row] = [
     ("bare pull", "k/s", 1e-3, "", None),
     ("bare publish", "k/s", 1e-3, "", None),
     ("bare request", "µs", 1e6, "", None),
+    ("bare forwarder", "k/s", 1e-3, "", None),
 ]
 
 

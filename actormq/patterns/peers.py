@@ -83,7 +83,9 @@ class Peers:
             SetupError: Nobody can be seen to come over inproc.
         """
         if self._is_unseen and not self._is_seen:
-            raise SetupError(f"{self._label}: ready() does not see who comes over inproc: leave it out")
+            raise SetupError(
+                f"{self._label}: ready() does not see who comes over inproc: leave it out"
+            )
         try:
             async with asyncio.timeout(timeout):
                 while self.count < peers:

@@ -13,12 +13,13 @@ Source: the reliable request-reply patterns of ZeroMQ's guide ("Lazy Pirate"), R
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from actormq.context import Context
 from actormq.errors import (
+    ActormqError,
+    DeliveryError,
     LifecycleError,
     NobodyThere,
     PeerLost,
@@ -27,15 +28,14 @@ from actormq.errors import (
     RequestTimeout,
     SetupError,
 )
-from actormq.patterns.line import Line, SharedLine
+from actormq.patterns.line import Lines, Request, SharedLine
 from actormq.patterns.live import Live
 from actormq.patterns.payload import CodecName
-from actormq.patterns.replier import ERROR
+from actormq.patterns.replier import ERROR, ERROR_FRAMES, NOT_RUN, STOPPED
 from actormq.patterns.sockets import Endpoints, Socket
-from actormq.settings import LINES_LIMIT
 from actormq.turns import deadline_for
 
-RETRY = 0.01  # s until a line that would not take a request is asked again
+RETRY = 0.1  # s until those who wait are looked after again, where no event tells
 
 
 class Requester(Socket["LiveRequester"]):
@@ -67,8 +67,8 @@ class Requester(Socket["LiveRequester"]):
         retries: int = 0,
     ) -> None:
         super().__init__(service, bind, connect, codec)
-        _check_timeout(timeout)
-        if not isinstance(retries, int) or retries < 0:
+        _check_timeout("Requester", timeout)
+        if not isinstance(retries, int) or isinstance(retries, bool) or retries < 0:
             raise SetupError(f"Requester: retries={retries!r}: a whole number, 0 or more")
         self.timeout = timeout
         self.retries = retries
@@ -81,65 +81,93 @@ class Requester(Socket["LiveRequester"]):
 class LiveRequester(Live):
     """The requester of one actor.
 
-    `sent` counts requests with their repetitions, `received` the replies; those that came after
-    their request was given up are `dropped["late reply"]`.
+    `sent` counts requests, and each repetition, `received` replies.
+    A request that was sent is answered, or under way and one of `waiting`, or in `dropped`: as
+    `late reply`, for its reply came after it was given up; as `peer lost`, for the connection
+    broke; as `no reply`, for it was given up, and room was needed for others; or as `closed`.
+    A reply to no request is in `dropped` too, as `unasked reply`.
     """
 
     def __init__(self, spec: Requester, attribute: str, context: Context) -> None:
         super().__init__(spec, attribute, context)
         self._spec = spec
-        self._lines: dict[str, list[Line]] = {}
+        self._ways: dict[str, Lines | SharedLine] = {}  # by endpoint; whose turn it is comes first
         self._shared: SharedLine | None = None
-        self._turn = itertools.count()
+        self._endpoint = ""
+        self._queue: dict[Request, None] = {}
         self._changed = asyncio.Event()
+        self._retry: asyncio.TimerHandle | None = None
         self._is_closed = False
         try:
             self._attachment.attach(self)
         except BaseException:
-            self._close_lines()
+            self._close("closed", "it could not be opened")
             raise
-        self._attachment.is_changed = self._changed.set
+        self._attachment.is_changed = self._serve
 
     # -- what it is attached with -------------------------------------------------------------
 
     def bind(self, endpoint: str) -> str:
         """Bind for repliers that connect; called by the attachment."""
         if self._shared is None:
-            self._shared = SharedLine(self._context, self._label, self._tally, self._changed.set)
+            self._shared = SharedLine(self._context, self._label, self._tally, self._serve)
+            self._ways[""] = self._shared
         return self._shared.bind(endpoint)
 
     def connect(self, endpoint: str) -> None:
         """Open a first line; called by the attachment."""
-        self._open_line(endpoint)
+        self._endpoint = endpoint
+        if endpoint not in self._ways:
+            lines = Lines(self._context, self._label, endpoint, self._tally, self._serve)
+            self._ways[endpoint] = lines
 
     def disconnect(self, endpoint: str) -> None:
-        """Close the lines to an endpoint; called by the attachment."""
-        for line in self._lines.pop(endpoint, ()):
-            line.close()
-
-    def _open_line(self, endpoint: str) -> None:
-        line = Line(self._context, self._label, endpoint, self._tally, self._changed.set)
-        line.open()
-        self._lines.setdefault(endpoint, []).append(line)
+        """Close the lines to an end of the service; called by the attachment."""
+        if endpoint in self._ways and endpoint not in self._attachment.connected:
+            self._ways.pop(endpoint).close("peer lost", "it has left the service")
+            self._serve()
 
     # -- for the actor ------------------------------------------------------------------------
 
     @property
+    def endpoint(self) -> str:
+        """Where it was bound, or else connected last; empty as long as its service had nobody."""
+        return self._endpoint if self._shared is None else self._shared.endpoint
+
+    @property
     def peer_count(self) -> int:
-        """Endpoints where somebody is there."""
-        own = self._shared.peer_count if self._shared is not None else 0
-        return own + sum(any(line.is_up for line in lines) for lines in self._lines.values())
+        """Those who are there: endpoints that answer, and who is connected where it is bound.
+
+        inproc has none that could be seen.
+        """
+        return sum(way.peer_count for way in self._ways.values())
+
+    @property
+    def waiting(self) -> int:
+        """Requests without a reply, a count: under way, given up or not, and not sent yet."""
+        return len(self._queue) + sum(way.waiting for way in self._ways.values())
 
     async def ready(self, peers: int = 1, timeout: float | None = None) -> None:
         """Wait until that many are there to answer.
 
+        Args:
+            peers: How many.
+            timeout: Seconds to wait at most; None waits for ever.
+
         Raises:
-            TimeoutError: They did not come within `timeout` seconds.
+            TimeoutError: They did not come in time.
+            SetupError: Nobody can be seen to come over inproc.
+            LifecycleError: The socket is closed.
         """
+        if self._ways and all(way.is_unseen for way in self._ways.values()):
+            raise SetupError(
+                f"{self._label}: ready() does not see who comes over inproc: leave it out"
+            )
         try:
             async with asyncio.timeout(timeout):
-                while self.peer_count < peers:
-                    await self._change()
+                while self._check_open() and self.peer_count < peers:
+                    self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError:
             raise TimeoutError(
                 f"{self._label} has {self.peer_count} of {peers} peers after {timeout:g} s"
@@ -159,124 +187,158 @@ class LiveRequester(Live):
         Raises:
             NobodyThere: Nobody was there in time, and nothing was sent.
             RequestTimeout: No reply came in time.
-            PeerLost: The connection broke before the reply.
+            PeerLost: The connection broke before the reply, or the other end's actor stopped.
             RemoteError: The other end is a `Replier`, and its method raised.
+            DeliveryError: The other end is a `Replier`, and the request does not fit its method.
             RemoteProtocolError: The reply does not fit the codec.
             SetupError: A value does not fit the codec.
+            NotEncodable: A value has no form on the wire.
+            MessageTooLarge: A value is over `message_limit`.
             LifecycleError: The socket is closed.
         """
         if timeout is not None:
-            _check_timeout(timeout)
+            _check_timeout(self._label, timeout)
         body = self._payload.frames(values)
-        seconds, tries, sent = self._spec.timeout if timeout is None else timeout, 0, 0
+        seconds = self._spec.timeout if timeout is None else timeout
+        begun, tries, sent = self._runtime.loop.now(), 0, 0
         while True:
             tries += 1
-            is_last = tries > self._spec.retries
+            request = Request(body)
             limit, _ = deadline_for(self._runtime.loop.now(), seconds, seconds)
-            line: Line | SharedLine | None = None
             try:
-                async with asyncio.timeout(limit):
-                    line, reply = await self._send(body)
-                    sent += 1
-                    return self._read(await _answered(line, reply))
+                return self._read(await self._answered(request, limit), request)
             except PeerLost:
-                if is_last:
+                sent += 1
+                if tries > self._spec.retries:
                     raise
             except TimeoutError:
-                if is_last and sent:
-                    raise RequestTimeout(self._label, seconds * tries, sent) from None
-                if is_last:
-                    raise NobodyThere(self._label, self._places(), seconds * tries) from None
+                sent += request.line is not None
+                # The ask that the actor is handling has no time left for another try.
+                if tries > self._spec.retries or limit < seconds:
+                    raise self._gave_up(begun, sent) from None
 
-    def _read(self, frames: Sequence[bytes]) -> Any:
+    def _gave_up(self, begun: float, sent: int) -> RequestTimeout | NobodyThere:
+        seconds = self._runtime.loop.now() - begun
+        if sent:
+            return RequestTimeout(self._label, seconds, sent)
+        places = [way.endpoint for way in self._ways.values()]
+        return NobodyThere(
+            self._label, ", ".join(places) or f"service {self._spec.wiring.service!r}", seconds
+        )
+
+    def _read(self, frames: Sequence[bytes], request: Request) -> Any:
         if not frames:
             raise RemoteProtocolError(f"{self._label}: a reply without the empty frame of REP")
-        if self._payload.name == "msgpack" and len(frames) == 3 and frames[0] == ERROR:  # noqa: PLR2004 as `Replier` sends it
-            kind, text = (frame.decode(errors="replace") for frame in frames[1:])
-            raise RemoteError(self._label, "request", kind, text)
+        if self._payload.name == "msgpack" and len(frames) == ERROR_FRAMES and frames[0] == ERROR:
+            raise self._error(frames, request)
         values = self._payload.values(frames)
         return values[0] if len(values) == 1 else tuple(values)
 
-    def _places(self) -> str:
-        return ", ".join([*self._lines, self._spec.wiring.service or ""]).strip(", ") or "its bind"
+    def _error(self, frames: Sequence[bytes], request: Request) -> ActormqError:
+        """What a `Replier` says in place of a result."""
+        kind, text = (frame.decode(errors="replace") for frame in frames[1:])
+        assert request.line is not None
+        if kind in STOPPED:
+            request.line.distrust()  # it closes its socket now, and would not hear another request
+            return PeerLost(request.line.endpoint, text)
+        if kind in NOT_RUN:
+            return DeliveryError(f"{self._label}: the other end refused the request: {text}")
+        return RemoteError(self._label, "request", kind, text)
 
-    # -- lines --------------------------------------------------------------------------------
+    # -- on the way ---------------------------------------------------------------------------
 
-    async def _send(
-        self, body: Sequence[bytes]
-    ) -> tuple[Line | SharedLine, asyncio.Future[Sequence[bytes]]]:
-        """Send on the next line that is free, as soon as one is."""
-        while True:
-            if self._is_closed:
-                raise LifecycleError(f"{self._label} is closed: its actor has stopped")
-            line = self._free_line()
-            if line is None:
-                await self._change()
-                continue
-            reply = line.send(body)
-            if reply is not None:
-                return line, reply
-            await asyncio.sleep(RETRY)  # it has just been lost, and its event is under way
+    async def _answered(self, request: Request, limit: float) -> Sequence[bytes]:
+        """The frames of the reply.
 
-    async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
+        Raises:
+            TimeoutError: There was none within `limit` seconds.
+        """
+        self._check_open()
+        if limit <= 0:
+            raise TimeoutError  # before it is sent
+        self._queue[request] = None
+        self._serve()
+        try:
+            async with asyncio.timeout(limit):
+                return await request.reply
+        except BaseException:
+            self._give_up(request)
+            raise
 
-    def _free_line(self) -> Line | SharedLine | None:
-        """The next that is free; where all are under way a further one is opened."""
-        shared = self._shared
-        if shared is not None and shared.is_free:
-            return shared
-        places = [place for place in self._lines if self._is_offered(place)]
-        turn = next(self._turn)
-        for step in range(len(places)):
-            for line in self._lines[places[(turn + step) % len(places)]]:
-                if line.is_free:
-                    return line
-        for place in places:
-            self._add_line(place)
-        return None
+    def _give_up(self, request: Request) -> None:
+        self._queue.pop(request, None)
+        reply = request.reply
+        if reply.done() and not reply.cancelled() and reply.exception() is None:
+            self._tally.drop("request", "late reply", "a reply came as its request was given up")
+        reply.cancel()
+        self._serve()  # its line can make room for one that waits
 
-    def _is_offered(self, endpoint: str) -> bool:
-        """Whether it is still meant: the end of a service may have said goodbye."""
-        return endpoint in self._attachment.connected or endpoint in self._attachment.ends
+    def _check_open(self) -> bool:
+        if self._is_closed:
+            raise LifecycleError(f"{self._label} is closed: its actor has stopped")
+        return True
 
-    def _add_line(self, endpoint: str) -> None:
-        """Open one more where all that there are have a request, or owe a reply."""
-        lines = self._lines[endpoint]
-        if not all(line.is_up for line in lines):
+    def _serve(self) -> None:
+        """Send what waits, first come first served, and see to it that there are lines for it."""
+        self._changed.set()
+        if self._is_closed:
             return
-        if len(lines) >= LINES_LIMIT:
-            owing = next((line for line in lines if line.owes), None)
-            if owing is None:
-                return
-            lines.remove(owing)
-            owing.close()
-        self._open_line(endpoint)
+        broken = [way for way in self._ways.values() if not way.mend()]
+        while self._queue:
+            request = next(iter(self._queue))
+            if not self._is_sent(request):
+                break
+            del self._queue[request]
+        if self._retry is None and (self._queue or broken):
+            self._retry = self._runtime.loop.call_later(RETRY, self._serve_again)
+
+    def _serve_again(self) -> None:
+        self._retry = None
+        self._serve()
+
+    def _is_sent(self, request: Request) -> bool:
+        if self._is_taken(request):
+            return True
+        for place in self._offered():
+            is_free = self._ways[place].grow()
+            if is_free is not None:  # one more at a time: most requests are short
+                return is_free and self._is_taken(request)
+        return False
+
+    def _is_taken(self, request: Request) -> bool:
+        for place in self._offered():
+            if self._ways[place].send(request):
+                self._ways[place] = self._ways.pop(place)  # the others come first the next time
+                return True
+        return False
+
+    def _offered(self) -> list[str]:
+        """Where requests may go: an end of the service may have said goodbye."""
+        attachment = self._attachment
+        return [
+            place
+            for place in self._ways
+            if not place or place in attachment.connected or place in attachment.ends
+        ]
 
     async def close(self) -> None:
         """Close the lines; requests under way fail."""
-        self._attachment.withdraw()
-        self._close_lines()
+        self._close("closed", "our own socket was closed")
 
-    def _close_lines(self) -> None:
+    def _close(self, reason: str, why: str) -> None:
+        self._attachment.withdraw()
         self._is_closed = True
-        for endpoint in list(self._lines):
-            self.disconnect(endpoint)
-        if self._shared is not None:
-            self._shared.close()
+        if self._retry is not None:
+            self._retry.cancel()
+        queue, self._queue = self._queue, {}
+        for request in queue:
+            request.fail(LifecycleError(f"{self._label} is closed: its actor has stopped"))
+        while self._ways:
+            self._ways.popitem()[1].close(reason, why)
         self._changed.set()
 
 
-async def _answered(
-    line: Line | SharedLine, reply: asyncio.Future[Sequence[bytes]]
-) -> Sequence[bytes]:
-    try:
-        return await reply
-    finally:
-        line.give_up(reply)
-
-
-def _check_timeout(timeout: float) -> None:
-    if not (isinstance(timeout, int | float) and timeout > 0):
-        raise SetupError(f"Requester: timeout={timeout!r}: a number of seconds above 0")
+def _check_timeout(what: str, timeout: float) -> None:
+    is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+    if not (is_number and timeout > 0):
+        raise SetupError(f"{what}: timeout={timeout!r}: a number of seconds above 0")

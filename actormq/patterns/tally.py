@@ -46,7 +46,7 @@ class Tally:
             count: How many, if they are lost together.
         """
         self.dropped[reason] += count
-        self._events.emit(DeadLetter(self._label, what, reason, detail))
+        self._events.emit(DeadLetter(self._label, what, reason, detail, count))
 
     def read(self, what: str, payload: Payload, frames: Sequence[bytes]) -> list[Any] | None:
         """Count a message that came in, and read it; one that cannot be read is dropped: None."""

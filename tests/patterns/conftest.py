@@ -1,6 +1,9 @@
 """Plain peers, and actors that own one socket each."""
 
 import asyncio
+import contextlib
+import random
+import socket
 from typing import Any
 
 import msgpack
@@ -50,6 +53,22 @@ class Plain:
         socket.bind(endpoint)
         return socket, socket.LAST_ENDPOINT.decode()
 
+    async def bound_at(self, kind, endpoint, **options):
+        """A socket that was bound there, as soon as that is free."""
+        socket = self.socket(kind, **options)
+
+        def bound():
+            try:
+                socket.bind(endpoint)
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EADDRINUSE:
+                    raise
+                return False
+            return True
+
+        await self.until(bound)
+        return socket
+
     def connected(self, kind, *endpoints, **options):
         socket = self.socket(kind, **options)
         for endpoint in endpoints:
@@ -57,10 +76,14 @@ class Plain:
         return socket
 
     def free_endpoint(self):
-        """A tcp endpoint where nobody listens yet."""
-        socket, endpoint = self.bound(zmq.PULL)
-        socket.unbind(endpoint)
-        return endpoint
+        """A tcp endpoint where nobody listens yet.
+
+        Below the ports that a system gives to those who connect: it would give them one another's.
+        """
+        while True:
+            with socket.socket() as probe, contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port := random.randrange(20_000, 32_000)))
+                return f"tcp://127.0.0.1:{port}"
 
     async def say(self, socket, *frames):
         """Send as soon as somebody is there to take it."""
@@ -94,8 +117,8 @@ class Plain:
         return got
 
     def close(self):
-        for socket in self.sockets:
-            socket.close()
+        for one in self.sockets:
+            one.close()
         self.context.term()
 
 

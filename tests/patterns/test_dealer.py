@@ -52,7 +52,7 @@ async def test_who_binds_may_come_later(owner, plain, until, tmp_path, transport
     endpoint = plain.free_endpoint() if transport == "tcp" else f"ipc://{tmp_path}/door"
     dealer = await owner(Dealer(connect=endpoint, codec="text"))
     await dealer.end.send("early")
-    router, _ = plain.bound(zmq.ROUTER, endpoint)
+    router = await plain.bound_at(zmq.ROUTER, endpoint)
     ((who, text),) = await plain.heard(router)
     assert text == b"early"
     await plain.say(router, who, b"answer")
@@ -116,9 +116,7 @@ async def test_with_a_delimiter_it_talks_to_a_replier(owner, until):
 @pytest.mark.parametrize("identity", ["desk-7", "{name}", "{room}-{shelf}"])
 async def test_its_identity_is_what_a_router_calls_it(owner, until, identity):
     router = await owner(Router(service="door"))
-    dealer = await owner(
-        Dealer(service="door", identity=identity), room="lab", shelf=3
-    )
+    dealer = await owner(Dealer(service="door", identity=identity), room="lab", shelf=3)
     await dealer.end.ready(timeout=5)
     name = identity.format(name=dealer.name, room="lab", shelf=3)
     await until(lambda: router.end.peer_count)
@@ -130,7 +128,10 @@ async def test_its_identity_is_what_a_router_calls_it(owner, until, identity):
     ("options", "sentence"),
     [
         ({}, "goes nowhere: give it service=, bind= or connect="),
-        ({"bind": LOCAL, "full": "block"}, "full='block' is unknown: take 'wait', 'raise' or 'drop'"),
+        (
+            {"bind": LOCAL, "full": "block"},
+            "full='block' is unknown: take 'wait', 'raise' or 'drop'",
+        ),
         ({"bind": LOCAL, "codec": "json"}, "codec 'json' is unknown: take msgpack, text or raw"),
     ],
 )
@@ -142,6 +143,7 @@ def test_a_dealer_that_cannot_work_is_refused(options, sentence):
 # -- at its mark ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("full", ["wait", "raise", "drop"])
 async def test_what_comes_in_is_heard_while_nothing_can_go_out(owner, plain, until, full):
     dealer = await owner(Dealer(bind=LOCAL, codec="text", full=full))

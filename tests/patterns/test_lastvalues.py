@@ -307,8 +307,9 @@ async def test_values_as_large_as_a_message_may_be_arrive(nodes, until):
         await board.ask("say", f"{number}-{'t' * 250}", value)
     old = inside(far, await far.spawn(Listener, None, ""))
     await until(lambda: [value for _, value in old.heard] == values)
-    await board.ask("say", "a", *values)  # a batch of them
-    await until(lambda: [value for _, value in old.heard] == values * 2)
+    batch = values[1:] + values[1:]  # joined to frames as far as they fit
+    await board.ask("say", "a", *batch)
+    await until(lambda: [value for _, value in old.heard] == values + batch)
     assert (old.feed.missed, old.feed.dropped, old.feed.lost_count) == (0, {}, 0)
 
 
@@ -464,6 +465,31 @@ async def test_the_message_of_last_values_is_as_the_specification_says(nodes, un
     assert values[0] == [board.feed.stream, 0]
     assert values[1::3] == [f"long-{number:03}" for number in range(500)]
     assert set(values[2::3]) == {1}
+
+
+async def test_what_waits_for_the_end_of_the_tick_is_handed_over_once(nodes, until, plain):
+    class Quick(Board):
+        feed = Publisher(bind="tcp://127.0.0.1:*", last=True)
+
+    node = await nodes.start()
+    feed = inside(node, await node.spawn(Quick)).feed
+    old = await subscribed(plain, until, feed, b"a")
+    new = plain.connected(zmq.SUB, feed.endpoint)
+    await until(lambda: feed.peer_count == 2)
+    new.subscribe(b"a")
+    while not feed._port._has_message():
+        pass  # on the loop, so that nobody reads it
+    await feed.publish("a", 1)
+    feed._port._drain(1)
+    await feed.publish("a", 2)
+    live = [[b"a", body(feed.stream, 1, 1)], [b"a", body(feed.stream, 2, 2)]]
+    assert await plain.heard(old, 2) == live
+    handed = [b"a", b"".join(map(msgpack.packb, ([feed.stream, 0], "a", 1, 1)))]
+    assert await plain.heard(new, 2) == [handed, live[1]]
+
+
+def body(stream, first, *values):
+    return b"".join(map(msgpack.packb, ([stream, first], *values)))
 
 
 async def test_a_plain_sub_that_vanishes_is_forgotten(nodes, until, plain):

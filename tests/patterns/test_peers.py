@@ -100,11 +100,12 @@ async def test_who_comes_and_goes_is_counted(owner, plain, until, tmp_path, kind
         assert one.end.lost_count == 5 * round_
 
 
+@pytest.mark.slow
 async def test_who_it_connects_to_is_counted_each_time_anew(owner, plain, until):
     endpoint = plain.free_endpoint()
     one = await owner(Pusher(connect=[endpoint, plain.free_endpoint()]))
     for round_ in range(3):
-        pull, _ = plain.bound(zmq.PULL, endpoint)
+        pull = await plain.bound_at(zmq.PULL, endpoint)
         await one.end.ready(timeout=5)
         pull.close()
         await until(lambda: not one.end.peer_count)
@@ -130,7 +131,7 @@ async def test_an_endpoint_that_is_left_after_a_second_connection_is_counted_no_
     endpoint = plain.free_endpoint()
     one = await owner(Pusher(connect=endpoint))
     for _ in range(2):
-        pull, _ = plain.bound(zmq.PULL, endpoint)
+        pull = await plain.bound_at(zmq.PULL, endpoint)
         await one.end.ready(timeout=5)
         if one.end.lost_count == 0:
             pull.close()

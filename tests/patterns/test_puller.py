@@ -1,4 +1,4 @@
-"""What a puller promises: each message once, in order, and no faster than its actor handles them."""
+"""What a puller promises: each message once, in order, no faster than its actor handles them."""
 
 import asyncio
 
@@ -45,9 +45,7 @@ def inside(node, ref):
 
 
 @pytest.mark.parametrize("codec", CODECS)
-async def test_what_a_plain_push_sends_comes_whole_and_in_order(
-    owner, plain, until, codec, sample
-):
+async def test_what_a_plain_push_sends_comes_whole_and_in_order(owner, plain, until, codec, sample):
     values, frames = sample
     puller = await owner(Puller(bind=LOCAL, codec=codec))
     push = plain.connected(zmq.PUSH, puller.end.endpoint)
@@ -64,7 +62,7 @@ async def test_who_binds_may_come_later_and_again(owner, plain, until, tmp_path,
     endpoint = plain.free_endpoint() if transport == "tcp" else f"ipc://{tmp_path}/tasks"
     puller = await owner(Puller(connect=endpoint, codec="text"))
     for round_ in range(2):
-        push, _ = plain.bound(zmq.PUSH, endpoint)
+        push = await plain.bound_at(zmq.PUSH, endpoint)
         await plain.say(push, b"%d" % round_)
         await until(lambda round_=round_: len(puller.came) == round_ + 1)
         push.close()
@@ -91,6 +89,7 @@ async def test_several_endpoints_are_read_fairly(owner, plain, until, tmp_path):
 # -- no faster than it handles --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_it_reads_a_window_ahead_and_then_no_more_until_its_actor_has_caught_up(
     owner, plain, until
 ):
@@ -116,6 +115,7 @@ async def test_it_reads_a_window_ahead_and_then_no_more_until_its_actor_has_caug
     assert (puller.end.received, puller.end.waiting) == (count, 0)
 
 
+@pytest.mark.slow
 async def test_a_slow_puller_is_felt_by_its_pusher_which_loses_nothing(owner, until):
     puller = await owner(Puller(bind="inproc://tasks"))
     pusher = await owner(Pusher(connect="inproc://tasks"))

@@ -52,7 +52,7 @@ async def test_who_binds_may_come_later(owner, plain, tmp_path, transport):
     pusher = await owner(Pusher(connect=endpoint, codec="text"))
     await pusher.end.send("early")
     assert pusher.end.waiting == 1
-    pull, _ = plain.bound(zmq.PULL, endpoint)
+    pull = await plain.bound_at(zmq.PULL, endpoint)
     assert await plain.heard(pull) == [[b"early"]]
     await pusher.end.send("late")
     assert await plain.heard(pull) == [[b"late"]]
@@ -82,11 +82,11 @@ async def test_over_every_transport_messages_come_in_order(owner, plain, until, 
     }[where]
     puller = await owner(Puller(connect=endpoint))
     pusher = await owner(Pusher(bind=endpoint))
-    for number in range(5_000):
+    for number in range(3_000):
         await pusher.end.send(number, [number])
-    await until(lambda: len(puller.came) == 5_000)
-    assert puller.came == [(number, [number]) for number in range(5_000)]
-    assert pusher.end.sent == puller.end.received == 5_000
+    await until(lambda: len(puller.came) == 3_000)
+    assert puller.came == [(number, [number]) for number in range(3_000)]
+    assert pusher.end.sent == puller.end.received == 3_000
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -104,6 +104,18 @@ async def test_a_service_joins_both_ends_whichever_binds(nodes, owner, until, co
     await pusher.end.ready(timeout=5)
     await pusher.end.send("a", {"b": 1})
     await until(lambda: puller.came == [("a", {"b": 1})])
+
+
+@pytest.mark.parametrize("insecure_lan", [True, False])
+async def test_a_service_is_announced_at_a_port_of_whatever_host_the_node_is_reached_at(
+    nodes, owner, insecure_lan
+):
+    node = await nodes.start(insecure_lan=insecure_lan)
+    await owner(Pusher(service="tasks"))
+    (entry,) = node._runtime.services.entries("tasks")
+    ipc, tcp = entry.endpoints
+    assert ipc.startswith("ipc://@actormq-")
+    assert tcp.removeprefix("tcp://*:").isdecimal()
 
 
 # -- what cannot be pushed ------------------------------------------------------------------------
@@ -145,11 +157,12 @@ async def test_a_pusher_is_closed_with_its_actor(owner):
 # -- at the mark: wait ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_who_waits_loses_nothing_and_grows_no_queue(owner, plain, until):
     pusher = await owner(Pusher(bind=LOCAL, codec="text"))
     pull = plain.connected(zmq.PULL, pusher.end.endpoint, **STUCK)
     before = peak_kib()
-    count = 20_000  # of 5 KB: 100 MB
+    count = 12_000  # of 5 KB: 60 MB
 
     async def push_all():
         for number in range(count):
@@ -160,12 +173,12 @@ async def test_who_waits_loses_nothing_and_grows_no_queue(owner, plain, until):
     for _ in range(100):
         await asyncio.sleep(0)
     assert pusher.end.sent < count - 1
-    assert pusher.end.waiting == 1
+    assert pusher.end.waiting <= 1
     for number in range(count):
         assert numbers(await plain.heard(pull)) == [number]
     await pushing
     assert (pusher.end.sent, pusher.end.waiting, pusher.end.dropped.total()) == (count, 0, 0)
-    assert peak_kib() - before < 50 * 1024
+    assert peak_kib() - before < 40 * 1024
 
 
 async def test_with_nobody_connected_the_second_waits_and_both_reach_who_comes(owner, plain, until):
@@ -188,7 +201,7 @@ async def test_senders_that_wait_go_out_in_order_also_past_one_that_comes_later(
     await asyncio.sleep(0)
     tasks[9].cancel()
     pull = plain.connected(zmq.PULL, pusher.end.endpoint)
-    while pusher.end.waiting:
+    while pusher.end.waiting:  # noqa: ASYNC110 the very tick in which there is room again
         await asyncio.sleep(0)
     await pusher.end.send("later")  # those who wait have not run yet
     got = [text for (text,) in await plain.heard(pull, 20)]
@@ -200,6 +213,7 @@ async def test_senders_that_wait_go_out_in_order_also_past_one_that_comes_later(
 # -- at the mark: raise ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_who_raises_says_why_and_what_was_accepted_arrives(owner, plain, until):
     pusher = await owner(Pusher(bind=LOCAL, codec="text", full="raise"))
     await pusher.end.send("0")
@@ -233,6 +247,7 @@ async def test_who_drops_keeps_the_newest_and_counts_the_rest(nodes, owner, plai
     assert (pusher.end.sent, pusher.end.waiting) == (1_000, 0)
 
 
+@pytest.mark.slow
 async def test_behind_a_stuck_receiver_all_is_sent_dropped_or_waiting(owner, plain, until):
     pusher = await owner(Pusher(bind=LOCAL, codec="text", full="drop"))
     pull = plain.connected(zmq.PULL, pusher.end.endpoint, **STUCK)

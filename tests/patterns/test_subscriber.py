@@ -1,9 +1,12 @@
 """What a subscriber promises: the very next message, in order, and a count of what never came."""
 
 import asyncio
+import random
+import socket
 from dataclasses import dataclass
 from typing import Any
 
+import msgpack
 import pytest
 import zmq
 import zmq.asyncio
@@ -341,13 +344,108 @@ async def test_a_publisher_of_another_codec_is_left_alone_and_counted(nodes, unt
     await until(lambda: actor.heard == [("a", 1)])
 
 
-@pytest.mark.parametrize("topics", [(), ("x" * 256,), ("ä" * 128,)])
-async def test_topics_that_cannot_be_are_refused(nodes, topics):
+@pytest.mark.parametrize(
+    ("topics", "sentence"),
+    [
+        ((), r"listener#1\.readings\.subscribe\(\) names no topic: \"\" is everything"),
+        (("x" * 256,), "topic 'x+' is over 255 bytes"),
+        (("a", "ä" * 128), "topic 'ä+' is over 255 bytes"),
+        ((b"x" * 256,), "is over 255 bytes"),
+        ((5,), "a topic is a text, not int"),
+        ((None,), "a topic is a text, not NoneType"),
+        ((["a"],), "a topic is a text, not list"),
+        (("\ud800",), r"topic '\\ud800' cannot be written as UTF-8"),
+    ],
+)
+async def test_topics_that_cannot_be_are_refused(nodes, until, topics, sentence):
     node = await nodes.start()
     listener = await node.spawn(Listener)
-    with pytest.raises(RemoteError, match=r"names no topic|is over 255 bytes") as failed:
-        await listener.ask(Listener.subscribe, *topics)
-    assert isinstance(failed.value.__cause__, SetupError)
+    actor = inside(node, listener)
+    for ask in (Listener.subscribe, Listener.unsubscribe) if topics else (Listener.subscribe,):
+        with pytest.raises(RemoteError, match=sentence) as failed:
+            await listener.ask(ask, *topics)
+        assert isinstance(failed.value.__cause__, SetupError)
+    station = await node.spawn(Station)
+    await actor.readings.subscribe("b")
+    await station.ask(Station.say, "a", 1)
+    await station.ask(Station.say, "b", 2)
+    await until(lambda: actor.heard == [("b", 2)])
+
+
+async def test_topics_may_be_bytes_that_end_within_a_character(nodes, until):
+    node = await nodes.start()
+
+    class Kept(Station):
+        feed = Publisher(service="weather", last=True)
+
+    station = await node.spawn(Kept)
+    await station.ask(Station.say, "ä", 1)
+    actor = inside(node, await node.spawn(Listener, None, "ä".encode()[:1]))
+    await station.ask(Station.say, "ä", 2)
+    await until(lambda: actor.heard == [("ä", 1), ("ä", 2)])
+    assert (actor.readings.missed, actor.readings.dropped) == (0, {})
+
+
+@pytest.mark.slow
+async def test_of_two_calls_at_a_time_neither_returns_before_its_topics_are_known(nodes, until):
+    near, far = await nodes.pair()
+    station = await near.spawn(Station)
+    feed = inside(near, station).feed
+    await until(lambda: heard_of(far))
+    actor = inside(far, await far.spawn(Listener))
+    topics = [f"t{number}" for number in range(200)]
+
+    async def subscribe(topic):
+        await actor.readings.subscribe(topic)
+        assert feed._topics[topic.encode()] == 1
+        await feed.publish(topic, "next")
+
+    for first in range(0, len(topics), 10):
+        await asyncio.gather(*map(subscribe, topics[first : first + 10]))
+    await until(lambda: len(actor.heard) == len(topics))
+    assert sorted(topic for topic, _ in actor.heard) == sorted(topics)
+    assert actor.readings.missed == 0
+    assert feed.subscriber_count == 1
+    assert len(feed._presences) == 1
+    assert len(far._runtime.services._expected) == 1
+    # The word for an earlier call does not end a later one, nor say where its topics stand.
+    calls = [asyncio.create_task(actor.readings.subscribe(topic)) for topic in ("u", "v")]
+    await asyncio.sleep(0)
+    _, earlier, later = actor.readings._tokens
+    far._runtime.services.vouched(earlier, feed.stream, {})
+    assert not actor.readings._vouched
+    await asyncio.gather(*calls)
+    assert feed._topics[b"u"] == feed._topics[b"v"] == 1
+    assert actor.readings._tokens == [later]
+
+
+async def test_a_subscriber_that_binds_waits_for_those_who_have_connected(nodes, until):
+    near, far = await nodes.pair()
+
+    class Hall(Listener):
+        readings = Subscriber(bind="tcp://127.0.0.1:*")
+
+        @readings.received
+        def note(self, topic: str, value: Any) -> None:
+            self.heard.append((topic, value))
+
+    class Guest(Station):
+        feed = Publisher(connect="{place}")
+
+        def __init__(self, place: str) -> None:
+            self.place = place
+
+    actor = inside(far, await far.spawn(Hall))
+    place = actor.readings.endpoint
+    guests = [inside(near, await near.spawn(Guest, None, place)) for _ in range(3)]
+    await until(lambda: actor.readings.peer_count == 3)
+    for number in range(50):
+        await actor.readings.subscribe(f"t{number}")
+        for guest in guests:
+            assert f"t{number}".encode() in guest.feed._topics
+            await guest.feed.publish(f"t{number}", number)
+    await until(lambda: len(actor.heard) == 150)
+    assert actor.readings.missed == 0
 
 
 async def test_a_subscriber_without_a_method_to_receive_does_not_start(nodes):
@@ -414,31 +512,107 @@ async def test_the_next_raw_frames_of_a_plain_pub_arrive(nodes, until):
         await until(lambda: actor.heard == [(b"98101\xff", b"", b"\x00")])
 
 
+def body(*values):
+    return b"".join(map(msgpack.packb, values))
+
+
+FORGED = {
+    "a text": [b"98101 20 45"],
+    "no msgpack": [b"98101", b"\xc1"],
+    "an empty body": [b"98101", b""],
+    "no header": [b"98101", body(1, 2)],
+    "a header of one": [b"98101", body([7], "x")],
+    "a header of three": [b"98101", body([7, 1, 1], "x")],
+    "a stream that is a text": [b"98101", body(["7", 1], "x")],
+    "a number that is a text": [b"98101", body([7, "1"], "x")],
+    "a number that is a fraction": [b"98101", body([7, 1.0], "x")],
+    "a number that is a truth": [b"98101", body([7, True], "x")],
+    "a number below one": [b"98101", body([7, -1], "x")],
+    "a number that no publisher reaches": [b"98101", body([7, 2**63], "x")],
+    "a value that is cut off": [b"98101", body([7, 1]) + b"\xd9\x05ab"],
+    "ext that nobody knows": [b"98101", body([7, 1], msgpack.ExtType(77, b""))],
+    "a timestamp that is none": [b"98101", body([7, 1]) + b"\xc7\x0c\xff" + b"\xff" * 12],
+    "a buffer that does not follow": [b"98101", body([7, 1], msgpack.ExtType(3, b"\0"))],
+    "two bodies": [b"98101", body([7, 1], "x"), body("y")],
+    "a topic that is no UTF-8": [b"98101\xff", body([7, 1], "x")],
+    "last values that lack one": [b"98101", body([7, 0], "98101", 1)],
+    "last values that have one more": [b"98101", body([7, 0], "98101", 1, "x", "98101")],
+    "a last topic that is a number": [b"98101", body([7, 0], 98101, 1, "x")],
+    "a last topic that is bytes": [b"98101", body([7, 0], b"98101", 1, "x")],
+    "a last number that is a text": [b"98101", body([7, 0], "98101", "1", "x")],
+    "a last number that is a fraction": [b"98101", body([7, 0], "98101", 1.5, "x")],
+    "a last number of zero": [b"98101", body([7, 0], "98101", 0, "x")],
+    "a last number below zero": [b"98101", body([7, 0], "98101", -1, "x")],
+    "a last number that is huge": [b"98101", body([7, 0], "98101", 2**64 - 1, "x")],
+    "a last value not asked for": [b"98101", body([7, 0], "98", 1, "x")],
+    "one of the last values": [b"98101", body([7, 0], "98101", 1, "x", "98101", "2", "y")],
+    "one in another frame": [b"98101", body([7, 0], "98101", 1, "x"), body("98101", None, "y")],
+    "a last frame that is cut off": [b"98101", body([7, 0], "98101", 1, "x"), b"\x93\x01"],
+}
+
+
 @pytest.mark.slow
-async def test_a_plain_pub_where_numbers_are_expected_is_a_dead_letter(nodes, until):
+async def test_what_is_no_publishers_message_is_dropped_and_counted_whole(nodes, until):
     node = await nodes.start()
     pub, endpoint = plain_pub()
     with pub:
         actor = inside(node, await node.spawn(reader(endpoint, "msgpack")))
-        await pub.send(b"98101 20 45")
-        await pub.send_multipart([b"98101", b"\xc1"])
-        await pub.send_multipart([b"98101", b"\x01\x02"])
-        await until(lambda: actor.ears.dropped.total() == 3)
-    assert actor.heard == []
-    assert node.events.dead_letter_count == {"RemoteProtocolError": 3}
+        for count, frames in enumerate(FORGED.values(), 1):
+            await pub.send_multipart(frames)
+            await until(lambda: actor.ears._tally.received == count)  # noqa: B023 awaited here
+            assert (count, actor.ears.dropped) == (count, {"RemoteProtocolError": count})
+        await pub.send_multipart([b"98101", body([7, 0], "98101", 4, "last", "981012", 1, [])])
+        await pub.send_multipart([b"98101", body([7, 5], "x", None)])
+        await pub.send_multipart([b"98101", body([7, 0])])  # last values, and there are none
+        await pub.send_multipart([b"98101", body([7, 7], "y")])
+        await until(lambda: len(actor.heard) == 5)
+    assert actor.heard == [
+        ("98101", "last"),
+        ("981012", []),
+        *(("98101", value) for value in ("x", None, "y")),
+    ]
+    assert (actor.ears.received, actor.ears.missed) == (5, 0)
+    assert node.events.dead_letter_count == {"RemoteProtocolError": len(FORGED)}
+
+
+@pytest.mark.slow
+async def test_no_bytes_of_a_publisher_stop_a_subscriber(nodes, until):
+    node = await nodes.start()
+    pub, endpoint = plain_pub()
+    draw = random.Random(5)
+    good = body([7, 1], {"a": [1, "x", b"y", 1.5, None]}, "z")
+    last = body([7, 0], "98101", 1, "x", "981012", 3, {"y": []})
+    count = 3_000
+    with pub:
+        actor = inside(node, await node.spawn(reader(endpoint, "msgpack")))
+        for number in range(count):
+            frame = bytearray(draw.choice([good, last, draw.randbytes(draw.randrange(60))]))
+            for _ in range(draw.randrange(4)):
+                if frame:
+                    frame[draw.randrange(len(frame))] = draw.randrange(256)
+            frames = [bytes(frame)] * draw.choice([0, 1, 1, 1, 1, 2])
+            await pub.send_multipart([b"98101", *frames])
+            if number % 100 == 99:
+                await until(lambda: actor.ears._tally.received == number + 1)  # noqa: B023 awaited here
+        await pub.send_multipart([b"98101", body([8, 1], "end")])
+        await until(lambda: ("98101", "end") in actor.heard)
+    assert 0 < actor.ears.dropped.total() < count
+    assert set(actor.ears.dropped) == {"RemoteProtocolError"}
 
 
 @pytest.mark.slow
 async def test_a_plain_pub_that_comes_late_is_given_its_time(nodes, until):
     node = await nodes.start()
-    pub, endpoint = plain_pub()
-    pub.close()
+    keeper = socket.socket()  # a port that is bound, and not listened at, is nobody else's
+    keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keeper.bind(("127.0.0.1", 0))
+    endpoint = f"tcp://127.0.0.1:{keeper.getsockname()[1]}"
     spawning = asyncio.create_task(node.spawn(reader(endpoint, "text")))
     await until(lambda: len(node._runtime.registry) == 2)
     pub = zmq.asyncio.Context.instance().socket(zmq.PUB)
     pub.linger = 0
     pub.bind(endpoint)
-    with pub:
+    with pub, keeper:
         actor = inside(node, await spawning)
         await pub.send(b"98101 20 45")
         await until(lambda: actor.heard == [("98101", "20 45")])

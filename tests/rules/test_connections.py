@@ -100,6 +100,7 @@ def lives(draw):
     return events
 
 
+@pytest.mark.slow
 @given(lives())
 def test_the_count_is_never_too_low_and_right_while_no_handshake_is_open(events):
     connections = Connections()
