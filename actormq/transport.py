@@ -36,6 +36,11 @@ TOPIC_FRAME_BYTES = 1 + TOPIC_BYTES + 64  # what an XPUB may be sent: a byte, a 
 BACKLOG = 1024  # 50 nodes that come back at once
 RECONNECT_MS, RECONNECT_MOST_MS = 100, 2_000  # from the first try to the last; 50 peers of a dead
 
+NO_DESCRIPTOR = (
+    "no more sockets: the limit of open descriptors is reached; raise it with `ulimit -n`, "
+    "or give fewer actors sockets of their own"
+)
+
 _XPUB_MANUAL_LAST_VALUE = 98  # libzmq has it since 4.3.2, and pyzmq names it in some builds only
 
 
@@ -119,15 +124,7 @@ def open_socket(
     Raises:
         SetupError: The process has no descriptor left.
     """
-    try:
-        socket = context.socket(role.kind)
-    except zmq.ZMQError as error:
-        if error.errno == errno.EMFILE:
-            raise SetupError(
-                "no more sockets: the limit of open descriptors is reached; raise it with "
-                "`ulimit -n`, or give fewer actors sockets of their own"
-            ) from error
-        raise
+    socket = _opened(context, role.kind)
     socket.set(zmq.LINGER, LINGER_MS)
     socket.set(zmq.ZAP_DOMAIN, ZAP_DOMAIN)
     socket.set(zmq.MAXMSGSIZE, frame_limit)
@@ -142,6 +139,15 @@ def open_socket(
     for option, value in role.options.items():
         socket.set(option, value)
     return socket
+
+
+def _opened(context: zmq.Context[zmq.Socket[bytes]], kind: int) -> zmq.Socket[bytes]:
+    try:
+        return context.socket(kind)
+    except zmq.ZMQError as error:
+        if error.errno == errno.EMFILE:
+            raise SetupError(NO_DESCRIPTOR) from error
+        raise
 
 
 def bind_socket(socket: zmq.Socket[bytes], endpoint: str, what: str) -> str:
@@ -218,7 +224,7 @@ def _reason(error: zmq.ZMQError) -> str:
         return "that transport is for publishers and subscribers only"
     if error.errno == errno.ENODEV:
         return "this host has no such address"
-    return error.strerror or str(error)
+    return zmq.strerror(error.errno or 0)  # error.strerror names the endpoint again
 
 
 class Transport:
@@ -318,12 +324,18 @@ class Transport:
             heard: Called with each, on the loop.
         """
         name = f"inproc://monitor-{id(port)}"
-        pair = self.context.socket(zmq.PAIR)
-        # An unread monitor stops all sockets of its context; this one never blocks them.
-        pair.set(zmq.RCVHWM, 0)
-        pair.set(zmq.LINGER, 0)
-        port.socket.monitor(name, events)
-        pair.connect(name)
+        pair = _opened(self.context, zmq.PAIR)
+        try:
+            # An unread monitor stops all sockets of its context; this one never blocks them.
+            pair.set(zmq.RCVHWM, 0)
+            pair.set(zmq.LINGER, 0)
+            port.socket.monitor(name, events)
+            pair.connect(name)
+        except zmq.ZMQError as error:
+            pair.close(0)  # one that is left open would hold up the end of its context for ever
+            if error.errno == errno.EMFILE:
+                raise SetupError(NO_DESCRIPTOR) from error
+            raise
         port.watched(pair, heard)
 
     # -- publishers ---------------------------------------------------------------------------
@@ -362,7 +374,9 @@ class Transport:
 
         Must be called off the loop's thread or after its end, for it waits.
         """
-        self.context.term()
+        self.context.destroy(
+            LINGER_MS
+        )  # with term() one forgotten socket would hold it up for ever
 
     def close_ports(self) -> None:
         """Close every port; on the loop."""

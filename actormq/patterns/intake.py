@@ -105,8 +105,8 @@ class Intake:
     def _run(self, actor: Any, *values: Any) -> Any:
         self._next()
         if self._begun is not None:
-            first, *values = values  # type: ignore[assignment]
-            self._begun(first)
+            self._begun(values[0])
+            values = values[1:]
         try:
             checked = self._arguments.checked(self._label, values, {})
         except ArgumentMismatch as error:

@@ -22,7 +22,7 @@ from actormq.port import Port
 from actormq.settings import LINES_LIMIT
 from actormq.transport import DEALER, Role
 
-LINE_AGE = 0.1  # s from one line to an endpoint to the one in its place: as ZeroMQ's own tries
+PAUSE = 0.1  # s from a line that is good for nothing to the next one: as ZeroMQ's own first try
 STALE_AFTER = 3.0  # s without a connection, then a new line: ZeroMQ gives up after a bad handshake
 OWED_LIMIT = 1_000  # requests that were given up and may be answered yet, of one shared line
 
@@ -39,16 +39,20 @@ class Request:
 
     Args:
         body: Its frames.
+        is_farewell: Whether the body of a reply says that its sender is about to go.
 
     Attributes:
         reply: A future of the reply's frames.
         line: What it went out on; None as long as it waits.
     """
 
-    __slots__ = ("body", "line", "reply")
+    __slots__ = ("body", "is_farewell", "line", "reply")
 
-    def __init__(self, body: Sequence[bytes]) -> None:
+    def __init__(
+        self, body: Sequence[bytes], is_farewell: Callable[[Sequence[bytes]], bool]
+    ) -> None:
         self.body = body
+        self.is_farewell = is_farewell
         self.reply: asyncio.Future[Sequence[bytes]] = asyncio.get_running_loop().create_future()
         self.line: Line | SharedLine | None = None
 
@@ -76,7 +80,8 @@ class Line:
     Attributes:
         endpoint: Where it is connected.
         is_up: Whether somebody is there; of inproc that cannot be known.
-        is_spoilt: Whether it could take a reply for another's: it carries nothing any more.
+        is_spoilt: Whether it carries nothing any more: it could take a reply for another's, or its
+            other end is about to go.
         asked_at: When its last request was sent, on the node's clock.
 
     Raises:
@@ -139,10 +144,6 @@ class Line:
         self.asked_at = self._loop.now()
         return True
 
-    def distrust(self) -> None:
-        """Carry nothing any more: the other end has said that it is about to go."""
-        self.is_spoilt = True
-
     def _arrived(self, frames: list[bytes]) -> None:
         self._tally.received += 1
         request, self._request = self._request, None
@@ -150,10 +151,14 @@ class Line:
             # The next one could be taken for the reply to a request that has not been sent yet.
             self.is_spoilt = True
             self._tally.drop("request", "unasked reply", "a reply came to no request")
-        elif request.is_given_up:
+            self._changed()
+            return
+        body = _body(frames, 0)
+        self.is_spoilt = self.is_spoilt or request.is_farewell(body)
+        if request.is_given_up:
             self._tally.drop("request", "late reply", "a reply came after its request was given up")
         else:
-            request.reply.set_result(_body(frames, 0))
+            request.reply.set_result(body)
         self._changed()
 
     def _heard(self, is_up: bool) -> None:
@@ -210,7 +215,7 @@ class Lines:
         self.is_unseen = not endpoint.startswith(_SEEN)
         self._loop = context.runtime.loop
         self._open = partial(Line, context, label, endpoint, tally, changed)
-        self._opened_at = self._loop.now()
+        self._next_at = 0.0  # not before then
         self._lines = [self._open()]
 
     @property
@@ -228,21 +233,17 @@ class Lines:
         return any(line.send(request) for line in self._lines)
 
     def mend(self) -> bool:
-        """Close the lines that are useless, and open one if no other is left.
+        """Close the lines that are good for nothing, and open one if no other is left.
 
         Returns:
             False if that has to wait a little: a server that ends each connection at once is not
             to be connected to without a pause.
         """
-        useless = [line for line in self._lines if line.is_useless]
-        if not useless and self._lines:
-            return True
-        is_last = len(useless) == len(self._lines)
-        if is_last and not self.is_unseen and self._loop.now() - self._opened_at < LINE_AGE:
-            return False
-        for line in useless:
-            self._close(line, "peer lost", "it has not been there for a while")
-        return not is_last or self._add() is not None
+        for line in [line for line in self._lines if line.is_useless]:
+            self._close(line, "peer lost", "its line was closed")
+            if not self.is_unseen:
+                self._next_at = self._loop.now() + PAUSE
+        return bool(self._lines) or self._add() is not None
 
     def grow(self) -> bool | None:
         """Open one more line where all that there are have a request.
@@ -264,8 +265,10 @@ class Lines:
         return None if line is None else line.is_up
 
     def _add(self) -> Line | None:
-        with contextlib.suppress(SetupError):  # no descriptor is left: there may be one later
-            self._opened_at = self._loop.now()
+        if self._loop.now() < self._next_at:
+            return None
+        # No descriptor is left: there may be one later.
+        with contextlib.suppress(SetupError, zmq.ZMQError):
             self._lines.append(self._open())
             return self._lines[-1]
         return None
@@ -364,9 +367,6 @@ class SharedLine:
     def grow(self) -> bool | None:
         """As `Lines.grow`: there is one for all."""
         return None
-
-    def distrust(self) -> None:
-        """As `Line.distrust`: numbers tell the replies apart."""
 
     def _arrived(self, frames: list[bytes]) -> None:
         self._tally.received += 1

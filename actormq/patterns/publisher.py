@@ -135,7 +135,7 @@ class LivePublisher(PortLive):
         """
         if self._is_closed:
             raise LifecycleError(f"{self._label} is closed: its actor has stopped")
-        if self._full != "drop":
+        if self._full != "drop" and self._outlet.waiting:
             await self._outlet.admit()
         if self._codec == "msgpack":
             is_sealed = self._add(topic, value)
@@ -308,6 +308,8 @@ class LivePublisher(PortLive):
         """Take a subscription (first byte 1) or the end of one (0)."""
         first = frames[0]
         if len(frames) != 1 or not first or first[0] > 1:
+            # To a manual XPUB it may do harm: libzmq keeps whose subscriptions wait in a list of
+            # its own, and takes the next of it for a message too. Once all are read it is in step.
             self._tally.received += 1
             text = "a message came where only subscriptions do: is the sender an XSUB?"
             self._tally.drop("subscribe", "RemoteProtocolError", text)

@@ -35,7 +35,7 @@ from actormq.patterns.replier import ERROR, ERROR_FRAMES, NOT_RUN, STOPPED
 from actormq.patterns.sockets import Endpoints, Socket
 from actormq.turns import deadline_for
 
-RETRY = 0.1  # s until those who wait are looked after again, where no event tells
+RETRY = 0.05  # s until those who wait are looked after again, where no event tells
 
 
 class Requester(Socket["LiveRequester"]):
@@ -203,7 +203,7 @@ class LiveRequester(Live):
         begun, tries, sent = self._runtime.loop.now(), 0, 0
         while True:
             tries += 1
-            request = Request(body)
+            request = Request(body, self._is_farewell)
             limit, _ = deadline_for(self._runtime.loop.now(), seconds, seconds)
             try:
                 return self._read(await self._answered(request, limit), request)
@@ -229,17 +229,24 @@ class LiveRequester(Live):
     def _read(self, frames: Sequence[bytes], request: Request) -> Any:
         if not frames:
             raise RemoteProtocolError(f"{self._label}: a reply without the empty frame of REP")
-        if self._payload.name == "msgpack" and len(frames) == ERROR_FRAMES and frames[0] == ERROR:
+        if self._is_error(frames):
             raise self._error(frames, request)
         values = self._payload.values(frames)
         return values[0] if len(values) == 1 else tuple(values)
 
+    def _is_error(self, frames: Sequence[bytes]) -> bool:
+        """Whether it is what a `Replier` says in place of a result."""
+        is_msgpack = self._payload.name == "msgpack"
+        return is_msgpack and len(frames) == ERROR_FRAMES and frames[0] == ERROR
+
+    def _is_farewell(self, frames: Sequence[bytes]) -> bool:
+        """Whether a `Replier` says that its actor has stopped: it hears no other request."""
+        return self._is_error(frames) and frames[1].decode(errors="replace") in STOPPED
+
     def _error(self, frames: Sequence[bytes], request: Request) -> ActormqError:
-        """What a `Replier` says in place of a result."""
         kind, text = (frame.decode(errors="replace") for frame in frames[1:])
-        assert request.line is not None
         if kind in STOPPED:
-            request.line.distrust()  # it closes its socket now, and would not hear another request
+            assert request.line is not None
             return PeerLost(request.line.endpoint, text)
         if kind in NOT_RUN:
             return DeliveryError(f"{self._label}: the other end refused the request: {text}")

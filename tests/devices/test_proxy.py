@@ -307,13 +307,43 @@ async def test_a_proxy_under_load_ends_at_once_and_frees_its_endpoints(nodes, pl
 
 
 def _flood(endpoint, stop):
+    """Send numbers until told to stop."""
     with zmq.Context() as context, context.socket(zmq.PUSH) as sender:
         sender.linger = 0
         sender.sndtimeo = 10
         sender.connect(endpoint)
+        number = 0
         while not stop.is_set():
             with contextlib.suppress(zmq.Again):
-                sender.send(BODY)
+                sender.send(b"%01024d" % number)
+                number += 1
+
+
+@pytest.mark.slow
+async def test_what_arrives_of_a_proxy_that_ends_under_load_has_no_hole(nodes, until):
+    async with streaming(await nodes.start()) as proxy:
+        stop, heard = threading.Event(), []
+        flood = threading.Thread(target=_flood, args=(proxy.frontend.endpoint, stop))
+        drain = threading.Thread(target=_drain, args=(proxy.backend.endpoint, stop, heard))
+        flood.start()
+        drain.start()
+        try:
+            await until(lambda: len(heard) > 5_000)
+            await proxy.close()
+        finally:
+            stop.set()
+            await asyncio.to_thread(flood.join)
+            await asyncio.to_thread(drain.join)
+    assert heard == list(range(len(heard)))
+
+
+def _drain(endpoint, stop, heard):
+    with zmq.Context() as context, context.socket(zmq.PULL) as receiver:
+        receiver.linger = 0
+        receiver.connect(endpoint)
+        while receiver.poll(100) or not stop.is_set():
+            while receiver.poll(0):
+                heard.append(int(receiver.recv()))
 
 
 @pytest.mark.slow
@@ -357,8 +387,8 @@ async def test_a_thread_that_ends_by_itself_is_reported(nodes, plain, until, mon
         assert reasons == ["Host unreachable"]
         with pytest.raises(LifecycleError, match="the thread actormq-proxy-queue has ended"):
             await proxy.count()
-        assert not threads()
         await proxy.close()
+        assert not threads()
         assert proxy._context.closed
 
 

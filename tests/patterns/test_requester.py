@@ -1,7 +1,6 @@
 """What a requester promises: its own reply or an error in time, and never another's."""
 
 import asyncio
-import contextlib
 import random
 import signal
 
@@ -114,15 +113,15 @@ async def test_a_plain_server_gets_what_a_req_sends_and_is_understood(
     nodes, owner, server, place, kind, transport
 ):
     await nodes.start()
-    one = server(kind, place(transport))
-    client = await owner(Requester(connect=one.endpoint, codec="text"))
-    assert client.end.endpoint == one.endpoint
-    for number in range(3):
-        reply, _ = await asyncio.gather(client.end.request(f"Hello {number}"), one.serve())
-        assert reply == f"re Hello {number}"
+    with server(kind, place(transport)) as one:
+        client = await owner(Requester(connect=one.endpoint, codec="text"))
+        assert client.end.endpoint == one.endpoint
+        for number in range(3):
+            reply, _ = await asyncio.gather(client.end.request(f"Hello {number}"), one.serve())
+            assert reply == f"re Hello {number}"
     assert one.asked == [[b"Hello 0"], [b"Hello 1"], [b"Hello 2"]]
-    assert (client.end.sent, client.end.received, client.end.dropped) == (3, 3, {})
-    one.socket.close(0)  # before its node, of which it may be
+    assert (client.end.sent, client.end.received) == (3, 3)
+    assert client.end.dropped == {}
 
 
 @pytest.mark.parametrize("codec", ["raw", "text", "msgpack"])
@@ -247,15 +246,14 @@ async def test_where_it_is_bound_and_the_last_server_goes_its_requests_are_lost(
     assert (client.end.dropped, client.end.waiting) == ({"peer lost": 1}, 0)
 
 
-async def test_servers_connect_over_inproc_to_a_requester_that_is_bound_there(nodes, owner):
+async def test_servers_connect_over_inproc_to_a_requester_that_is_bound_there(nodes, owner, until):
     node = await nodes.start()
     client = await owner(Requester(bind="inproc://asks", codec="text"))
     reply = asking(client.end, "early")
     with node._runtime.transport.context.socket(zmq.REP) as socket:
         socket.linger = 0
         socket.connect("inproc://asks")
-        while not socket.get(zmq.EVENTS) & zmq.POLLIN:
-            await asyncio.sleep(0.001)
+        await until(lambda: socket.get(zmq.EVENTS) & zmq.POLLIN)
         socket.send(b"re " + socket.recv())
         assert await reply == "re early"
     with pytest.raises(SetupError, match="does not see who comes over inproc"):
@@ -351,62 +349,61 @@ async def test_a_late_reply_is_dropped_and_counted(owner, server, until, kind):
     assert (client.end.sent, client.end.received, client.end.waiting) == (2, 2, 0)
 
 
+async def serve_slowly(server, dice):
+    """Echo each request after a while; a REP takes the next one then, a ROUTER at once."""
+
+    async def answer(frames, seconds):
+        await asyncio.sleep(seconds)
+        await server.send_multipart(frames)
+
+    async with asyncio.TaskGroup() as replies:
+        while True:
+            answering = answer(await server.recv_multipart(), dice.choice([0, 0, 0.002, 0.01]))
+            if server.type == zmq.REP:
+                await answering
+            else:
+                replies.create_task(answering)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", [*TRANSPORTS, "bound"])
 async def test_in_200_rounds_of_random_delays_no_reply_is_anothers(
     nodes, owner, place, until, transport
 ):
-    dice = random.Random(transport)
     node = await nodes.start()
     own = node._runtime.transport.context
     context = zmq.asyncio.Context(own) if transport == "inproc" else zmq.asyncio.Context()
-    server = context.socket(zmq.REP if transport == "bound" else zmq.ROUTER)
-    server.linger = 0
-    if transport == "bound":
-        client = await owner(Requester(bind=LOCAL, codec="text"))
-        server.connect(client.end.endpoint)
-        await client.end.ready(1, 5)
-    else:
-        endpoint = place(transport)
-        server.bind(endpoint)
-        client = await owner(Requester(connect=endpoint, codec="text"))
-    replies = []
-
-    async def answer(frames, delay):
-        await asyncio.sleep(delay)
-        with contextlib.suppress(zmq.ZMQError):  # its line was given up: it has gone
-            await server.send_multipart(frames)
-
-    async def serve():
-        while True:
-            frames = await server.recv_multipart()
-            replying = answer(frames, dice.choice([0, 0, 0.002, 0.01]))
-            if transport == "bound":
-                await replying  # one at a time: that is what a REP can do
-            else:
-                replies.append(asyncio.ensure_future(replying))
-
-    serving = asyncio.ensure_future(serve())
-    answered, late = 0, 0
-    for number in range(200):
-        try:
-            assert await client.end.request(str(number), timeout=0.005) == str(number)
-        except RequestTimeout:
-            late += 1
-        except NobodyThere:
-            continue  # all lines owe, and the next is not there yet
+    with context.socket(zmq.REP if transport == "bound" else zmq.ROUTER) as server:
+        server.linger = 0
+        if transport == "bound":
+            client = await owner(Requester(bind=LOCAL, codec="text"))
+            server.connect(client.end.endpoint)
+            await client.end.ready(1, 5)
         else:
-            answered += 1
-    assert late
-    await until(lambda: client.end.waiting == 0)
-    assert client.end.sent == answered + late
-    assert client.end.dropped["late reply"] + client.end.dropped["no reply"] == late
-    assert client.end.received == answered + client.end.dropped["late reply"]
-    serving.cancel()
-    await asyncio.wait([serving, *replies])
-    server.close(0)
+            endpoint = place(transport)
+            server.bind(endpoint)
+            client = await owner(Requester(connect=endpoint, codec="text"))
+        serving = asyncio.ensure_future(serve_slowly(server, random.Random(transport)))
+        answered = late = 0
+        for number in range(200):
+            try:
+                assert await client.end.request(str(number), timeout=0.005) == str(number)
+            except RequestTimeout:
+                late += 1
+            except NobodyThere:
+                continue  # all lines owe, and the next is not there yet
+            else:
+                answered += 1
+        assert late
+        await until(lambda: client.end.waiting == 0)
+        serving.cancel()
+        await asyncio.wait([serving])
     if transport != "inproc":
         context.term()
+    dropped = client.end.dropped
+    assert client.end.sent == answered + late
+    assert client.end.received == answered + dropped["late reply"]
+    assert dropped["late reply"] + dropped["no reply"] == dropped.total() == late
 
 
 async def test_a_server_that_answers_twice_does_not_answer_the_next(owner, server, until):
@@ -503,48 +500,46 @@ async def test_where_nobody_is_nothing_is_sent(owner, plain):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_server_that_comes_within_the_time_is_asked(
-    nodes, owner, server, place, transport
-):
+async def test_a_server_that_comes_within_the_time_is_asked(nodes, owner, server, place, transport):
     await nodes.start()
     endpoint = place(transport)
     client = await owner(Requester(connect=endpoint, codec="text", timeout=20))
     reply = asking(client.end, "a")
     await asyncio.sleep(0)
-    one = server(zmq.REP, endpoint)
-    await one.serve()
-    assert await reply == "re a"
-    one.socket.close(0)
+    with server(zmq.REP, endpoint) as one:
+        await one.serve()
+        assert await reply == "re a"
 
 
 async def test_over_inproc_a_server_that_comes_again_is_asked_again(nodes, owner, server):
     await nodes.start()
-    client = await owner(Requester(connect="inproc://server", codec="text", timeout=20))
+    place = "inproc://server"
+    client = await owner(Requester(connect=place, codec="text", timeout=0.2, retries=50))
     for number in range(3):
-        one = server(zmq.REP, "inproc://server")
-        for text in "ab":
-            reply = asking(client.end, f"{number}{text}")
-            await one.serve()
-            assert await reply == f"re {number}{text}"
-        one.socket.close(0)
+        with server(zmq.REP, place) as one:
+            serving = asyncio.ensure_future(one.serve(1_000))
+            for text in "ab":
+                assert await client.end.request(f"{number}{text}") == f"re {number}{text}"
+            serving.cancel()
+            await asyncio.wait([serving])
+            one.socket.unbind(place)
 
 
 async def test_over_inproc_a_line_that_owes_does_not_hold_up_the_next(nodes, owner, server, until):
     await nodes.start()
-    one = server(zmq.ROUTER, "inproc://server")
     client = await owner(Requester(connect="inproc://server", codec="text", timeout=20))
     late = []
-    for number in range(3):
-        with pytest.raises(RequestTimeout):
-            await client.end.request(str(number), timeout=0.01)
-        late.append(await one.next())
-    reply = asking(client.end, "a")
-    await one.serve()
-    assert await reply == "re a"
-    for answer in late:
-        answer(b"late")
-    await until(lambda: client.end.dropped == {"late reply": 3})
-    one.socket.close(0)
+    with server(zmq.ROUTER, "inproc://server") as one:
+        for number in range(3):
+            with pytest.raises(RequestTimeout):
+                await client.end.request(str(number), timeout=0.01)
+            late.append(await one.next())
+        reply = asking(client.end, "a")
+        await one.serve()
+        assert await reply == "re a"
+        for answer in late:
+            answer(b"late")
+        await until(lambda: client.end.dropped == {"late reply": 3})
 
 
 async def test_retries_are_counted_and_asked_one_after_the_other(owner, server):
@@ -625,7 +620,7 @@ async def test_nothing_is_sent_when_the_ask_has_no_time_left(nodes, server, unti
     class Late(Client):
         @handler
         async def wait_and_ask(self) -> None:
-            await until(lambda: gone.is_set())
+            await gone.wait()
             await self.ask("a")
 
     node = await nodes.start()
