@@ -14,9 +14,9 @@ class Worker(Actor):
         self.host, self.port, self.sink_port = host, port, sink_port
 
     @tasks.received
-    async def work(self, milliseconds: str) -> None:
+    async def work(self, milliseconds: int) -> None:
         print(f"{milliseconds} ms", flush=True)
-        await asyncio.sleep(int(milliseconds) / 1000)
+        await asyncio.sleep(milliseconds / 1000)
         await self.results.send("")
 
 

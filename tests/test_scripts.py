@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file())
 CODE_LINES = 400  # of one module: beyond it, it is two
 
-ELSEWHERE = re.compile(r"(?<![\w.}])/(tmp|work|root|home/\w+|Users/\w+)/")
+ELSEWHERE = re.compile(r"(?<![\w.}])(?<!ipc://)/(tmp|work|root|home/\w+|Users/\w+)/")
 """Paths of one machine or one user. Tests as well ask for a folder (tmp_path), they know none."""
 
 

@@ -37,6 +37,10 @@ class Intake:
         tally: Counts.
         begun: Called with the first value, which is not the method's, as a message is begun;
             None if all values are the method's.
+        are_texts: Whether what comes are texts, to be read as the method's annotations say.
+
+    Attributes:
+        arguments: The check of what comes against the method's annotations.
 
     Raises:
         SetupError: There is no method.
@@ -49,6 +53,8 @@ class Intake:
         receiver: str | None,
         tally: Tally,
         begun: Callable[[Any], None] | None = None,
+        *,
+        are_texts: bool = False,
     ) -> None:
         owner = context.kind
         if receiver is None:
@@ -78,7 +84,7 @@ class Intake:
         self._tally = tally
         self._begun = begun
         self._method = method
-        self._arguments = Arguments(owner, method)
+        self.arguments = Arguments(owner, method, are_texts=are_texts)
         self._waiting: deque[Item] = deque()
         self._queued: Item | None = None  # the one that stands in the mailbox
         self._port: Port | None = None
@@ -108,7 +114,7 @@ class Intake:
             self._begun(values[0])
             values = values[1:]
         try:
-            checked = self._arguments.checked(self._label, values, {})
+            checked = self.arguments.checked(self._label, values, {})
         except ArgumentMismatch as error:
             self._tally.drop(self.name, "ArgumentMismatch", str(error))
             return _refused() if self.is_async else REFUSED

@@ -214,7 +214,10 @@ class Receives(PortLive):
     _intake: Intake
 
     def _listen(self, spec: ReceivingSocket[Any], role: Role, identity: str | None = None) -> None:
-        self._intake = Intake(self._context, self._label, spec.receiver, self._tally)
+        are_texts = spec.wiring.codec == "text"
+        self._intake = Intake(
+            self._context, self._label, spec.receiver, self._tally, are_texts=are_texts
+        )
         self._open(role, self._arrived, identity)
         self._intake.feed_from(self._port)
 

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 
 import zmq
 
-from actormq.arguments import Arguments
 from actormq.context import Answer, Context
 from actormq.errors import ActorStopped, ArgumentMismatch, RemoteError, SetupError
 from actormq.events import HandlerFailed
@@ -146,9 +145,8 @@ class LiveReplier(Receives):
     def refuse(self, asked: _Asked, values: Sequence[Any]) -> None:
         """Say that a request did not fit the method; it was counted when that was found."""
         del self._unanswered[asked]
-        owner = self._context.kind
         try:
-            Arguments(owner, getattr(owner, self._intake.name)).checked(self._label, values, {})
+            self._intake.arguments.checked(self._label, values, {})
         except ArgumentMismatch as error:
             self._say(asked.peer, self._failure(type(error).__name__, str(error)))
 

@@ -216,6 +216,7 @@ class ReceivingSocket(Socket[L]):
     def received(self, function: F) -> F:
         """Mark the method that takes what comes in, an argument for each frame.
 
+        With codec `text` an argument is read as its annotation says: `int`, `float`, else `str`.
         What does not fit its annotations is a counted dead letter. With `@handler(concurrent=True)`
         below this mark, the next message may come in while the method awaits.
 

@@ -84,7 +84,14 @@ class LiveSubscriber(PortLive):
         self._vouched: set[int] = set()
         self._changed = asyncio.Event()
         self.last: Place | None = None
-        self._intake = Intake(context, self._label, spec.receiver, self._tally, self._begun)
+        self._intake = Intake(
+            context,
+            self._label,
+            spec.receiver,
+            self._tally,
+            self._begun,
+            are_texts=self._codec == "text",
+        )
         self._open(SUBSCRIBER, self._arrived)
         self._intake.feed_from(self._port)
         self._attachment.is_changed = self._changed.set

@@ -397,3 +397,32 @@ async def test_a_node_of_many_sockets_is_fair_to_a_publisher_on_its_own_loop(nod
     await until(lambda: actor.heard)
     assert inside(node, says).news.published < 3_000
     await saying
+
+
+# -- texts ----------------------------------------------------------------------------------------
+
+
+class Sums(Actor):
+    """Takes texts as what its annotations say."""
+
+    tasks = Puller(bind="tcp://127.0.0.1:*", codec="text")
+
+    def __init__(self) -> None:
+        self.came: list[object] = []
+
+    @tasks.received
+    def note(self, count: int, share: float, is_last: bool, name: str, rest: Any = "") -> None:
+        self.came.append((count, share, is_last, name, rest))
+
+
+async def test_texts_are_read_as_the_annotations_say(nodes, plain, until):
+    node = await nodes.start()
+    ref = await node.spawn(Sums)
+    sums = node._runtime.registry.by_serial(ref.address.serial).actor
+    pusher = plain.connected(zmq.PUSH, sums.tasks.endpoint)
+    await plain.say(pusher, b"5", b"0.5", b"true", b"5", b"5")
+    await plain.say(pusher, b"five", b"0.5", b"true", b"5")
+    await plain.say(pusher, b"-7", b"1e3", b"0", b"")
+    await until(lambda: len(sums.came) == 2)
+    assert sums.came == [(5, 0.5, True, "5", "5"), (-7, 1000.0, False, "", "")]
+    assert sums.tasks.dropped == {"ArgumentMismatch": 1}
