@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from actormq.actor import Actor, handler
+from actormq.address import ServiceEntry
 from actormq.cli.guest import guest, until
 from actormq.cli.options import json_option, mesh_options, node_options
 from actormq.errors import ActormqError, MeshNotFound
@@ -223,19 +224,25 @@ async def _sub(
 async def _codec(node: Node, service: str) -> Any:
     """The codec that the publishers of a service announce."""
     directory = node.directory
-    await until(lambda: bool(directory.services(service)), FIND)
-    ends = [entry for _, entry in directory.services(service) if entry.socket == "XPUB"]
+
+    def offers() -> list[ServiceEntry]:
+        entries = [entry for _, entry in directory.services(service)]
+        return [e for e in entries if e.socket == "XPUB" and e.endpoints]
+
+    await until(lambda: bool(offers()), FIND)
+    ends = offers()
     if not ends:
         known = sorted(
             {
                 entry.service
                 for member in node.mesh_view.peers()
                 for entry in directory.of(member.facts.node).services.values()
+                if entry.socket == "XPUB" and entry.endpoints
             }
         )
         raise MeshNotFound(
             f"nobody publishes {service!r} in mesh {node.mesh!r}: "
-            f"it has {', '.join(known) or 'no services'}"
+            f"it has {', '.join(known) or 'no publishers'}"
         )
     return ends[0].codec
 

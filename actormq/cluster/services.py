@@ -113,6 +113,8 @@ class MeshServices:
                 return None  # its coming is reported once it can be spoken to
             link = member.link.endpoint
         for endpoint in entry.endpoints:
+            if endpoint.startswith("inproc://") and node != self._node_id:
+                continue  # it is a name within that process
             if endpoint.startswith("tcp://") or is_near:
                 return at_host(endpoint, link)
         return None

@@ -1,6 +1,7 @@
 """Servers that know nothing of actormq, for what asks: in this process and in others."""
 
 import asyncio
+import contextlib
 import struct
 import subprocess
 import sys
@@ -122,6 +123,7 @@ class Rude:
     def __init__(self, waits):
         self.waits = waits
         self.guests = 0
+        self.here = set()
 
     async def open(self):
         self.server = await asyncio.start_server(self.receive, "127.0.0.1", 0)
@@ -129,17 +131,19 @@ class Rude:
 
     async def receive(self, reader, writer):
         self.guests += 1
+        self.here.add(asyncio.current_task())
         writer.write(self.GREETING + bytes([4, len(self.READY)]) + self.READY)
-        try:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             await reader.readexactly(len(self.GREETING))
             _, size = await reader.readexactly(2)
             await reader.readexactly(size)
             if self.waits:
                 await reader.readexactly(1)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
         writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     async def close(self):
         self.server.close()
         await self.server.wait_closed()
+        await asyncio.wait(self.here)

@@ -565,6 +565,7 @@ async def test_a_server_that_lets_nobody_stay_is_not_asked_without_a_pause(owner
             await reply
     assert 3 <= rude.guests <= 60  # without a pause there are hundreds a second
     assert client.end.sent == client.end.dropped.total()
+    await client.ref.stop()  # or one guest would never leave
     await rude.close()
 
 
