@@ -1,8 +1,11 @@
 """The traps of ZeroMQ on a shared loop: each of these fails without its cure."""
 
 import asyncio
+import contextlib
 import itertools
+import random
 import select
+import socket
 import subprocess
 import sys
 from contextlib import asynccontextmanager
@@ -49,9 +52,9 @@ class Ends:
         peer.connect(endpoint)
         return peer
 
-    def listener(self, kind):
+    def listener(self, kind, endpoint=LOCAL):
         peer = self._peer(kind)
-        peer.bind(LOCAL)
+        peer.bind(endpoint)
         return peer, peer.LAST_ENDPOINT.decode()
 
     def _peer(self, kind):
@@ -69,6 +72,14 @@ async def ends():
         these.transport.close_ports()
         these.plain.destroy(0)
         await asyncio.to_thread(these.transport.close)
+
+
+def vacant():
+    """Where nobody listens: below the ports that systems give to those who connect."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port := random.randrange(20_000, 32_000)))
+            return f"tcp://127.0.0.1:{port}"
 
 
 async def fill(port, *ahead):
@@ -196,13 +207,12 @@ async def test_a_port_that_its_receiver_pauses_stops_at_once(until):
 async def test_what_a_port_does_not_send_it_does_not_keep():
     """ZMQStream would: 19 990 of 20 000, with a mark of 10."""
     async with ends() as e:
-        pull, endpoint = e.listener(zmq.PULL)
-        pull.unbind(endpoint)
+        endpoint = vacant()
         port = e.port(Role(zmq.PUSH, {zmq.SNDHWM: 10}))
         e.transport.connect(port, endpoint, "test")
         assert sum(port.send([b"%d" % number]) for number in range(20_000)) == 10
         assert not port._stream.sending()
-        pull.bind(endpoint)
+        pull = e.listener(zmq.PULL, endpoint)[0]
         got = [pull.recv() for _ in range(10) if pull.poll(PATIENCE)]
         assert got == [b"%d" % number for number in range(10)]
 

@@ -209,6 +209,7 @@ async def test_what_went_out_unseen_on_a_new_connection_is_not_answered_there(ow
 # -- one that is shared ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_what_a_bound_requester_is_owed_is_bounded(owner, plain, until, monkeypatch):
     monkeypatch.setattr("actormq.patterns.line.OWED_LIMIT", 10)
     client = await owner(Requester(bind=LOCAL, codec="text", timeout=20))

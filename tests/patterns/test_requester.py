@@ -305,6 +305,7 @@ class Asks(Actor):
         return await self.server.request(text)
 
 
+@pytest.mark.slow
 async def test_a_service_is_found_on_this_node_and_on_others(nodes, until):
     near, far = await nodes.pair()
     client = await near.spawn(Asks)
@@ -478,6 +479,7 @@ async def test_a_server_that_hangs_is_given_up_and_heard_again(owner, place, pro
     await until(lambda: client.end.dropped == {"late reply": 1})
 
 
+@pytest.mark.slow
 async def test_a_reply_that_came_before_the_connection_broke_is_not_lost(owner, plain, until):
     endpoint = plain.free_endpoint()
     client = await owner(Requester(connect=endpoint, codec="text", timeout=20))
@@ -542,11 +544,12 @@ async def test_over_inproc_a_line_that_owes_does_not_hold_up_the_next(nodes, own
         await until(lambda: client.end.dropped == {"late reply": 3})
 
 
+@pytest.mark.slow
 async def test_retries_are_counted_and_asked_one_after_the_other(owner, server):
     one = server(zmq.ROUTER)
-    client = await owner(Requester(connect=one.endpoint, codec="text", timeout=0.2, retries=2))
+    client = await owner(Requester(connect=one.endpoint, codec="text", timeout=0.1, retries=2))
     await client.end.ready(1, 5)
-    with pytest.raises(RequestTimeout, match=r"within 0\.[67]\d* s, asked 3 times: it may have"):
+    with pytest.raises(RequestTimeout, match=r"within 0\.[345]\d* s, asked 3 times: it may have"):
         await client.end.request("a")
     for _ in range(3):
         await one.next()
@@ -554,6 +557,7 @@ async def test_retries_are_counted_and_asked_one_after_the_other(owner, server):
     assert not one.has_request
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("waits", [False, True], ids=["at once", "with the request"])
 async def test_a_server_that_lets_nobody_stay_is_not_asked_without_a_pause(owner, waits):
     rude = Rude(waits)
@@ -561,9 +565,9 @@ async def test_a_server_that_lets_nobody_stay_is_not_asked_without_a_pause(owner
     client = await owner(Requester(connect=place, codec="text", timeout=0.4, retries=1_000))
     reply = asking(client.end, "a")
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(0.6):
             await reply
-    assert 3 <= rude.guests <= 60  # without a pause there are hundreds a second
+    assert 2 <= rude.guests <= 40  # without a pause there are hundreds a second
     assert client.end.sent == client.end.dropped.total()
     await client.ref.stop()  # or one guest would never leave
     await rude.close()
