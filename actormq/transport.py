@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import resource
 import socket as unix
 from collections.abc import Callable, Mapping
@@ -23,7 +24,7 @@ from actormq.endpoint import check_endpoint, is_multicast
 from actormq.errors import PortInUse, SetupError
 from actormq.loop import Loop
 from actormq.multicast import RATE_KBITS, RECOVERY_MS, Pace, addressed, check_multicast
-from actormq.port import LINGER_MS, Frames, Monitor, Port
+from actormq.port import LINGER_MS, Frames, Monitor, Port, as_written
 from actormq.settings import TOPIC_BYTES
 
 ZAP_DOMAIN = b"actormq"
@@ -174,7 +175,7 @@ def bind_socket(socket: zmq.Socket[bytes], endpoint: str, what: str) -> str:
         if error.errno == zmq.EADDRINUSE:
             raise PortInUse(endpoint, what) from error
         raise SetupError(f"{what} cannot bind {endpoint}: {_reason(error)}") from error
-    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+    return as_written(socket.getsockopt_string(zmq.LAST_ENDPOINT))
 
 
 def connect_socket(socket: zmq.Socket[bytes], endpoint: str, what: str) -> None:
@@ -222,7 +223,7 @@ def _paced(port: Port, endpoint: str) -> None:
 def _reason(error: zmq.ZMQError) -> str:
     if error.errno == zmq.ENOCOMPATPROTO:
         return "that transport is for publishers and subscribers only"
-    if error.errno == errno.ENODEV:
+    if error.errno in (errno.ENODEV, errno.EADDRNOTAVAIL):
         return "this host has no such address"
     return zmq.strerror(error.errno or 0)  # error.strerror names the endpoint again
 
@@ -240,6 +241,7 @@ class Transport:
         raise_descriptor_limit()
         self._loop = loop
         self._ports: set[Port] = set()
+        self._serials = itertools.count()  # a name over inproc comes free some time after its end
         self.frame_limit = frame_limit
         self.host = "0.0.0.0" if lan else "127.0.0.1"  # noqa: S104 the user's word: insecure_lan
         self.context = new_context()
@@ -269,7 +271,7 @@ class Transport:
 
     def bell(self, ring: Callable[[list[bytes]], None]) -> tuple[Port, zmq.Socket[bytes]]:
         """A PAIR/inproc pair: the near end on the loop, the far end for whoever holds its lock."""
-        name = f"inproc://bell-{id(ring)}-{len(self._ports)}"
+        name = f"inproc://bell-{next(self._serials)}"
         far = open_socket(self.context, Role(zmq.PAIR), self.frame_limit)
         try:
             near = open_socket(self.context, Role(zmq.PAIR), self.frame_limit)
@@ -299,6 +301,7 @@ class Transport:
         """Bind an endpoint; see `bind_socket`."""
         bound = bind_socket(port.socket, endpoint, what)
         _paced(port, endpoint)
+        port.look()  # who came over inproc before us may have said something, without a sign
         return bound
 
     def connect(self, port: Port, endpoint: str, what: str) -> None:
@@ -323,7 +326,7 @@ class Transport:
             events: Those of zmq.EVENT_* that matter; few, for each is a message.
             heard: Called with each, on the loop.
         """
-        name = f"inproc://monitor-{id(port)}"
+        name = f"inproc://monitor-{next(self._serials)}"
         pair = _opened(self.context, zmq.PAIR)
         try:
             # An unread monitor stops all sockets of its context; this one never blocks them.

@@ -108,7 +108,7 @@ class Outbox:
 
     def _pump(self) -> None:
         port, queue = self._port, self._queue
-        while queue and port is not None and not self._is_blocked:
+        while queue and port is not None and not (self._is_blocked or port.is_closed):
             frames, size, count = queue[0]
             if port.send([*self._prefix, *frames], copy=size < BUFFER_BYTES):
                 queue.popleft()

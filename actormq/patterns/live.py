@@ -129,10 +129,9 @@ class PortPlug(Plug):
 
     def bind(self, endpoint: str) -> str:
         """Bind the port."""
-        self._transport.bind(self._port, endpoint, self._label)
-        self._port.look()  # who came over inproc before us may have said something, without a sign
+        bound = self._transport.bind(self._port, endpoint, self._label)
         self._peers.attached(endpoint)
-        return self._port.endpoint
+        return bound
 
     def connect(self, endpoint: str) -> None:
         """Connect the port."""
