@@ -37,7 +37,11 @@ def check_endpoint(endpoint: str, what: str) -> None:
         raise SetupError(f"{what}: {endpoint!r} is too long: a path has {_IPC_BYTES} bytes at most")
     if scheme == "tcp":
         host, _, port = rest.rpartition(":")
-        if not host or not (port in ("*", "!") or (port.isdecimal() and int(port) <= _PORTS)):
+        if not host and rest != port:
+            raise SetupError(f"{what}: {endpoint!r} lacks a host; write tcp://HOST:PORT")
+        if port.lstrip("-").isdecimal() and not 0 <= int(port) <= _PORTS:
+            raise SetupError(f"{what}: {port} in {endpoint!r} is no port: take 1 to {_PORTS}")
+        if not host or not (port in ("*", "!") or port.isdecimal()):
             raise SetupError(f"{what}: {endpoint!r} lacks a port; write tcp://HOST:PORT")
 
 

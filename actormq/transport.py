@@ -188,6 +188,10 @@ def connect_socket(socket: zmq.Socket[bytes], endpoint: str, what: str) -> None:
     try:
         socket.connect(endpoint)
     except zmq.ZMQError as error:
+        if "*" in endpoint:
+            raise SetupError(
+                f"{what} cannot connect to {endpoint}: * is for binding, name a host and a port"
+            ) from error
         raise SetupError(f"{what} cannot connect to {endpoint}: {_reason(error)}") from error
 
 

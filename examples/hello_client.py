@@ -20,6 +20,8 @@ class HelloClient(Actor):
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=5555, show_default=True)
 def main(host: str, port: int) -> None:
+    """Say Hello ten times."""
+
     async def talk(node: Node) -> None:
         client = await node.spawn(HelloClient, "client", host, port)
         print(f"asking tcp://{host}:{port}", flush=True)

@@ -21,6 +21,8 @@ class HelloServer(Actor):
 @click.option("--port", default=5555, show_default=True)
 @click.option("--connect", is_flag=True, help="Connect to a queue instead of binding.")
 def main(host: str, port: int, connect: bool) -> None:
+    """Answer each Hello with World."""
+
     async def serve(node: Node) -> None:
         place = f"tcp://{host}:{port}"
         await node.spawn(HelloServer, "server", *(("", place) if connect else (place, "")))

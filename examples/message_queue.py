@@ -9,6 +9,8 @@ from actormq import ActormqError, Node, Queue, run
 @click.option("--frontend-port", default=5559, show_default=True, help="Clients connect there.")
 @click.option("--backend-port", default=5560, show_default=True, help="Servers connect there.")
 def main(host: str, frontend_port: int, backend_port: int) -> None:
+    """Spread requests over servers."""
+
     frontend, backend = f"tcp://{host}:{frontend_port}", f"tcp://{host}:{backend_port}"
 
     async def relay(node: Node) -> None:

@@ -30,6 +30,8 @@ class Reader(Actor):
 @click.option("--weather-port", default=5556, show_default=True)
 @click.option("--zip", "zipcode", default="10001", show_default=True)
 def main(host: str, task_port: int, weather_port: int, zipcode: str) -> None:
+    """Read tasks and weather at once."""
+
     async def read(node: Node) -> None:
         await node.spawn(Reader, "reader", host, task_port, weather_port, zipcode)
         print(f"reading {host}:{task_port} and {host}:{weather_port}; Ctrl-C ends it", flush=True)

@@ -28,6 +28,8 @@ class Sink(Actor):
 @click.option("--host", default="127.0.0.1", show_default=True, help="'*' is all interfaces.")
 @click.option("--port", default=5558, show_default=True)
 def main(host: str, port: int) -> None:
+    """Time a batch of 100 tasks."""
+
     async def gather(node: Node) -> None:
         sink = await node.spawn(Sink, "sink", host, port)
         print(f"waiting for results at tcp://{host}:{port}", flush=True)

@@ -26,6 +26,8 @@ class Ventilator(Actor):
 @click.option("--workers", default=1, show_default=True, help="How many to wait for.")
 @click.option("--yes", is_flag=True, help="Do not wait for Enter.")
 def main(host: str, port: int, workers: int, yes: bool) -> None:
+    """Hand a batch of 100 tasks to the workers."""
+
     async def ventilate(node: Node) -> None:
         ventilator = await node.spawn(Ventilator, "ventilator", host, port)
         print(f"tasks for {workers} workers at tcp://{host}:{port}", flush=True)

@@ -25,6 +25,8 @@ class Worker(Actor):
 @click.option("--port", default=5557, show_default=True, help="The ventilator's.")
 @click.option("--sink-port", default=5558, show_default=True)
 def main(host: str, port: int, sink_port: int) -> None:
+    """Do tasks of so many milliseconds."""
+
     async def work(node: Node) -> None:
         await node.spawn(Worker, "worker", host, port, sink_port)
         print(

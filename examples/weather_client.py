@@ -33,6 +33,8 @@ class WeatherClient(Actor):
 @click.option("--port", default=5556, show_default=True)
 @click.option("--count", default=100, show_default=True, type=click.IntRange(min=1))
 def main(zipcode: str, host: str, port: int, count: int) -> None:
+    """Average the temperature of ZIPCODE."""
+
     async def listen(node: Node) -> None:
         client = await node.spawn(WeatherClient, "client", host, port, zipcode)
         print(f"waiting for {count} readings of {zipcode} at tcp://{host}:{port}", flush=True)

@@ -10,6 +10,8 @@ from actormq import ActormqError, Forwarder, Node, run
 @click.option("--proxy-host", default="127.0.0.1", show_default=True, help="'*' is all interfaces.")
 @click.option("--proxy-port", default=8100, show_default=True)
 def main(host: str, port: int, proxy_host: str, proxy_port: int) -> None:
+    """Pass weather on, and filters back."""
+
     server, proxy = f"tcp://{host}:{port}", f"tcp://{proxy_host}:{proxy_port}"
 
     async def relay(node: Node) -> None:

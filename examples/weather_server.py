@@ -24,6 +24,8 @@ class WeatherServer(Actor):
 @click.option("--host", default="127.0.0.1", show_default=True, help="'*' is all interfaces.")
 @click.option("--port", default=5556, show_default=True)
 def main(host: str, port: int) -> None:
+    """Publish made-up weather."""
+
     async def serve(node: Node) -> None:
         await node.spawn(WeatherServer, "weather", host, port)
         print(f"publishing ZIP TEMP HUMIDITY at tcp://{host}:{port}; Ctrl-C ends it", flush=True)

@@ -236,8 +236,10 @@ class LiveRequester(Live):
 
     def _is_error(self, frames: Sequence[bytes]) -> bool:
         """Whether it is what a `Replier` says in place of a result."""
-        is_msgpack = self._payload.name == "msgpack"
-        return is_msgpack and len(frames) == ERROR_FRAMES and frames[0] == ERROR
+        if len(frames) != ERROR_FRAMES or frames[0] != ERROR:
+            return False
+        # One with codec `msgpack` says so too where the codecs of the two differ.
+        return self._payload.name == "msgpack" or frames[1].decode(errors="replace") in NOT_RUN
 
     def _is_farewell(self, frames: Sequence[bytes]) -> bool:
         """Whether a `Replier` says that its actor has stopped: it hears no other request."""

@@ -100,11 +100,14 @@ async def test_at_the_limit_the_line_that_has_owed_longest_makes_room(owner, ser
         if len(late) == LINES_LIMIT:
             break
     first, *others = late
-    assert all(line.owes for line in lines(client.end))
+    oldest, *younger = lines(client.end)
+    assert oldest.owes
+    assert all(line.owes for line in younger)
     reply = asking(client.end, "a")
     await server.serve()
     assert await reply == "re a"
     assert client.end.dropped == {"no reply": 1}
+    assert lines(client.end)[:-1] == younger
     late[first](b"late")  # to nobody: its line was closed
     for number in others:
         late[number](b"late")
@@ -174,6 +177,32 @@ async def test_when_the_server_goes_all_lines_with_requests_become_one_new_line(
     await again.serve()
     assert await reply == "re a"
     assert len(lines(client.end)) == 1
+
+
+@pytest.mark.parametrize("is_bound", [False, True])
+async def test_a_reply_that_is_there_unread_when_the_connection_breaks_is_read(
+    owner, server, plain, is_bound
+):
+    if is_bound:
+        client = await owner(Requester(bind=LOCAL, codec="text", timeout=20))
+        socket = plain.connected(zmq.REP, client.end.endpoint)
+        [line] = client.end._ways.values()
+    else:
+        client = await owner(Requester(connect=server.endpoint, codec="text", timeout=20))
+        socket = server.socket
+        [line] = lines(client.end)
+    reply = asking(client.end, "a")
+    [frames] = await plain.heard(socket)
+    socket.send_multipart(frames)
+    while not line._port.socket.get(zmq.EVENTS) & zmq.POLLIN:
+        pass  # and the loop does not run meanwhile
+    if is_bound:
+        line._peers._connections._up.clear()
+        line._heard()
+    else:
+        line._heard(is_up=False)
+    assert await reply == "a"
+    assert client.end.dropped == {}
 
 
 async def test_a_line_without_a_request_outlives_its_connection(owner, server, plain, until):
@@ -271,7 +300,7 @@ def descriptors_left(count):
 
 @needs_descriptors
 @pytest.mark.parametrize("kind", ["connect", "bind"])
-@pytest.mark.parametrize("count", [0, 1])
+@pytest.mark.parametrize("count", [0, 1, 2])
 async def test_what_lacks_a_descriptor_leaves_nothing_open(owner, nodes, kind, count):
     node = await nodes.start()
     before = ports(node)

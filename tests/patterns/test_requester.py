@@ -12,6 +12,7 @@ from servers import LOCAL, Program, Queue, Rude, Server
 
 from actormq import (
     Actor,
+    DeliveryError,
     LifecycleError,
     MessageTooLarge,
     NobodyThere,
@@ -318,6 +319,10 @@ async def test_a_service_is_found_on_this_node_and_on_others(nodes, until):
     await actor.server.ready(2, 5)
     assert [await client.ask(Asks.ask, text) for text in "abcd"] == list("ABCD")
     assert [inside(far, away).door.sent, inside(near, here).door.sent] == [3, 2]
+    far._runtime.services.withdraw_all()  # a node that is about to stop: its actors still answer
+    await until(lambda: len(actor.server._attachment.ends) == 1)
+    assert [await client.ask(Asks.ask, text) for text in "abcd"] == list("ABCD")
+    assert inside(near, here).door.sent == 6
     await away.stop()
     assert [await client.ask(Asks.ask, text) for text in "efgh"] == list("EFGH")
     await until(lambda: len(actor.server._ways) == 1)
@@ -338,7 +343,7 @@ async def test_a_late_reply_is_dropped_and_counted(owner, server, until, kind):
     one = server(kind)
     client = await owner(Requester(connect=one.endpoint, codec="text"))
     await client.end.ready(1, 5)
-    with pytest.raises(RequestTimeout, match=r"no reply within 0\.0\d+ s, asked once"):
+    with pytest.raises(RequestTimeout, match=r"no reply within [\d.]+ s, asked once"):
         await client.end.request("first", timeout=0.05)
     late = await one.next()
     assert client.end.waiting == 1
@@ -496,7 +501,7 @@ async def test_a_reply_that_came_before_the_connection_broke_is_not_lost(owner, 
 async def test_where_nobody_is_nothing_is_sent(owner, plain):
     endpoint = plain.free_endpoint()
     client = await owner(Requester(connect=endpoint, codec="text", timeout=0.05, retries=2))
-    with pytest.raises(NobodyThere, match=rf"nobody answers at {endpoint} within 0\.1\d* s"):
+    with pytest.raises(NobodyThere, match=rf"nobody answers at {endpoint} within [\d.]+ s"):
         await client.end.request("a")
     assert (client.end.sent, client.end.waiting, client.end.dropped) == (0, 0, {})
 
@@ -517,7 +522,7 @@ async def test_over_inproc_a_server_that_comes_again_is_asked_again(nodes, owner
     await nodes.start()
     place = "inproc://server"
     client = await owner(Requester(connect=place, codec="text", timeout=0.2, retries=50))
-    for number in range(3):
+    for number in range(10):
         with server(zmq.REP, place) as one:
             serving = asyncio.ensure_future(one.serve(1_000))
             for text in "ab":
@@ -549,7 +554,7 @@ async def test_retries_are_counted_and_asked_one_after_the_other(owner, server):
     one = server(zmq.ROUTER)
     client = await owner(Requester(connect=one.endpoint, codec="text", timeout=0.1, retries=2))
     await client.end.ready(1, 5)
-    with pytest.raises(RequestTimeout, match=r"within 0\.[345]\d* s, asked 3 times: it may have"):
+    with pytest.raises(RequestTimeout, match=r"within [\d.]+ s, asked 3 times: it may have"):
         await client.end.request("a")
     for _ in range(3):
         await one.next()
@@ -559,7 +564,7 @@ async def test_retries_are_counted_and_asked_one_after_the_other(owner, server):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("waits", [False, True], ids=["at once", "with the request"])
-async def test_a_server_that_lets_nobody_stay_is_not_asked_without_a_pause(owner, waits):
+async def test_a_server_that_lets_nobody_stay_is_not_asked_without_a_pause(owner, until, waits):
     rude = Rude(waits)
     place = await rude.open()
     client = await owner(Requester(connect=place, codec="text", timeout=0.4, retries=1_000))
@@ -567,8 +572,12 @@ async def test_a_server_that_lets_nobody_stay_is_not_asked_without_a_pause(owner
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.6):
             await reply
-    assert 2 <= rude.guests <= 40  # without a pause there are hundreds a second
-    assert client.end.sent == client.end.dropped.total()
+    assert rude.guests <= 40  # without a pause there are hundreds a second
+    reply = asking(client.end, "b")
+    await until(lambda guests=rude.guests: rude.guests > guests + 2)  # but it is asked
+    reply.cancel()
+    await asyncio.wait([reply])
+    assert client.end.sent == client.end.dropped.total() + client.end.waiting
     await client.ref.stop()  # or one guest would never leave
     await rude.close()
 
@@ -578,9 +587,14 @@ async def test_a_program_that_is_no_server_is_nobody_and_its_successor_is_asked(
 ):
     monkeypatch.setattr("actormq.patterns.line.STALE_AFTER", 0.1)
     wrong, endpoint = plain.bound(zmq.PUB)  # libzmq never comes back to one of these
+    ended = wrong.get_monitor_socket(zmq.EVENT_DISCONNECTED)
     client = await owner(Requester(connect=endpoint, codec="text", timeout=0.05))
     with pytest.raises(NobodyThere):
         await client.end.request("a")
+    assert client.end.sent == 0
+    await until(lambda: ended.get(zmq.EVENTS) & zmq.POLLIN)
+    wrong.disable_monitor()
+    ended.close(0)
     wrong.close(0)
     one = Server(await plain.bound_at(zmq.REP, endpoint), until, None)
     reply = asking(client.end, "b", timeout=20)
@@ -613,7 +627,7 @@ async def test_the_deadline_of_the_ask_bounds_the_request_and_its_retries(nodes,
     with pytest.raises((TimeoutError, RemoteError)):  # both end in the same moment
         await client.within(0.2).ask(Client.ask, "a")
     await until(lambda: actor.errors)  # and not after a minute
-    assert str(actor.errors[0]).startswith(f"{actor.name}.server: no reply within 0.2")
+    assert str(actor.errors[0]).startswith(f"{actor.name}.server: no reply within ")
     await one.next()
     assert not one.has_request
     assert actor.server.sent == 1
@@ -698,6 +712,15 @@ async def test_the_end_of_the_actor_ends_its_requests_and_closes_its_lines(owner
             await reply
     assert ports(node) == before
     assert (end.dropped, end.sent, end.waiting) == ({"closed": 8}, 8, 0)
+
+
+async def test_who_waits_for_servers_when_the_actor_stops_waits_no_longer(owner, plain):
+    client = await owner(Requester(connect=plain.free_endpoint(), codec="text"))
+    waiting = asyncio.ensure_future(client.end.ready())
+    await asyncio.sleep(0)
+    await client.ref.stop()
+    with pytest.raises(LifecycleError, match=r"\.end is closed: its actor has stopped"):
+        await waiting
 
 
 async def test_the_end_of_the_actor_is_no_answer_to_a_request_without_retries(owner, server):
@@ -820,3 +843,23 @@ async def test_an_endpoint_that_zeromq_refuses_leaves_nothing_open_or_announced(
         await node.spawn(Lost)
     assert ports(node) == before
     assert node._runtime.services.entries("a") == []
+
+
+@pytest.mark.parametrize("codec", ["text", "raw"])
+async def test_a_replier_of_another_codec_refuses_and_is_no_answer(owner, nodes, codec):
+    class Server(Actor):
+        door = Replier(bind="tcp://127.0.0.1:*")
+
+        @door.received
+        def answer(self, number: int) -> int:
+            return number
+
+        @handler
+        def place(self) -> str:
+            return self.door.endpoint
+
+    node = await nodes.start()
+    place = await (await node.spawn(Server)).ask(Server.place)
+    client = await owner(Requester(connect=place, codec=codec))
+    with pytest.raises(DeliveryError, match="refused the request: a frame is not of codec 'msgp"):
+        await client.end.request("\xc1" if codec == "text" else b"\xc1")
