@@ -402,7 +402,7 @@ IMPOSSIBLE = [
     ("ipc:///tmp/actormq-one", "ipc:///tmp/actormq-one", "are one place"),
     ("tcp://127.0.0.1", ANYWHERE, "streamer, frontend: 'tcp://127.0.0.1' lacks a port"),
     (ANYWHERE, "tcp://127.0.0.1:http", "streamer, backend: 'tcp://127.0.0.1:http' lacks a port"),
-    (ANYWHERE, "tcp://*:65536", "lacks a port"),
+    (ANYWHERE, "tcp://*:65536", "65536 in 'tcp://*:65536' is no port"),
     ("udp://127.0.0.1:5559", ANYWHERE, "is no endpoint; take tcp://HOST:PORT"),
     (ANYWHERE, "nowhere", "streamer, backend: 'nowhere' is no endpoint"),
     (5559, ANYWHERE, "streamer, frontend: 5559 is no endpoint"),
