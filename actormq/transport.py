@@ -93,6 +93,9 @@ SUBSCRIBER = Role(zmq.SUB, _RECEIVES)
 PUSHER = Role(zmq.PUSH, _SENDS)
 PULLER = Role(zmq.PULL, _RECEIVES)
 DEALER = Role(zmq.DEALER, _BOTH)
+# With IMMEDIATE a connection that breaks takes along what has come and was not read yet: a server
+# that answers and leaves would not be heard. A line knows by itself whether somebody is there.
+LINE = Role(zmq.DEALER, {**_BOTH, zmq.IMMEDIATE: 0})
 ROUTER = Role(zmq.ROUTER, {**_BOTH, zmq.ROUTER_MANDATORY: 1})
 PAIR = Role(zmq.PAIR, _BOTH)
 
@@ -381,9 +384,8 @@ class Transport:
 
         Must be called off the loop's thread or after its end, for it waits.
         """
-        self.context.destroy(
-            LINGER_MS
-        )  # with term() one forgotten socket would hold it up for ever
+        # With term() one forgotten socket would hold it up for ever.
+        self.context.destroy(LINGER_MS)
 
     def close_ports(self) -> None:
         """Close every port; on the loop."""

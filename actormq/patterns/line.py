@@ -16,21 +16,16 @@ import zmq
 
 from actormq.context import Context
 from actormq.errors import PeerLost, SetupError
-from actormq.patterns.peers import Peers
+from actormq.patterns.peers import SEEN, Peers
 from actormq.patterns.tally import Tally
 from actormq.port import Port
 from actormq.settings import LINES_LIMIT
-from actormq.transport import DEALER, Role
+from actormq.transport import DEALER, LINE
 
 PAUSE = 0.1  # s from a line that is good for nothing to the next one: as ZeroMQ's own first try
 STALE_AFTER = 3.0  # s without a connection, then a new line: ZeroMQ gives up after a bad handshake
 OWED_LIMIT = 1_000  # requests that were given up and may be answered yet, of one shared line
 
-# With IMMEDIATE a connection that breaks takes along what has come and was not read yet: a server
-# that answers and leaves would not be heard. A line knows by itself whether somebody is there.
-_LINE = Role(DEALER.kind, {**DEALER.options, zmq.IMMEDIATE: 0})
-
-_SEEN = ("tcp://", "ipc://")
 _NUMBER_BYTES = 8
 
 
@@ -97,7 +92,7 @@ class Line:
         changed: Callable[[], None],
     ) -> None:
         self.endpoint = endpoint
-        self.is_up = self._is_unseen = not endpoint.startswith(_SEEN)
+        self.is_up = self._is_unseen = not endpoint.startswith(SEEN)
         self.is_spoilt = False
         self.asked_at = 0.0
         self._loop = context.runtime.loop
@@ -106,7 +101,7 @@ class Line:
         self._changed = changed
         self._request: Request | None = None
         self._down_since = self._loop.now()
-        self._port: Port = self._transport.open(_LINE, self._arrived)
+        self._port: Port = self._transport.open(LINE, self._arrived)
         try:
             peers = Peers(context, self._port, label)
             peers.on_change(lambda: self._heard(peers.count > 0))
@@ -212,7 +207,7 @@ class Lines:
         changed: Callable[[], None],
     ) -> None:
         self.endpoint = endpoint
-        self.is_unseen = not endpoint.startswith(_SEEN)
+        self.is_unseen = not endpoint.startswith(SEEN)
         self._loop = context.runtime.loop
         self._open = partial(Line, context, label, endpoint, tally, changed)
         self._next_at = 0.0  # not before then
@@ -333,9 +328,8 @@ class SharedLine:
     def bind(self, endpoint: str) -> str:
         """Bind, and tell the endpoint with what ZeroMQ filled in."""
         bound = self._transport.bind(self._port, endpoint, self._label)
-        self.is_unseen = self.is_unseen and not endpoint.startswith(_SEEN)
+        self.is_unseen = self.is_unseen and not endpoint.startswith(SEEN)
         self._peers.attached(endpoint)
-        self._port.look()
         return bound
 
     def send(self, request: Request) -> bool:

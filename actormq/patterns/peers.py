@@ -18,7 +18,8 @@ _EVENTS = (
     | zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_DISCONNECTED
 )
-_SEEN = ("tcp://", "ipc://")
+SEEN = ("tcp://", "ipc://")
+"""Transports whose connections have events."""
 
 
 class Peers:
@@ -66,7 +67,7 @@ class Peers:
 
     def attached(self, endpoint: str) -> None:
         """The socket was bound there, or connects to it."""
-        if endpoint.startswith(_SEEN):
+        if endpoint.startswith(SEEN):
             self._is_seen = True
         else:
             self._is_unseen = True
