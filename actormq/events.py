@@ -63,6 +63,16 @@ class HandlerFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ActorFailed(Event):
+    """A supervised actor failed; `consequence` says what becomes of it, in words."""
+
+    actor: str
+    handler: str
+    error: BaseException
+    consequence: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter(Event):
     """A message that reached no handler; `reason` is one of few, `detail` says more.
 

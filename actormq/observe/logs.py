@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from actormq.errors import one_line
 from actormq.events import (
+    ActorFailed,
     DeadLetter,
     Event,
     Events,
@@ -66,6 +67,10 @@ def log_events(events: Events, node: str) -> None:
             case HandlerFailed():
                 error = event.error
                 log.error("%s: %s.%s raised", node, event.actor, event.handler, exc_info=error)
+            case ActorFailed():
+                error = event.error
+                where = f"{event.actor}.{event.handler}" if event.handler else event.actor
+                log.error("%s: %s failed: %s", node, where, event.consequence, exc_info=error)
             case DeadLetter() if limit.allows():
                 text = "%s: dead letter for %s.%s: %s"
                 whom, why = (event.actor, event.handler), event.detail or event.reason

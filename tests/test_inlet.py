@@ -17,8 +17,8 @@ from actormq import (
     RemoteError,
     handler,
 )
+from actormq.inlet import Inlet
 from actormq.loop import Loop
-from actormq.mailbox import Inlet
 from actormq.transport import Transport
 
 THREADS, MESSAGES = 10, 1_000
