@@ -278,12 +278,12 @@ class Unborn(Actor):
 
 
 class Bad(Supervisor):
-    children = [child(Part, "first", Log()), child(Unborn, "unborn")]
+    children = (child(Part, "first", Log()), child(Unborn, "unborn"))
 
 
 async def test_a_child_that_does_not_start_fails_the_start_of_its_supervisor(nodes):
     node = await nodes.start()
-    with pytest.raises(StartFailed, match="one of its children raised .*unborn.*no sensor"):
+    with pytest.raises(StartFailed, match=r"one of its children raised .*unborn.*no sensor"):
         await node.spawn(Bad, "bad")
     assert node.find_all("first") == []
     assert len(node._runtime.registry) == 1
@@ -332,9 +332,9 @@ async def test_supervisors_that_contain_each_other_are_refused(nodes):
         pass
 
     class Egg(Supervisor):
-        children = [child(Chicken)]
+        children = (child(Chicken),)
 
-    Chicken.children = [child(Egg)]
+    Chicken.children = (child(Egg),)
     node = await nodes.start()
     with pytest.raises(SetupError, match="Chicken -> Egg -> Chicken"):
         await node.spawn(Chicken)
