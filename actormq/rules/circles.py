@@ -13,7 +13,7 @@ from typing import TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
-NODES_LIMIT = 10_000  # nodes looked at: some 5 ms; a longer chain is no deadlock one could read
+NODES_LIMIT = 10_000  # nodes looked at: some 10 ms; no deadlock is as long
 
 
 def circle_through(
