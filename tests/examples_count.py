@@ -1,6 +1,6 @@
 """How many examples hypothesis tries where it matters: the one knob for all state machines.
 
-    ACTORMQ_EXAMPLES=20000 scripts/test tests/rules/test_supervision_model.py
+ACTORMQ_EXAMPLES=20000 scripts/test tests/rules/test_supervision_model.py
 """
 
 import os
