@@ -18,6 +18,7 @@ from actormq.transport import Transport
 
 if TYPE_CHECKING:
     from actormq.registry import Registry
+    from actormq.watchdog import Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Runtime:
     registry: Registry
     services: Services
     next_serial: Callable[[], int]
+    watched: Watched
 
     def address(self, serial: int, label: str) -> Address:
         """The address of one of this node's actors."""

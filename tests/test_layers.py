@@ -16,7 +16,7 @@ LAYERS = [
     {"loop", "deadlines", "stepping", "port", "transport", "mailbox"},
     {
         *("reply", "ref", "arguments", "context", "actor", "turns", "cell", "timers", "registry"),
-        "runtime",
+        *("runtime", "stacks", "watchdog"),
     },
     {"cluster"},
     {"patterns"},
