@@ -5,7 +5,8 @@ The public names. The package below them, from the ground up; an import points o
     errors, settings, address, message, codec     words, facts and bytes
     rules/                                        decisions without I/O
     loop, deadlines, stepping, port, transport, mailbox    the loop, its time and its sockets
-    reply, ref, actor, turns, cell, registry      actors and what others hold of them
+    waits, reply, ref, actor, turns, cell, registry    actors and what others hold of them
+    stacks, watchdog                              finds what holds the loop
     cluster/                                      who is there, and messages between nodes
     patterns/                                     the sockets that actors own
     devices/                                      what forwards between two sockets
@@ -20,6 +21,7 @@ from actormq.errors import (
     ActorNotFound,
     ActorStopped,
     ArgumentMismatch,
+    AskCircle,
     AskTimeout,
     DeliveryError,
     HandlerCancelled,
@@ -50,6 +52,7 @@ from actormq.errors import (
     SocketFull,
     StartFailed,
 )
+from actormq.events import DeadLetter
 from actormq.node import Node
 from actormq.patterns.dealer import Dealer
 from actormq.patterns.envelope import Peer
@@ -71,7 +74,9 @@ __all__ = [
     "ActorStopped",
     "ActormqError",
     "ArgumentMismatch",
+    "AskCircle",
     "AskTimeout",
+    "DeadLetter",
     "Dealer",
     "DeliveryError",
     "DeviceStatistics",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 from actormq.actor import Actor, unmarked
 from actormq.address import Address
 from actormq.context import LiveSocket, Timer
+from actormq.deadlines import CURRENT, Served
 from actormq.errors import ActorStopped, SetupError, StartFailed
 from actormq.events import HandlerFailed
 from actormq.ref import Ref
@@ -107,8 +109,10 @@ class Cell(Turns):
         limit = self.runtime.settings.start_timeout
         label = self.address.label
         # A task of its own among the handlers: whoever stops the actor meanwhile waits for it.
-        task = self.runtime.loop.aio.create_task(self._on_start())
-        self._tasks = {task: ("on_start", None, None)}
+        served = Served(math.inf, self, unmarked(type(self.actor), "on_start"))
+        served.began = self.runtime.loop.now()
+        task = self.runtime.loop.aio.create_task(self._on_start(served))
+        self._tasks = {task: ("on_start", None, served)}
         try:
             async with asyncio.timeout(limit) as timeout:
                 await task
@@ -128,7 +132,8 @@ class Cell(Turns):
         if self.state is not State.STARTING:
             raise StartFailed(label, "on_start", "ActorStopped", "it was stopped while it started")
 
-    async def _on_start(self) -> None:
+    async def _on_start(self, served: Served) -> None:
+        CURRENT.set(served)
         await self.actor.on_start()
 
     def stop(self, within: float | None) -> Reply[None]:

@@ -84,21 +84,6 @@ class LoopHeld(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class NotEnded(Event):
-    """A node stopped, and this did not end in time.
-
-    Attributes:
-        actor: The actor; "" if it is no actor's.
-        handler: Its handler, or what else runs.
-        why: What it does, in words.
-    """
-
-    actor: str
-    handler: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
 class DeadLetter(Event):
     """A message that reached no handler, or an answer that reached no asker.
 

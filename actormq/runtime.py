@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actormq.address import Address, ServiceEntry
@@ -15,6 +15,7 @@ from actormq.loop import Loop
 from actormq.settings import Settings
 from actormq.stepping import Stepper
 from actormq.transport import Transport
+from actormq.waits import Contexts
 
 if TYPE_CHECKING:
     from actormq.registry import Registry
@@ -82,6 +83,7 @@ class Runtime:
     services: Services
     next_serial: Callable[[], int]
     watched: Watched
+    contexts: Contexts = field(default_factory=Contexts)
 
     def address(self, serial: int, label: str) -> Address:
         """The address of one of this node's actors."""

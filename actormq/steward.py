@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from actormq.actor import Actor, handler
 from actormq.cell import Cell
-from actormq.report import ACTORS_SHOWN, ActorReport, NodeReport
+from actormq.report import ACTORS_SHOWN, BUSY_SHOWN, ActorReport, NodeReport
+from actormq.waits import longest
 
 
 class Steward(Actor):
@@ -54,12 +55,18 @@ class Steward(Actor):
 
 
 def _reported(cell: Cell) -> ActorReport:
+    name, busy, awaits = longest(cell)
+    if busy < BUSY_SHOWN:
+        name, busy, awaits = "", 0.0, ""
     hold = cell.runtime.watched.holds.get(cell.address.serial)
     return ActorReport(
         name=cell.address.label,
         class_=f"{cell.kind.__module__}:{cell.kind.__qualname__}",
         mailbox=cell.mailbox_count,
         received=cell.received_count,
+        handler=name,
+        busy=round(busy, 3),
+        awaits=awaits,
         held=round(hold.seconds, 3) if hold is not None else 0.0,
         held_by=hold.handler if hold is not None else "",
     )

@@ -7,7 +7,6 @@ have something to do at any moment.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import enum
 import math
 import threading
@@ -102,6 +101,11 @@ class Turns:
         waiting = len(mailbox) if mailbox is not None else 0
         return waiting + (len(inlet) if inlet is not None else 0)
 
+    def serving(self) -> list[tuple[asyncio.Future[Any], Served]]:
+        """The handlers under way that have suspended, with the task that carries each."""
+        tasks = self._tasks or {}
+        return [(task, served) for task, (_, _, served) in tasks.items() if served is not None]
+
     # -- messages in --------------------------------------------------------------------------
 
     def find(self, handler: Any) -> HandlerSpec:
@@ -146,6 +150,7 @@ class Turns:
         name = handler if isinstance(handler, str) else getattr(handler, "__name__", "?")
         seconds, deadline = deadline_for(loop.now(), within, runtime.settings.ask_timeout)
         reply: Reply[Any] = Reply(loop, self.address.label, name, seconds)
+        reply.target = self
         reply.deadline = deadline  # before its turn can come, for it bounds what the handler asks
         try:
             message = (self.find(handler), args, kwargs, reply)
@@ -269,11 +274,7 @@ class Turns:
         Returns:
             Whether it keeps the turn: `_ended` will go on.
         """
-        context = contextvars.copy_context()
-        served = None
-        if answer is not None and answer.deadline:
-            served = Served(answer.deadline)
-            context.run(CURRENT.set, served)
+        context, served = self.runtime.contexts.of(self, call, answer)
         if not call.is_async:
             task: asyncio.Future[Any] = self.runtime.loop.aio.run_in_executor(
                 self.runtime.threads,
@@ -297,6 +298,7 @@ class Turns:
         if self._tasks is None:
             self._tasks = {}
         self._tasks[task] = (call.name, answer, served)
+        self.runtime.contexts.suspended(served)
         self._is_busy = not call.concurrent
         task.add_done_callback(self._ended_alone if call.concurrent else self._ended)
         return self._is_busy

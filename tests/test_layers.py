@@ -16,7 +16,7 @@ LAYERS = [
     {"loop", "deadlines", "stepping", "port", "transport", "mailbox"},
     {
         *("reply", "ref", "arguments", "context", "actor", "turns", "cell", "timers", "registry"),
-        *("runtime", "stacks", "watchdog"),
+        *("runtime", "waits", "stacks", "watchdog"),
     },
     {"cluster"},
     {"patterns"},

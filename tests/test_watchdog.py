@@ -187,7 +187,7 @@ async def test_c_code_that_keeps_the_interpreters_lock_is_told_at_its_line(nodes
     node = await nodes.start(hold_limit=LIMIT)
     heard = Heard(node)
     ref = await node.spawn(Hog, "hog", heard.go)
-    length = 24
+    length = 28
     while not heard.later and length < 40:
         await ref.ask(Hog.explode, length)
         length += 1

@@ -14,7 +14,6 @@ from actormq.events import (
     LoopHeld,
     MemberChanged,
     NodeStarted,
-    NotEnded,
     Notice,
     PeerRefused,
 )
@@ -26,7 +25,7 @@ FAILURES_A_SECOND = 10  # tracebacks; 1 000 actors that crash at once would writ
 REASONS = {
     "ActorStopped": "the actor has stopped",
     "MailboxFull": "its mailbox is full, see mailbox_limit",
-    "asker gave up": "its turn came after its asker's deadline, so it was not run",
+    "asker gave up": "nobody waits for its answer any more, so it was not run",
     "late reply": "the reply came after its asker had given up",
     "peer gone": "the peer it was for has left",
     "full": "there is no room in the socket",
@@ -74,8 +73,6 @@ def log_events(events: Events, node: str, later: Later) -> Callable[[], None]:
                 log.log(event.level, "%s: %s", node, one_line(event.text))
             case LoopHeld():
                 _log_hold(node, event)
-            case NotEnded():
-                log.warning("%s: %s did not end: %s", node, _whose(event), one_line(event.why))
             case HandlerFailed() if failures.allows():
                 error = event.error
                 log.error("%s: %s.%s raised", node, event.actor, event.handler, exc_info=error)
@@ -113,7 +110,7 @@ def _log_dead_letter(node: str, event: DeadLetter) -> None:
     log.warning(text, node, what, one_line(whom), one_line(why))
 
 
-def _whose(event: LoopHeld | NotEnded) -> str:
+def _whose(event: LoopHeld) -> str:
     return one_line(f"{event.actor}.{event.handler}" if event.actor else event.handler)
 
 
