@@ -6,6 +6,7 @@ The public names. The package below them, from the ground up; an import points o
     rules/                                        decisions without I/O
     loop, deadlines, stepping, port, transport, inlet    the loop, its time and its sockets
     reply, ref, actor, supervisor, signals        what users extend, and what others hold of it
+    stacks, watchdog, waits                       finds what holds the loop, and who waits for whom
     mailbox, turns, cell, family, registry        what runs an actor, and its children
     cluster/                                      who is there, and messages between nodes
     patterns/                                     the sockets that actors own
@@ -21,6 +22,7 @@ from actormq.errors import (
     ActorNotFound,
     ActorStopped,
     ArgumentMismatch,
+    AskCircle,
     AskTimeout,
     DeliveryError,
     HandlerCancelled,
@@ -78,6 +80,7 @@ __all__ = [
     "ActorStopped",
     "ActormqError",
     "ArgumentMismatch",
+    "AskCircle",
     "AskTimeout",
     "Backoff",
     "Child",

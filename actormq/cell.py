@@ -10,6 +10,7 @@ from typing import Any, cast
 from actormq.actor import Actor, HandlerSpec, unmarked
 from actormq.address import Address
 from actormq.context import LiveSocket, Timer
+from actormq.deadlines import CURRENT, Served
 from actormq.errors import (
     ActorStopped,
     HandlerCancelled,
@@ -287,9 +288,11 @@ class Cell(Turns):
         limit = self.runtime.settings.start_timeout
         label = self.address.label
         # A task of its own among the handlers: whoever stops the actor meanwhile waits for it.
-        task = self.runtime.loop.aio.create_task(contained(coroutine))
         spec = cast("HandlerSpec", unmarked(self.kind, hook))
-        self._tasks = {task: ((spec, (), None, None), None)}
+        served = Served(math.inf, self, spec)
+        served.began = self.runtime.loop.now()
+        task = self.runtime.loop.aio.create_task(_serving(served, coroutine))
+        self._tasks = {task: ((spec, (), None, None), served)}
         try:
             async with asyncio.timeout(limit) as timeout:
                 await task
@@ -507,6 +510,11 @@ class Cell(Turns):
         for reply in (*(self._stop_replies or ()), *(self._end_replies or ())):
             reply.resolve(None)
         self._stop_replies = self._end_replies = None
+
+
+async def _serving(served: Served, coroutine: Coroutine[Any, Any, None]) -> None:
+    CURRENT.set(served)
+    await contained(coroutine)
 
 
 def _is_good(task: asyncio.Future[Any]) -> bool:

@@ -10,7 +10,7 @@ The branches answer the catcher's question: *did it run, and may I send again?*
         DeliveryError                    no handler saw it: sending again is safe
             ActorNotFound   ActorStopped   MailboxFull   LinkFull   NodeUnreachable
             MeshNotFound   HandlerNotFound   ArgumentMismatch   MessageTooLarge   NotEncodable
-            SocketFull   PeerGone   NobodyThere
+            SocketFull   PeerGone   NobodyThere   AskCircle
         OutcomeUnknown                   it left and no word came: it may have run
             AskTimeout (TimeoutError)   RequestTimeout (TimeoutError)   PeerLost   HandlerCancelled
         RemoteError                      it ran and raised: carries type, text, traceback
@@ -275,6 +275,22 @@ class NobodyThere(DeliveryError):
         )
 
 
+class AskCircle(DeliveryError):
+    """Actors await each other, and this ask would have been answered after itself.
+
+    Attributes:
+        circle: The handlers, each of which awaits the next: `a.f -> b.g -> a.h (behind a.f)`.
+    """
+
+    def __init__(self, circle: str) -> None:
+        super().__init__(
+            f"{circle}: they would await each other for ever; mark one of these handlers "
+            "concurrent=True, or tell instead of asking",
+            circle,
+        )
+        self.circle = circle
+
+
 class OutcomeUnknown(ActormqError):
     """The message left and no word came back: it may have run."""
 
@@ -400,6 +416,7 @@ TRAVELLING: dict[str, type[ActormqError]] = {
         ActorNotFound,
         ActorStopped,
         ArgumentMismatch,
+        AskCircle,
         AskTimeout,
         HandlerCancelled,
         HandlerNotFound,

@@ -174,6 +174,7 @@ class Mailbox(abc.ABC):
         name = handler if isinstance(handler, str) else getattr(handler, "__name__", "?")
         seconds, deadline = deadline_for(loop.now(), within, runtime.settings.ask_timeout)
         reply: Reply[Any] = Reply(loop, self.address.label, name, seconds)
+        reply.target = self
         reply.deadline = deadline  # before its turn can come, for it bounds what the handler asks
         try:
             message = (self.find(handler), args, kwargs, reply)

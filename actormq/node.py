@@ -45,6 +45,7 @@ from actormq.stepping import Stepper
 from actormq.steward import Steward
 from actormq.transport import Transport
 from actormq.turns import described
+from actormq.watchdog import watch
 
 A = TypeVar("A")
 P = ParamSpec("P")
@@ -85,6 +86,7 @@ class Node:
         self._discovery: Discovery | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._ended: asyncio.Event | None = None
+        self._end_log: Callable[[], None] | None = None
         self._awaited_count = 0
         self._failed: list[Callable[[], object]] = []
         self.failure: BaseException | None = None
@@ -307,7 +309,7 @@ class Node:
         try:
             if not self._is_guest:
                 self._mesh.listen()
-            log_events(self.events, self.name)
+            self._end_log = log_events(self.events, self.name, runtime.loop.call_later)
             # Every node has one: it is found by the node, not by name.
             await self.new_cell(Steward, None, (self._vouched,), {}, None).start()
             self._mesh.start()
@@ -383,6 +385,12 @@ class Node:
             watching=watches,
             books=books,
             next_serial=lambda: next(self._serials),
+            watched=watch(
+                self.id,
+                loop.thread,
+                settings.hold_limit,
+                lambda event: self.events.emit_from_thread(event, loop.call_from_thread),
+            ),
         )
         return runtime
 
@@ -526,6 +534,9 @@ class Node:
         runtime.threads.shutdown(wait=False, cancel_futures=True)
         # Waits until goodbyes have gone out, at most LINGER_MS: not on the loop.
         await asyncio.to_thread(runtime.transport.close)
+        runtime.watched.end()
+        if self._end_log is not None:
+            self._end_log()
         self._runtime = None
         assert self._ended is not None
         self._ended.set()

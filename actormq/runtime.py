@@ -17,11 +17,13 @@ from actormq.loop import Loop
 from actormq.settings import Settings
 from actormq.stepping import Stepper
 from actormq.transport import Transport
+from actormq.waits import Contexts
 
 if TYPE_CHECKING:
     from actormq.cell import Cell
     from actormq.ref import Ref
     from actormq.registry import Registry
+    from actormq.watchdog import Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,11 @@ class Runtime:
     services: Services
     watching: Watching
     next_serial: Callable[[], int]
+    watched: Watched
     chance: Callable[[], float] = random.random
     books: Books = field(default_factory=Books)
     unfinished: list[str] = field(default_factory=list)
+    contexts: Contexts = field(default_factory=Contexts)
 
     def address(self, serial: int, label: str) -> Address:
         """The address of one of this node's actors."""

@@ -151,6 +151,10 @@ class Stepper:
         self.task = spare
         return SUSPENDED
 
+    def is_stepping(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether a coroutine is in its first step, and `task` is what it takes for its own."""
+        return task is not None and task is self._spare
+
     async def close(self) -> None:
         """Let the spare go."""
         spare, self._spare = self._spare, None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import abc
 import asyncio
-import contextvars
 import math
 import traceback
 import types
@@ -15,7 +14,7 @@ from typing import Any
 from actormq.actor import Actor
 from actormq.address import Address
 from actormq.context import Call
-from actormq.deadlines import CURRENT, Served
+from actormq.deadlines import Served
 from actormq.errors import HandlerCancelled, RemoteError
 from actormq.events import HandlerFailed
 from actormq.mailbox import Mailbox, Message, State
@@ -53,7 +52,11 @@ class Turns(Mailbox):
     def __init__(self, runtime: Runtime, kind: type[Actor], address: Address) -> None:
         super().__init__(runtime, kind, address)
         self._is_crowded = False  # busy because of many concurrent handlers, not of one that is not
-        self._tasks: dict[asyncio.Future[Any], tuple[Message, Served | None]] | None = None
+        self._tasks: dict[asyncio.Future[Any], tuple[Message, Served]] | None = None
+
+    def serving(self) -> list[tuple[asyncio.Future[Any], Served]]:
+        """The handlers under way that have suspended, with the task that carries each."""
+        return [(task, served) for task, (_, served) in (self._tasks or {}).items()]
 
     @property
     @abc.abstractmethod
@@ -133,11 +136,7 @@ class Turns(Mailbox):
             Whether it keeps the turn: `_ended` will go on.
         """
         call, args, kwargs, answer = message
-        context = contextvars.copy_context()
-        served = None
-        if answer is not None and answer.deadline:
-            served = Served(answer.deadline)
-            context.run(CURRENT.set, served)
+        context, served = self.runtime.contexts.of(self, call, answer)
         if not call.is_async:
             task: asyncio.Future[Any] = self.runtime.loop.aio.run_in_executor(
                 self.runtime.threads,
@@ -163,16 +162,17 @@ class Turns(Mailbox):
         if self._tasks is None:
             self._tasks = {}
         self._tasks[task] = (message, served)
+        self.runtime.contexts.suspended(served)
         self._is_crowded = call.concurrent and len(self._tasks) >= CONCURRENT_LIMIT
         self._is_busy = not call.concurrent or self._is_crowded
         task.add_done_callback(self._ended_alone if call.concurrent else self._ended)
         return self._is_busy
 
     def _ended_alone(self, task: asyncio.Future[Any]) -> None:
-        message, served = self._tasks.pop(task, (None, None)) if self._tasks else (None, None)
-        if message is None:  # it belongs to an instance that was given up
+        if not self._tasks or task not in self._tasks:  # its instance was given up
             _retrieve(task)
             return
+        message, served = self._tasks.pop(task)
         end_served(served)
         call, _, _, answer = message
         try:
@@ -275,10 +275,9 @@ def described(error: BaseException) -> str:
     return f"{kind_of(error)}: {text}" if text else kind_of(error)
 
 
-def end_served(served: Served | None) -> None:
+def end_served(served: Served) -> None:
     """A handler has ended: what it left running in the background serves nobody any more."""
-    if served is not None:
-        served.deadline = math.inf
+    served.deadline = math.inf
 
 
 def _run_blocking(

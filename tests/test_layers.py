@@ -17,6 +17,7 @@ LAYERS = [
     {
         *("reply", "ref", "arguments", "context", "signals", "actor", "supervisor", "runtime"),
         *("mailbox", "turns", "timers", "family", "cell", "registry"),
+        *("waits", "stacks", "watchdog"),
     },
     {"cluster"},
     {"patterns"},
