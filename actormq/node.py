@@ -186,6 +186,7 @@ class Node:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         family: Family | None,
+        label: str = "",
     ) -> Cell:
         """Make room for an actor: its number, its name, its mailbox; it is not started yet.
 
@@ -195,6 +196,7 @@ class Node:
             args: What its constructor takes.
             kwargs: Likewise.
             family: The children of the actor that starts it; None for the node itself.
+            label: What people call it; by default its name, or its class and number.
 
         Raises:
             SetupError: It is no actor class, or the name cannot be.
@@ -212,7 +214,7 @@ class Node:
             raise SetupError(f"actor name {name!r} is no text of 1 to {_NAME_LIMIT} characters")
         runtime.registry.check(name)
         serial = next(self._serials)
-        label = name if name is not None else f"{kind.__name__.lower()}#{serial}"
+        label = label or name or f"{kind.__name__.lower()}#{serial}"
         address = runtime.address(serial, label)
         cell = Cell(runtime, (kind, args, kwargs), address, name, family)
         runtime.registry.add(cell)
@@ -311,7 +313,7 @@ class Node:
                 self._mesh.listen()
             self._end_log = log_events(self.events, self.name, runtime.loop.call_later)
             # Every node has one: it is found by the node, not by name.
-            await self.new_cell(Steward, None, (self._vouched,), {}, None).start()
+            await self.new_cell(Steward, None, (self._vouched,), {}, None, "node").start()
             self._mesh.start()
             if self._settings.discovery:
                 await self._discover()
