@@ -63,6 +63,7 @@ from actormq.patterns.router import Router
 from actormq.patterns.subscriber import Subscriber
 from actormq.ref import Ref
 from actormq.reply import Reply
+from actormq.rules.backoff import Backoff
 from actormq.run import run
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "ActormqError",
     "ArgumentMismatch",
     "AskTimeout",
+    "Backoff",
     "Dealer",
     "DeliveryError",
     "DeviceStatistics",

@@ -15,6 +15,7 @@ NAMES = {
     *("IncompatibleSockets", "SocketFull", "PeerGone", "NobodyThere"),
     *("Requester", "Replier", "Pusher", "Puller", "Dealer", "Router", "Pair", "Peer"),
     *("Queue", "Forwarder", "Streamer", "DeviceStatistics"),
+    "Backoff",
     "RemoteError",
     *("ProtocolError", "LocalProtocolError", "RemoteProtocolError"),
     "SecurityError",

@@ -1,4 +1,4 @@
-"""The suite finds all planted bugs: the list of scripts/mutants.toml fits the code, none survives."""
+"""The suite finds all planted bugs: the list in scripts/ fits the code, and none survives."""
 
 import subprocess
 import sys
