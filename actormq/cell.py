@@ -55,6 +55,11 @@ class Cell(Turns):
         """Whether its name may be found."""
         return self.state is State.RUNNING
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it is about to end, and has not."""
+        return self.state is State.STOPPING
+
     # -- time ---------------------------------------------------------------------------------
 
     def after(

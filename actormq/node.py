@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import itertools
 import logging
@@ -15,6 +14,7 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 import msgspec
 
+from actormq import unended
 from actormq.actor import Actor
 from actormq.address import NODE_SERIAL, ActorEntry, Address, new_node_id
 from actormq.cell import Cell
@@ -38,6 +38,7 @@ from actormq.runtime import Runtime
 from actormq.settings import NodeOptions, Settings, checked
 from actormq.stepping import Stepper
 from actormq.steward import Steward
+from actormq.threads import Threads
 from actormq.transport import Transport
 from actormq.turns import kind_of
 from actormq.watchdog import watch
@@ -60,6 +61,7 @@ class Node:
         id: 16 hex digits, new for every node.
         name: Its name, for people.
         events: What it reports.
+        left: What had not ended when it stopped, in words.
 
     Raises:
         SetupError: A setting cannot be.
@@ -81,6 +83,7 @@ class Node:
         self._ended: asyncio.Event | None = None
         self._end_log: Callable[[], None] | None = None
         self._awaited_count = 0
+        self.left: list[str] = []
         self._tasks: set[asyncio.Future[Any]] = set()
         self._serials = itertools.count(NODE_SERIAL)
 
@@ -325,7 +328,6 @@ class Node:
             post.lost,
         )
         services = self._services = MeshServices(self.id, self.directory, mesh, post, self.events)
-        threads = concurrent.futures.ThreadPoolExecutor(thread_name_prefix=f"actormq-{self.name}")
         runtime = Runtime(
             node=self,
             node_id=self.id,
@@ -336,7 +338,7 @@ class Node:
             events=self.events,
             deadlines=deadlines,
             stepper=Stepper(loop.aio),
-            threads=threads,
+            threads=Threads(f"actormq-{self.name}"),
             registry=registry,
             services=services,
             next_serial=lambda: next(self._serials),
@@ -407,6 +409,15 @@ class Node:
         finally:
             self._awaited_count -= 1
 
+    def unended(self) -> list[str]:
+        """Say what has not ended, a line each; from any thread, also while the loop is held."""
+        return unended.of_node(self._runtime) if self._runtime is not None else []
+
+    @property
+    def shutdown_timeout(self) -> float:
+        """Seconds that it may take to stop."""
+        return self._settings.shutdown_timeout
+
     @property
     def is_awaited(self) -> bool:
         """Whether somebody waits for it to stop: its end is then what they want."""
@@ -447,6 +458,9 @@ class Node:
         if tasks:
             await asyncio.wait(tasks, timeout=1.0)
         runtime.threads.shutdown(wait=False, cancel_futures=True)
+        self.left = unended.of_threads(runtime)
+        for line in self.left:
+            self.events.notice(logging.WARNING, f"did not end: {line}")
         # Waits until goodbyes have gone out, at most LINGER_MS: not on the loop.
         await asyncio.to_thread(runtime.transport.close)
         runtime.watched.end()

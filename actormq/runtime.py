@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +13,7 @@ from actormq.events import Events
 from actormq.loop import Loop
 from actormq.settings import Settings
 from actormq.stepping import Stepper
+from actormq.threads import Threads
 from actormq.transport import Transport
 from actormq.waits import Contexts
 
@@ -78,7 +78,7 @@ class Runtime:
     events: Events
     deadlines: Deadlines
     stepper: Stepper
-    threads: concurrent.futures.Executor
+    threads: Threads
     registry: Registry
     services: Services
     next_serial: Callable[[], int]

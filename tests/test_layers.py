@@ -13,7 +13,7 @@ LAYERS = [
     {"errors", "settings", "address", "message", "codec", "events", "report"},
     {"multicast", "endpoint"},
     {"rules"},
-    {"loop", "deadlines", "stepping", "port", "transport", "mailbox"},
+    {"loop", "deadlines", "stepping", "port", "transport", "mailbox", "threads"},
     {
         *("reply", "ref", "arguments", "context", "actor", "turns", "cell", "timers", "registry"),
         *("runtime", "waits", "stacks", "watchdog"),
@@ -21,7 +21,7 @@ LAYERS = [
     {"cluster"},
     {"patterns"},
     {"devices"},
-    {"steward", "node", "run", "topology", "blueprint"},
+    {"unended", "steward", "node", "ending", "run", "topology", "blueprint"},
     {"", "observe"},
     {"cli", "__main__"},
 ]
