@@ -201,11 +201,11 @@ class Cell(Turns):
         if self._inlet is not None:
             left += self._inlet.close()
         self._mailbox = self._left = None
-        for call, _, _, answer in left:
+        for call, args, kwargs, answer in left:
             if answer is not None:
                 answer.reject(ActorStopped(self.address.label))
             else:
-                self._bury(call.name, ActorStopped.__name__)
+                self._bury(call.name, ActorStopped.__name__, args, kwargs)
         for reply in self._stop_replies or ():
             reply.resolve(None)
 

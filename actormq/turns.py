@@ -206,11 +206,11 @@ class Turns:
         try:
             self.put(message)
         except (MailboxFull, ActorStopped) as error:
-            spec, _, _, answer = message
+            spec, args, kwargs, answer = message
             if answer is not None:
                 answer.reject(error)
             else:
-                self._bury(spec.name, type(error).__name__)
+                self._bury(spec.name, type(error).__name__, args, kwargs)
 
     def _put_from_thread(self, message: Message) -> None:
         if self._inlet is None:
@@ -236,7 +236,7 @@ class Turns:
         while mailbox:
             call, args, kwargs, answer = popleft()
             if answer is not None and not answer.is_open():
-                self._bury(call.name, "asker gave up")
+                self._bury(call.name, "asker gave up", args, kwargs)
                 continue
             count += 1
             if call.is_plain:
@@ -340,8 +340,13 @@ class Turns:
         remote.__cause__ = error
         answer.reject(remote)
 
-    def _bury(self, handler: str, reason: str) -> None:
-        self.runtime.events.emit(DeadLetter(self.address.label, handler, reason))
+    def _bury(
+        self, handler: str, reason: str, args: Sequence[Any], kwargs: dict[str, Any] | None
+    ) -> None:
+        letter = DeadLetter(
+            self.address.label, handler, reason, args=tuple(args), kwargs=kwargs or {}
+        )
+        self.runtime.events.emit(letter)
 
 
 def deadline_for(now: float, within: float | None, default: float) -> tuple[float, float]:
