@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import itertools
 import logging
@@ -15,6 +14,7 @@ from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 import msgspec
 
+from actormq import unended
 from actormq.actor import Actor
 from actormq.address import NODE_SERIAL, ActorEntry, Address, new_node_id
 from actormq.cell import Cell
@@ -43,6 +43,7 @@ from actormq.runtime import Runtime
 from actormq.settings import NodeOptions, Settings, checked
 from actormq.stepping import Stepper
 from actormq.steward import Steward
+from actormq.threads import Threads
 from actormq.transport import Transport
 from actormq.turns import described
 from actormq.watchdog import watch
@@ -67,6 +68,7 @@ class Node:
         name: Its name, for people.
         events: What it reports.
         failure: What ended it, if `fail` did.
+        left: What had not ended when it stopped, in words.
 
     Raises:
         SetupError: A setting cannot be.
@@ -90,6 +92,7 @@ class Node:
         self._awaited_count = 0
         self._failed: list[Callable[[], object]] = []
         self.failure: BaseException | None = None
+        self.left: list[str] = []
         self._tasks: set[asyncio.Future[Any]] = set()
         self._serials = itertools.count(NODE_SERIAL)
 
@@ -370,7 +373,6 @@ class Node:
             lost,
         )
         services = self._services = MeshServices(self.id, self.directory, mesh, post, self.events)
-        threads = concurrent.futures.ThreadPoolExecutor(thread_name_prefix=f"actormq-{self.name}")
         runtime = Runtime(
             node=self,
             node_id=self.id,
@@ -381,7 +383,7 @@ class Node:
             events=self.events,
             deadlines=deadlines,
             stepper=Stepper(loop.aio),
-            threads=threads,
+            threads=Threads(f"actormq-{self.name}"),
             registry=registry,
             services=services,
             watching=watches,
@@ -483,8 +485,17 @@ class Node:
             await self._ended.wait()
         finally:
             self._awaited_count -= 1
-        if self.failure is not None:
+        if isinstance(self.failure, ActormqError):
             raise self.failure
+
+    def unended(self) -> list[str]:
+        """Say what has not ended, a line each; from any thread, also while the loop is held."""
+        return unended.of_node(self._runtime) if self._runtime is not None else []
+
+    @property
+    def shutdown_timeout(self) -> float:
+        """Seconds that it may take to stop."""
+        return self._settings.shutdown_timeout
 
     @property
     def is_awaited(self) -> bool:
@@ -507,11 +518,9 @@ class Node:
 
     def _leave_behind(self, runtime: Runtime, late: list[Cell]) -> None:
         """End those that did not end in time, and say which they are."""
-        names = [*runtime.unfinished]
-        for cell in late:
-            names += cell.cut_off()
-        if names:
-            self.events.notice(logging.WARNING, "did not stop in time: %s", ", ".join(names))
+        self.left = [*runtime.unfinished, *(unended.of_node(runtime) if late else ())]
+        for cell in reversed(late):
+            cell.cut_off()
 
     async def _close(self, runtime: Runtime, seconds: float) -> None:
         """Close what `start` opened, downward, in about so many seconds at most."""
@@ -534,6 +543,9 @@ class Node:
         if tasks:
             await asyncio.wait(tasks, timeout=min(seconds, 1.0))
         runtime.threads.shutdown(wait=False, cancel_futures=True)
+        self.left += [line for line in unended.of_threads(runtime) if line not in self.left]
+        for line in self.left:
+            self.events.notice(logging.WARNING, f"did not end: {line}")
         # Waits until goodbyes have gone out, at most LINGER_MS: not on the loop.
         await asyncio.to_thread(runtime.transport.close)
         runtime.watched.end()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from actormq.ledger import Books
 from actormq.loop import Loop
 from actormq.settings import Settings
 from actormq.stepping import Stepper
+from actormq.threads import Threads
 from actormq.transport import Transport
 from actormq.waits import Contexts
 
@@ -101,7 +101,7 @@ class Runtime:
     events: Events
     deadlines: Deadlines
     stepper: Stepper
-    threads: concurrent.futures.Executor
+    threads: Threads
     registry: Registry
     services: Services
     watching: Watching

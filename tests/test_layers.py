@@ -13,7 +13,7 @@ LAYERS = [
     {"errors", "settings", "address", "message", "codec", "events", "ledger", "report"},
     {"multicast", "endpoint"},
     {"rules"},
-    {"loop", "deadlines", "stepping", "port", "transport", "inlet"},
+    {"loop", "deadlines", "stepping", "port", "transport", "inlet", "threads"},
     {
         *("reply", "ref", "arguments", "context", "signals", "actor", "supervisor", "runtime"),
         *("mailbox", "turns", "timers", "family", "cell", "registry"),
@@ -22,7 +22,7 @@ LAYERS = [
     {"cluster"},
     {"patterns"},
     {"devices"},
-    {"steward", "node", "run", "topology", "blueprint"},
+    {"unended", "steward", "node", "ending", "run", "topology", "blueprint"},
     {"", "observe"},
     {"cli", "__main__"},
 ]

@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from actormq import watchdog
-from actormq import Actor, Puller, Pusher, every, handler
+from actormq import Actor, Puller, Pusher, every, handler, watchdog
 from actormq.events import LoopHeld
 from actormq.settings import Settings
 from actormq.watchdog import watch
