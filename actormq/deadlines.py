@@ -77,6 +77,10 @@ class Deadlines:
         if items is not None:
             items.pop(item, None)
 
+    def waiting(self) -> list[Expires]:
+        """Those that have not come, the earliest first."""
+        return [item for bucket in sorted(self._buckets) for item in self._buckets[bucket]]
+
     def close(self) -> None:
         """Stop the timer; nothing expires any more."""
         self._is_closed = True

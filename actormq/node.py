@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import itertools
 import logging
-import os
-import secrets
-import socket
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 import msgspec
 
 from actormq.actor import Actor
-from actormq.address import NODE_SERIAL, ActorEntry, Address, new_node_id
+from actormq.address import NODE_SERIAL, ActorEntry, Address
 from actormq.cell import Cell
 from actormq.cluster.directory import Directory
 from actormq.cluster.discovery import Announcement, Discovery, DiscoveryUnavailable
-from actormq.cluster.listener import host_identity
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
@@ -28,17 +23,15 @@ from actormq.codec import Codec
 from actormq.deadlines import Deadlines
 from actormq.errors import ActorNotFound, NodeNotRunning, SetupError, StartFailed
 from actormq.events import Events, NodeStarted
-from actormq.loop import Loop
+from actormq.machine import MACHINE, Machine
 from actormq.message import PROTOCOL, Facts
 from actormq.observe.logs import log_events
 from actormq.ref import Ref
 from actormq.registry import Registry
-from actormq.rules.admission import LAN
 from actormq.runtime import Runtime
 from actormq.settings import NodeOptions, Settings, checked
 from actormq.stepping import Stepper
 from actormq.steward import Steward
-from actormq.transport import Transport
 from actormq.turns import kind_of
 
 A = TypeVar("A")
@@ -53,6 +46,7 @@ class Node:
     Use it as `async with Node(mesh="home") as node:`, or let `run` do that.
 
     Args:
+        machine: What it runs on, another than this computer in a simulation.
         options: The settings, see `Settings`.
 
     Attributes:
@@ -64,10 +58,11 @@ class Node:
         SetupError: A setting cannot be.
     """
 
-    def __init__(self, **options: Unpack[NodeOptions]) -> None:
-        self._settings = _named(checked(options))
+    def __init__(self, machine: Machine = MACHINE, /, **options: Unpack[NodeOptions]) -> None:
+        self._machine = machine
+        self._settings = _named(checked(options), machine)
         self._is_guest = False
-        self.id = new_node_id()
+        self.id = machine.new_node_id()
         self.name = self._settings.name
         self.events = Events()
         self.directory = Directory(self.id)
@@ -79,7 +74,7 @@ class Node:
         self._stopping: asyncio.Task[None] | None = None
         self._ended: asyncio.Event | None = None
         self._awaited_count = 0
-        self._tasks: set[asyncio.Future[Any]] = set()
+        self._tasks: dict[asyncio.Future[Any], None] = {}
         self._serials = itertools.count(NODE_SERIAL)
 
     @classmethod
@@ -270,7 +265,7 @@ class Node:
         try:
             if not self._is_guest:
                 self._mesh.listen()
-            log_events(self.events, self.name)
+            log_events(self.events, self.name, runtime.loop.now)
             steward = self._cell(
                 runtime, Steward, "node", next(self._serials), (self._vouched,), {}
             )
@@ -288,9 +283,9 @@ class Node:
     def _assemble(self) -> Runtime:
         """Make the parts, from the ground up."""
         settings = self._settings
-        loop = Loop()
-        frame_limit = max(settings.message_limit, settings.buffer_limit) + 64 * 1024
-        transport = Transport(loop, settings.insecure_lan, frame_limit)
+        machine = self._machine
+        loop = machine.loop()
+        transport = machine.transport(loop, settings)
         codec = Codec(
             settings.message_limit,
             settings.buffer_limit,
@@ -309,8 +304,8 @@ class Node:
             settings,
             lambda node: mesh.members.get(node),  # noqa: PLW0108 made below
         )
-        scope = LAN if settings.insecure_lan else f"loopback:{os.getuid()}"
-        facts = Facts(settings.mesh, self.id, 1, self.name, scope, (), host_identity())
+        scope = machine.scope(settings)
+        facts = Facts(settings.mesh, self.id, 1, self.name, scope, (), machine.identity())
         mesh = self._mesh = Mesh(
             loop,
             transport,
@@ -323,7 +318,6 @@ class Node:
             post.lost,
         )
         services = self._services = MeshServices(self.id, self.directory, mesh, post, self.events)
-        threads = concurrent.futures.ThreadPoolExecutor(thread_name_prefix=f"actormq-{self.name}")
         runtime = Runtime(
             node=self,
             node_id=self.id,
@@ -334,7 +328,7 @@ class Node:
             events=self.events,
             deadlines=deadlines,
             stepper=Stepper(loop.aio),
-            threads=threads,
+            threads=machine.threads(self.name),
             registry=registry,
             services=services,
             next_serial=lambda: next(self._serials),
@@ -355,10 +349,8 @@ class Node:
         self._services.vouched(token, stream, baseline)
 
     async def _discover(self) -> None:
-        from actormq.cluster.mdns import Mdns  # noqa: PLC0415 costs 0.1 s that --join does not need
-
         assert self._mesh is not None
-        discovery = Mdns(loopback=not self._settings.insecure_lan)
+        discovery = self._machine.discovery(self._settings)
         try:
             await discovery.start(self._mesh.hint)
         except DiscoveryUnavailable as error:
@@ -375,8 +367,8 @@ class Node:
 
     def keep(self, task: asyncio.Future[Any]) -> None:
         """Hold on to a task until it ends, or until the node does."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     async def stop(self) -> None:
         """Stop the actors, the last first, say goodbye, close everything.
@@ -412,8 +404,8 @@ class Node:
         stops = [asyncio.ensure_future(_awaited(cell.stop(limit))) for cell in reversed(cells)]
         if stops:
             _, late = await asyncio.wait(stops, timeout=limit + 1.5)
-            for stop in late:
-                stop.cancel()
+            for stop in stops:
+                stop.cancel()  # no matter for one that has ended
             if late:
                 left = ", ".join(c.address.label for c in cells if c.is_found)
                 self.events.notice(logging.WARNING, f"did not stop in time: {left}")
@@ -450,9 +442,7 @@ async def _awaited(reply: Any) -> None:
     await reply
 
 
-def _named(settings: Settings) -> Settings:
+def _named(settings: Settings, machine: Machine) -> Settings:
     if settings.name:
         return settings
-    host = socket.gethostname().partition(".")[0] or "node"
-    clean = "".join(c if c.isalnum() and c.isascii() else "-" for c in host).strip("-") or "node"
-    return msgspec.structs.replace(settings, name=f"{clean[:50]}-{secrets.token_hex(2)}")
+    return msgspec.structs.replace(settings, name=machine.new_name())

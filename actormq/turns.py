@@ -16,7 +16,6 @@ import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from threading import get_ident
-from time import perf_counter
 from typing import Any
 
 from actormq.actor import Actor, HandlerSpec
@@ -227,7 +226,8 @@ class Turns:
         if mailbox is None or self.state is not State.RUNNING:
             return
         actor, popleft, running = self.actor, mailbox.popleft, State.RUNNING
-        end, count = perf_counter() + TURN_SECONDS, 0
+        clock = self.runtime.loop.clock
+        end, count = clock() + TURN_SECONDS, 0
         while mailbox:
             call, args, kwargs, answer = popleft()
             if answer is not None and not answer.is_open():
@@ -247,7 +247,7 @@ class Turns:
                         answer.resolve(value)
             elif self._begin(call, args, kwargs or {}, answer):
                 break
-            if count >= TURN_MESSAGES or perf_counter() > end or self.state is not running:
+            if count >= TURN_MESSAGES or clock() > end or self.state is not running:
                 break  # the last: the handler stopped its own actor
         self.received_count += count
         self._next_turn()

@@ -2,10 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from actormq.cluster.link import Link
 from actormq.cluster.outbox import Outbox
 from actormq.message import Envelope, Facts
 from actormq.rules.membership import Evidence, State
+
+
+@dataclass(slots=True)
+class Traffic:
+    """The envelopes between a node and its peers, each a count since the node began.
+
+    What outboxes have taken is sent, dropped or waiting.
+
+    Attributes:
+        sent: Handed to a connection.
+        dropped: Taken, and of no use any more as the peer had gone.
+        waiting: Taken, and not sent yet.
+        received: Come from members.
+        unread: Come from nodes that were no members any more, or not yet.
+    """
+
+    sent: int = 0
+    dropped: int = 0
+    waiting: int = 0
+    received: int = 0
+    unread: int = 0
+
+    def add(self, member: Member) -> None:
+        """Count in what went to and came from one member."""
+        outbox = member.outbox
+        self.sent += outbox.sent_count
+        self.dropped += outbox.dropped_count
+        self.waiting += outbox.waiting_count
+        self.received += member.received_count
 
 
 class Member:

@@ -18,7 +18,7 @@ from actormq.cluster.directory import Directory, state_from
 from actormq.cluster.discovery import Announcement
 from actormq.cluster.link import Link
 from actormq.cluster.listener import Listener
-from actormq.cluster.member import Member
+from actormq.cluster.member import Member, Traffic
 from actormq.cluster.outbox import Outbox
 from actormq.cluster.reach import Reach
 from actormq.codec import Codec
@@ -83,6 +83,7 @@ class Mesh:
         self._sessions: dict[bytes, Member] = {}
         self._dead: OrderedDict[str, int] = OrderedDict()
         self._complained: set[str] = set()
+        self._past = Traffic()
         self._ticked_at = loop.now()
         self._timer: asyncio.TimerHandle | None = None
         self.facts = facts
@@ -197,6 +198,8 @@ class Mesh:
         """Take what a session said."""
         member = self._sessions.get(routing_id)
         if member is None:
+            if envelopes and envelopes[0][0] != message.HELLO:
+                self._past.unread += len(envelopes)
             return False
         self._take(member, envelopes)
         return True
@@ -281,6 +284,7 @@ class Mesh:
             member.link = None
         self.reach.cancel(node)
         member.outbox.close()
+        self._past.add(member)
         self._changed(member, state, reason)
         self._lost(member, reason)
         self._directory.forget(node)
@@ -387,6 +391,13 @@ class Mesh:
             return False
         self._complained.add(sentence)
         return True
+
+    def traffic(self) -> Traffic:
+        """Count the envelopes of all links, those of members that are gone included."""
+        traffic = dataclasses.replace(self._past)
+        for member in self.members.values():
+            traffic.add(member)
+        return traffic
 
     def peers(self) -> Iterable[Member]:
         """The members that are nodes, not guests."""

@@ -43,14 +43,17 @@ class _Limit:
         return self._count <= self._lines
 
 
-def log_events(events: Events, node: str) -> None:
+def log_events(
+    events: Events, node: str, clock: Callable[[], float] = time.monotonic
+) -> None:
     """Write a node's events to the logger `actormq` from now on.
 
     Args:
         events: Those of the node.
         node: Its name, for the lines.
+        clock: Its time, in seconds.
     """
-    limit = _Limit(DEAD_LETTERS_A_SECOND)
+    limit = _Limit(DEAD_LETTERS_A_SECOND, clock)
 
     def write(event: Event) -> None:
         match event:
