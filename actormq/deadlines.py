@@ -15,6 +15,7 @@ from typing import Protocol
 
 from actormq.loop import Loop
 
+EARLY = 1e-6  # s that a timer may come too early by rounding; or it would be set for no time at all
 BUCKETS_PER_SECOND = 100  # an ask ends at most 10 ms late; the default deadline is 5 s
 
 
@@ -61,7 +62,7 @@ class Deadlines:
         """
         if deadline == math.inf:
             return 0  # no bucket: time begins above it
-        bucket = int(deadline * BUCKETS_PER_SECOND) + 1
+        bucket = int((deadline + EARLY) * BUCKETS_PER_SECOND) + 1
         items = self._buckets.get(bucket)
         if items is None:
             items = self._buckets[bucket] = {}
@@ -98,7 +99,7 @@ class Deadlines:
 
     def _expire(self) -> None:
         self._timer = None
-        now = self._loop.now() * BUCKETS_PER_SECOND
+        now = (self._loop.now() + EARLY) * BUCKETS_PER_SECOND
         while self._heap and self._heap[0] <= now:
             for item in self._buckets.pop(heapq.heappop(self._heap)):
                 item.expire()

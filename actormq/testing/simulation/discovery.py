@@ -6,13 +6,12 @@ import asyncio
 import random
 from collections.abc import Callable
 
-from actormq.cluster.discovery import Announcement
+from actormq.cluster.discovery import RECORD_LIFE, Announcement
 from actormq.loop import Loop
 from actormq.testing.simulation.connection import Place
 from actormq.testing.simulation.network import Network
 
 QUERY_INTERVAL = 3.0  # s; as `cluster/mdns.py` asks
-KNOWN_FOR = 60.0  # s for which an answer is not asked for again, half the life of a record
 
 
 class Multicast:
@@ -71,7 +70,7 @@ class SimulatedDiscovery:
         self._chance = chance
         self._found: Callable[[Announcement], None] | None = None
         self._own: Announcement | None = None
-        self._known: dict[str, float] = {}
+        self._known: dict[str, tuple[Announcement, float]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.place = place
 
@@ -104,7 +103,10 @@ class SimulatedDiscovery:
     def _ask(self) -> None:
         self._timer = self._loop.call_later(QUERY_INTERVAL, self._ask)
         now = self._loop.now()
-        known = {node for node, at in self._known.items() if now - at < KNOWN_FOR}
+        self._known = {i: seen for i, seen in self._known.items() if now - seen[1] < RECORD_LIFE}
+        for announcement, _ in self._known.values():
+            self._report(announcement)
+        known = {i for i, (_, at) in self._known.items() if now - at < RECORD_LIFE / 2}
         self._multicast.say(self.place, lambda member: member.asked(known))
 
     def asked(self, known: set[str]) -> None:
@@ -115,6 +117,9 @@ class SimulatedDiscovery:
 
     def heard(self, announcement: Announcement) -> None:
         """Take in what somebody said of itself."""
-        self._known[announcement.node_id] = self._loop.now()
+        self._known[announcement.node_id] = (announcement, self._loop.now())
+        self._report(announcement)
+
+    def _report(self, announcement: Announcement) -> None:
         if self._found is not None:
             self._found(announcement)
