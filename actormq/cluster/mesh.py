@@ -84,6 +84,7 @@ class Mesh:
         self._dead: OrderedDict[str, int] = OrderedDict()
         self._complained: set[str] = set()
         self._past = Traffic()
+        self._ping, _ = codec.pack("a peer", [message.PING, 0])
         self._ticked_at = loop.now()
         self._timer: asyncio.TimerHandle | None = None
         self.facts = facts
@@ -224,7 +225,10 @@ class Mesh:
             member = None
         if member is None:
             outbox = Outbox(self._loop, facts.name, self._settings.link_limit)
-            member = self.members[facts.node] = Member(facts, outbox, self._loop.now())
+            # Of two idle nodes the one with the lower id asks, a little before the other would.
+            quiet_for = HEARTBEAT_INTERVAL * (1.0 if self.facts.node < facts.node else 1.5)
+            member = Member(facts, outbox, self._loop.now(), quiet_for)
+            self.members[facts.node] = member
             if not facts.is_guest:
                 member.evidence.cut_at = self._loop.now()  # until our own link to it stands
         else:
@@ -330,10 +334,15 @@ class Mesh:
             member.held.append(envelope)
 
     def _say(self, member: Member, envelope: Envelope) -> None:
-        # A peer that does not read will be told later; an echo of what it pinged with may be too
-        # large.
-        with contextlib.suppress(DeliveryError):
+        try:
             packed, _ = self._codec.pack(member.facts.name, envelope)
+        except DeliveryError:
+            return  # an echo of what it pinged with may be too large
+        self._put(member, packed)
+
+    @staticmethod
+    def _put(member: Member, packed: bytes) -> None:
+        with contextlib.suppress(DeliveryError):  # a peer that does not read is told later
             member.outbox.put(packed)
 
     def broadcast(self, envelope: Envelope) -> None:
@@ -354,10 +363,9 @@ class Mesh:
             if member.facts.node in self.members:
                 self._judge(member, now)
         for member in self.members.values():
-            is_due = now - member.pinged_at >= HEARTBEAT_INTERVAL
-            if is_due and not member.facts.is_guest and member.link is not None:
+            if member.is_ping_due(now):
                 member.pinged_at = now
-                self._say(member, [message.PING, 0])
+                self._put(member, self._ping)
         self.reach.rejoin(now)
 
     def _judge(self, member: Member, now: float) -> None:

@@ -43,9 +43,7 @@ class _Limit:
         return self._count <= self._lines
 
 
-def log_events(
-    events: Events, node: str, clock: Callable[[], float] = time.monotonic
-) -> None:
+def log_events(events: Events, node: str, clock: Callable[[], float] = time.monotonic) -> None:
     """Write a node's events to the logger `actormq` from now on.
 
     Args:

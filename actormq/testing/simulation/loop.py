@@ -200,10 +200,11 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         asyncio._set_running_loop(self)  # noqa: SLF001 as asyncio's own loops do
         try:
             awaited = asyncio.ensure_future(future, loop=self)
-            while not awaited.done():
-                if self._active:
-                    self._run(self._active[0])
-                else:
+            active, is_done = self._active, awaited.done
+            while not is_done():
+                while active:
+                    self._run(active[0])
+                if not is_done():
                     self._jump()
             return awaited.result()
         finally:

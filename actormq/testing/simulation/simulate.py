@@ -136,9 +136,7 @@ async def _run(scenario: Scenario[R], world: World) -> R:
     return await scenario(world)
 
 
-def _failed(
-    world: World, record: Record, scenario: object, why: str
-) -> SimulationFailed:
+def _failed(world: World, record: Record, scenario: object, why: str) -> SimulationFailed:
     name = getattr(scenario, "__name__", "scenario") if scenario is not None else ""
     trace = "".join(record.lines()).encode()
     return SimulationFailed(world.seed, world.time, why, name, trace)

@@ -16,7 +16,7 @@ from actormq.errors import DeliveryError, OutcomeUnknown
 from actormq.node import Node
 from actormq.testing.simulation.world import World
 
-TALK_INTERVAL = 0.25  # s between two words of an actor
+TALK_INTERVAL = 0.5  # s between two words of an actor
 PAUSE = (0.2, 1.5)  # s between two faults
 LENGTH = (0.3, 8.0)  # s that a fault lasts: shorter and longer than all patience of a node
 SETTLED = 20.0  # s after the last fault by which all must see all
@@ -210,4 +210,3 @@ class Standard:
 def _between(chance: random.Random, bounds: tuple[float, float]) -> float:
     low, high = bounds
     return low + (high - low) * chance.random()
-

@@ -235,9 +235,7 @@ class World:
         """End cuts: between two machines, all of one machine, or all cuts and the partition."""
         self.note(f"heal {one or 'all'} {other or ''}".rstrip())
         wanted = {name for name in (one, other) if name is not None}
-        self._network.heal(
-            lambda source, target: wanted <= {source, target}, whole=not wanted
-        )
+        self._network.heal(lambda source, target: wanted <= {source, target}, whole=not wanted)
 
     def tear(self, one: str, other: str) -> int:
         """Break the connections between two machines, as a router that restarts; count them."""
