@@ -49,6 +49,19 @@ CURRENT: contextvars.ContextVar[Served] = contextvars.ContextVar("actormq_served
 """The message that is being handled in this context."""
 
 
+def deadline_for(now: float, within: float | None, default: float) -> tuple[float, float]:
+    """Say how long an ask may take: its own time, and no longer than the ask it serves.
+
+    Returns:
+        Seconds from now, and the time on the node's clock.
+    """
+    seconds = default if within is None else within
+    outer = CURRENT.get(None)
+    if outer is not None and outer.deadline - now < seconds:
+        seconds = max(outer.deadline - now, 0.0)
+    return seconds, now + seconds
+
+
 class Expires(Protocol):
     """What has a deadline."""
 

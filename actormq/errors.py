@@ -14,6 +14,7 @@ The branches answer the catcher's question: *did it run, and may I send again?*
         OutcomeUnknown                   it left and no word came: it may have run
             AskTimeout (TimeoutError)   RequestTimeout (TimeoutError)   PeerLost   HandlerCancelled
         RemoteError                      it ran and raised: carries type, text, traceback
+        RestartLimitReached              a supervisor gave up
         ProtocolError
             LocalProtocolError           we would have broken the wire format
             RemoteProtocolError          a peer did
@@ -359,6 +360,23 @@ class RemoteError(ActormqError):
             traceback,
         )
         self.type, self.text, self.traceback = kind, text, traceback
+
+
+class RestartLimitReached(ActormqError):
+    """A supervisor gave up: its children failed more often than it may restart them."""
+
+    def __init__(
+        self, supervisor: str, child: str, restarts: int, period: float, text: str
+    ) -> None:
+        super().__init__(
+            f"supervisor {supervisor!r} gave up: {child!r} failed again, {text}, after {restarts} "
+            f"restarts within {period:g} s; mend what fails, or raise max_restarts",
+            supervisor,
+            child,
+            restarts,
+            period,
+            text,
+        )
 
 
 class ProtocolError(ActormqError):

@@ -63,6 +63,16 @@ class HandlerFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ActorFailed(Event):
+    """A supervised actor failed; `consequence` says what becomes of it, in words."""
+
+    actor: str
+    handler: str
+    error: BaseException
+    consequence: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoopHeld(Event):
     """Something holds the node's loop, or has held it: nothing else ran meanwhile.
 
@@ -93,6 +103,7 @@ class DeadLetter(Event):
         reason: One of few, for counting: the name of the error that its sender would have been
             given (`ActorStopped`, `MailboxFull`, `HandlerNotFound`, `ArgumentMismatch`, ...), or
             `asker gave up`: the deadline of its ask was over before its turn came;
+            `retries exhausted`: its handler raised each of the times that `retry` allows;
             `late reply`: its ask was given up; `full`, `subscriber full`: a socket with
             full="drop" had no room; `peer gone`: a socket's peer had left; `not answered`,
             `unasked reply`, `no reply`, `closed`: see docs/patterns.md.

@@ -5,6 +5,7 @@ from actormq import errors
 
 NAMES = {
     *("Actor", "Node", "Publisher", "Ref", "Reply", "Subscriber", "every", "handler", "run"),
+    *("Supervisor", "child", "Child", "Backoff", "Failure", "Terminated", "DeadLetter", "Ledger"),
     "ActormqError",
     *("SetupError", "NameTaken", "PortInUse"),
     *("LifecycleError", "NodeNotRunning", "StartFailed"),
@@ -16,7 +17,7 @@ NAMES = {
     "DeadLetter",
     *("Requester", "Replier", "Pusher", "Puller", "Dealer", "Router", "Pair", "Peer"),
     *("Queue", "Forwarder", "Streamer", "DeviceStatistics"),
-    "RemoteError",
+    *("RemoteError", "RestartLimitReached"),
     *("ProtocolError", "LocalProtocolError", "RemoteProtocolError"),
     "SecurityError",
     "InternalError",

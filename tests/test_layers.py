@@ -10,13 +10,14 @@ import actormq
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    {"errors", "settings", "address", "message", "codec", "events", "report"},
+    {"errors", "settings", "address", "message", "codec", "events", "ledger", "report"},
     {"multicast", "endpoint"},
     {"rules"},
-    {"loop", "deadlines", "stepping", "port", "transport", "mailbox", "threads"},
+    {"loop", "deadlines", "stepping", "port", "transport", "inlet", "threads"},
     {
-        *("reply", "ref", "arguments", "context", "actor", "turns", "cell", "timers", "registry"),
-        *("runtime", "waits", "stacks", "watchdog"),
+        *("reply", "ref", "arguments", "context", "signals", "actor", "supervisor", "runtime"),
+        *("mailbox", "turns", "timers", "family", "cell", "registry"),
+        *("waits", "stacks", "watchdog"),
     },
     {"cluster"},
     {"patterns"},

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from actormq.errors import one_line
 from actormq.events import (
+    ActorFailed,
     DeadLetter,
     Event,
     Events,
@@ -36,7 +37,9 @@ REASONS = {
 log = logging.getLogger("actormq")
 
 
-def log_events(events: Events, node: str, later: Later) -> Callable[[], None]:
+def log_events(  # noqa: C901 one case for each kind
+    events: Events, node: str, later: Later
+) -> Callable[[], None]:
     """Write a node's events to the logger `actormq` from now on.
 
     Args:
@@ -76,6 +79,10 @@ def log_events(events: Events, node: str, later: Later) -> Callable[[], None]:
             case HandlerFailed() if failures.allows():
                 error = event.error
                 log.error("%s: %s.%s raised", node, event.actor, event.handler, exc_info=error)
+            case ActorFailed() if failures.allows():
+                error = event.error
+                where = f"{event.actor}.{event.handler}" if event.handler else event.actor
+                log.error("%s: %s failed: %s", node, where, event.consequence, exc_info=error)
             case DeadLetter() if letters.allows(event.count):
                 _log_dead_letter(node, event)
             case _:

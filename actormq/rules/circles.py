@@ -8,10 +8,10 @@ one, the easiest to read in a sentence, and needs no stack however long the chai
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-K = TypeVar("K", bound=Hashable)
+K = TypeVar("K")  # hashable; mypy holds that no class object is one
 
 NODES_LIMIT = 10_000  # nodes looked at: some 5 ms; a longer chain is no deadlock one could read
 
