@@ -67,7 +67,7 @@ class Node:
         id: 16 hex digits, new for every node.
         name: Its name, for people.
         events: What it reports.
-        left: What had not ended when it stopped, in words.
+        left: What still ran in threads when it had stopped, in words.
         failure: What ended it, if `fail` did.
 
     Raises:
@@ -521,7 +521,6 @@ class Node:
         names = [*runtime.unfinished]
         for cell in late:
             names += cell.cut_off()
-        self.left += names
         if names:
             self.events.notice(logging.WARNING, "did not stop in time: %s", ", ".join(names))
 
