@@ -29,7 +29,7 @@ from actormq.threads import Threads
 
 R = TypeVar("R")
 
-GRACE = 2.0  # s past shutdown_timeout: cut-off handlers, goodbyes and sockets take up to 1 s each
+GRACE = 0.5  # s past shutdown_timeout, within which the node ends if its loop goes round
 LAST_MOMENT = 0.1  # s for tasks that have been cancelled before, in vain
 SETTLE = 1.0  # s for tasks of the user's to end once they are cancelled
 
@@ -53,7 +53,8 @@ def run_to_end(
 
     Raises:
         SystemExit: A signal cut `main` off, or something did not end after one; with status 128
-            and the signal's number.
+            and the signal's number. Or a handler raised it.
+        RestartLimitReached: A supervisor under no other one gave up.
     """
     runner = asyncio.Runner()
     loop = runner.get_loop()
@@ -62,6 +63,7 @@ def run_to_end(
 
         async def program() -> R:
             task = asyncio.ensure_future(main)
+            node.when_failed(lambda: node.is_awaited or task.cancel())
             signals.come.add_done_callback(lambda _: end(task))
             return await task
 
@@ -70,13 +72,22 @@ def run_to_end(
         except asyncio.CancelledError:
             if signals.number:
                 raise SystemExit(128 + signals.number) from None
+            if node.failure is not None:
+                raise _as_exit(node.failure) from None
             raise
+        except KeyboardInterrupt as word:  # of a handler; one of a terminal comes as a signal
+            raise _as_exit(word) from None
         finally:
             left = runner.run(_settle())
             runner.close()
         if signals.number and (left or node.left):
             raise SystemExit(128 + signals.number)
         return value
+
+
+def _as_exit(failure: BaseException) -> BaseException:
+    """What ended a node, as what ends its program."""
+    return SystemExit(128 + signal.SIGINT) if isinstance(failure, KeyboardInterrupt) else failure
 
 
 async def _settle() -> bool:

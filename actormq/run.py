@@ -31,7 +31,8 @@ def run(
 
     Raises:
         SystemExit: A signal cut `main` off, or something did not end after one; with status 128
-            and the signal's number.
+            and the signal's number. Or a handler raised it.
+        RestartLimitReached: A supervisor under no other one gave up.
     """
     node = Node(**options)
 

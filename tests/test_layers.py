@@ -22,9 +22,9 @@ LAYERS = [
     {"cluster"},
     {"patterns"},
     {"devices"},
-    {"unended", "steward", "node", "ending", "run", "topology", "blueprint"},
+    {"unended", "machine", "steward", "node", "ending", "run", "topology", "blueprint"},
     {"", "observe"},
-    {"cli", "__main__"},
+    {"cli", "testing", "__main__"},
 ]
 """From the ground up, a module or a folder each; "" is the package's own list of names."""
 
