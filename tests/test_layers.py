@@ -21,9 +21,9 @@ LAYERS = [
     {"cluster"},
     {"patterns"},
     {"devices"},
-    {"steward", "node", "run", "topology", "blueprint"},
+    {"machine", "steward", "node", "run", "topology", "blueprint"},
     {"", "observe"},
-    {"cli", "__main__"},
+    {"cli", "__main__", "testing"},
 ]
 """From the ground up, a module or a folder each; "" is the package's own list of names."""
 

@@ -142,8 +142,7 @@ class Stream:
         delay = net.delay()
         is_torn = delay is None and not isinstance(what, Control)
         at = net.loop.time() + (RETRY_MOST if delay is None else delay)
-        if at > self._last_at:
-            self._last_at = at
+        self._last_at = max(self._last_at, at)
         self.flying.append((self._last_at, what))
         if is_torn:
             self._connection.tear()
