@@ -11,8 +11,8 @@ The public names. The package below them, from the ground up; an import points o
     cluster/                                      who is there, and messages between nodes
     patterns/                                     the sockets that actors own
     devices/                                      what forwards between two sockets
-    steward, node, run, topology                  a node, put together
-    observe/, cli/                                what people see
+    machine, steward, node, run, topology         a node, put together
+    observe/, cli/, testing/                      what people see, and test with
 """
 
 from actormq.actor import Actor, every, handler
