@@ -5,10 +5,11 @@ The public names. The package below them, from the ground up; an import points o
     errors, settings, address, message, codec     words, facts and bytes
     rules/                                        decisions without I/O
     loop, deadlines, stepping, port, transport, mailbox    the loop, its time and its sockets
-    reply, ref, actor, turns, cell, registry      actors and what others hold of them
+    reply, ref, place, actor, turns, cell, registry    actors and what others hold of them
     cluster/                                      who is there, and messages between nodes
     patterns/                                     the sockets that actors own
     devices/                                      what forwards between two sockets
+    elsewhere/                                    actors in a thread or process of their own
     steward, node, run, topology                  a node, put together
     observe/, cli/                                what people see
 """
@@ -41,6 +42,7 @@ from actormq.errors import (
     PeerGone,
     PeerLost,
     PortInUse,
+    ProcessLost,
     ProtocolError,
     RemoteError,
     RemoteProtocolError,
@@ -98,6 +100,7 @@ __all__ = [
     "PeerGone",
     "PeerLost",
     "PortInUse",
+    "ProcessLost",
     "ProtocolError",
     "Publisher",
     "Puller",

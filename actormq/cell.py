@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from actormq.actor import Actor, unmarked
 from actormq.address import Address
 from actormq.context import LiveSocket, Timer
-from actormq.errors import ActorStopped, SetupError, StartFailed
+from actormq.errors import ActormqError, ActorStopped, RemoteError, SetupError, StartFailed
 from actormq.events import HandlerFailed
 from actormq.ref import Ref
+from actormq.place import Reported
 from actormq.reply import Reply
 from actormq.runtime import Runtime
 from actormq.timers import Once, Periodic
 from actormq.turns import Message, State, Turns, kind_of
+
+
+PLACE_GRACE = 1.0  # s for a thread or process to end by itself: it has nothing left to do
 
 
 class Cell(Turns):
@@ -89,7 +94,7 @@ class Cell(Turns):
         try:
             for attribute, spec in kind._actormq_sockets.items():  # noqa: SLF001 as in __init__
                 self.sockets[attribute] = spec.open(attribute, self)
-            if kind.on_start is not Actor.on_start:
+            if self.place is not None or kind.on_start is not Actor.on_start:
                 await self._run_on_start()
         except BaseException:
             if self._stop_replies is None:
@@ -121,6 +126,8 @@ class Cell(Turns):
         except asyncio.CancelledError:
             if self.state is State.STARTING:
                 raise
+        except StartFailed:  # the place said so
+            raise
         except Exception as error:  # a border: on_start is not ours
             raise StartFailed(label, "on_start", kind_of(error), str(error)) from error
         finally:
@@ -129,7 +136,30 @@ class Cell(Turns):
             raise StartFailed(label, "on_start", "ActorStopped", "it was stopped while it started")
 
     async def _on_start(self) -> None:
-        await self.actor.on_start()
+        if self.place is None:
+            await self.actor.on_start()
+            return
+        await self.place.open()
+        try:
+            await self._run_there("on_start")
+        except RemoteError as error:
+            label = self.address.label
+            raise StartFailed(label, "on_start", error.type, error.text) from error.__cause__
+
+    async def _run_there(self, hook: str) -> None:
+        """Run a hook where the user's object is; one that its class does not have costs nothing."""
+        if self.place is not None and getattr(self.kind, hook) is not getattr(Actor, hook):
+            try:
+                await self.place.run(hook, (), {}, 0.0)
+            except Reported as reported:
+                raise reported.error from reported.error.__cause__
+
+    def place_lost(self, error: ActormqError) -> None:
+        """The process of the actor has ended by itself: so does the actor."""
+        if self.state is State.STARTING:
+            return  # `start` has failed with it
+        self.runtime.events.notice(logging.ERROR, str(error))
+        self._stop(Reply(self.runtime.loop, self.address.label, "stop", 0.0), 0.0)
 
     def stop(self, within: float | None) -> Reply[None]:
         """Stop behind the handler that runs now; see `Ref.stop`."""
@@ -171,7 +201,10 @@ class Cell(Turns):
             left = max(deadline - self.runtime.loop.now(), 0.1)
             try:
                 async with asyncio.timeout(left):
-                    await self.actor.on_stop()
+                    if self.place is None:
+                        await self.actor.on_stop()
+                    elif self.place.is_open:
+                        await self._run_there("on_stop")
             except Exception as error:  # noqa: BLE001 a border: on_stop is not ours
                 self.runtime.events.emit(HandlerFailed(self.address.label, "on_stop", error))
         await self._end()
@@ -181,6 +214,8 @@ class Cell(Turns):
         self.state = State.STOPPED
         for timer in list(self._timers or ()):
             timer.cancel()
+        if self.place is not None:
+            await self.place.close(PLACE_GRACE)
         for attribute, socket in self.sockets.items():
             try:
                 await socket.close()

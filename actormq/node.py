@@ -26,11 +26,13 @@ from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
+from actormq.elsewhere.places import new_place
 from actormq.errors import ActorNotFound, NodeNotRunning, SetupError, StartFailed
 from actormq.events import Events, NodeStarted
 from actormq.loop import Loop
 from actormq.message import PROTOCOL, Facts
 from actormq.observe.logs import log_events
+from actormq.place import LOOP
 from actormq.ref import Ref
 from actormq.registry import Registry
 from actormq.rules.admission import LAN
@@ -172,6 +174,11 @@ class Node:
         ):
             raise SetupError(f"actor name {name!r} is no text of 1 to {_NAME_LIMIT} characters")
         label = name if name is not None else f"{kind.__name__.lower()}#{serial}"
+        if kind.runs_in != LOOP:
+            # What is here has the class only; the object is made where it runs, by its cell.
+            cell = Cell(runtime, object.__new__(kind), runtime.address(serial, label), name)
+            cell.place = runtime.new_place(cell, kind, tuple(args), kwargs)
+            return cell
         try:
             # In two steps, so that the constructor may already use `self.name` and the like.
             actor = kind.__new__(kind, *args, **kwargs)
@@ -338,6 +345,7 @@ class Node:
             registry=registry,
             services=services,
             next_serial=lambda: next(self._serials),
+            new_place=lambda *what: new_place(runtime, *what),
         )
         return runtime
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, TypeVar, Unpack
 
+from actormq.elsewhere.finding import pass_over
 from actormq.node import Node
 from actormq.settings import NodeOptions
 
@@ -36,6 +37,7 @@ def run(
     Raises:
         SystemExit: A signal cut `main` off, with status 128 and the signal's number.
     """
+    pass_over()  # in a process of an actor, this script is loaded for its classes only
     status: list[int] = []
 
     async def body(node: Node) -> R:

@@ -32,6 +32,7 @@ from actormq.errors import (
 )
 from actormq.events import DeadLetter, HandlerFailed
 from actormq.mailbox import Inlet
+from actormq.place import Place, Reported
 from actormq.reply import Reply
 from actormq.runtime import Runtime
 from actormq.settings import TURN_MESSAGES, TURN_SECONDS
@@ -56,7 +57,8 @@ class Turns:
     """The mailbox of one actor, and its turns.
 
     Attributes:
-        actor: The user's object.
+        actor: The user's object; of an actor that runs elsewhere an empty one of its class.
+        place: Where the user's object is, None for here.
         address: Where it lives.
         received_count: Messages that its handlers were given.
         state: Where in its life it is; `Cell` changes it.
@@ -73,6 +75,7 @@ class Turns:
         "_thread",
         "actor",
         "address",
+        "place",
         "received_count",
         "runtime",
         "state",
@@ -81,6 +84,7 @@ class Turns:
     def __init__(self, runtime: Runtime, actor: Actor, address: Address) -> None:
         self.runtime = runtime
         self.actor = actor
+        self.place: Place | None = None
         self.address = address
         self.state = State.STARTING
         self.received_count = 0
@@ -274,8 +278,12 @@ class Turns:
         if answer is not None and answer.deadline:
             served = Served(answer.deadline)
             context.run(CURRENT.set, served)
-        if not call.is_async:
-            task: asyncio.Future[Any] = self.runtime.loop.aio.run_in_executor(
+        task: asyncio.Future[Any]
+        if self.place is not None:
+            deadline = answer.deadline if answer is not None else 0.0
+            task = self.place.run(call.name, args, kwargs, deadline)
+        elif not call.is_async:
+            task = self.runtime.loop.aio.run_in_executor(
                 self.runtime.threads,
                 lambda: context.run(_run_blocking, call.function, self.actor, args, kwargs),
             )
@@ -324,6 +332,9 @@ class Turns:
         self._next_turn()
 
     def _failed(self, handler: str, answer: Answer | None, error: BaseException) -> None:
+        if isinstance(error, Reported):
+            error.report(self.runtime.events, self.address.label, handler, answer)
+            return
         error.__traceback__ = _inward(error, handler)
         if answer is None:
             self.runtime.events.emit(HandlerFailed(self.address.label, handler, error))

@@ -12,6 +12,7 @@ NAMES = {
     *("NodeUnreachable", "MeshNotFound", "HandlerNotFound", "ArgumentMismatch"),
     *("MessageTooLarge", "NotEncodable"),
     *("OutcomeUnknown", "AskTimeout", "RequestTimeout", "PeerLost", "HandlerCancelled"),
+    "ProcessLost",
     *("IncompatibleSockets", "SocketFull", "PeerGone", "NobodyThere"),
     *("Requester", "Replier", "Pusher", "Puller", "Dealer", "Router", "Pair", "Peer"),
     *("Queue", "Forwarder", "Streamer", "DeviceStatistics"),

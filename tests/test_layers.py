@@ -16,11 +16,12 @@ LAYERS = [
     {"loop", "deadlines", "stepping", "port", "transport", "mailbox"},
     {
         *("reply", "ref", "arguments", "context", "actor", "turns", "cell", "timers", "registry"),
-        "runtime",
+        *("place", "runtime"),
     },
     {"cluster"},
     {"patterns"},
     {"devices"},
+    {"elsewhere"},
     {"steward", "node", "run", "topology", "blueprint"},
     {"", "observe"},
     {"cli", "__main__"},
