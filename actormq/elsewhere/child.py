@@ -30,7 +30,7 @@ from actormq.elsewhere.away import Away
 from actormq.elsewhere.bench import Bench, clean, remote_error
 from actormq.elsewhere.finding import MAIN, found, load_main
 from actormq.elsewhere.home import Home, remade
-from actormq.errors import ActormqError, DeliveryError, NotEncodable, SetupError, StartFailed
+from actormq.errors import ActormqError, DeliveryError, NotEncodable, StartFailed
 from actormq.loop import Loop
 from actormq.message import Envelope
 from actormq.ref import Ref
@@ -199,14 +199,10 @@ class _Program:
         except SystemExit:
             raise  # it means to end the process, and the node sees that
         except Exception as error:  # a border: imports and constructors are not ours
-            failed = (
-                error
-                if isinstance(error, DeliveryError | SetupError)
-                else StartFailed(label, stage, kind_of(error), clean(str(error)) + _guard(error))
-            )
-            if isinstance(failed, StartFailed):
+            if not isinstance(error, ActormqError):  # whose sentence says it all
                 logging.getLogger("actormq").error("%s did not start", label, exc_info=error)
-            self._fail(words.OPENING, failed)
+            text = clean(str(error)) + _guard(error)
+            self._fail(words.OPENING, StartFailed(label, stage, kind_of(error), text))
         else:
             self._say("node", [words.OPENED])
 
