@@ -11,13 +11,12 @@ from actormq.address import Address
 from actormq.context import LiveSocket, Timer
 from actormq.errors import ActormqError, ActorStopped, RemoteError, SetupError, StartFailed
 from actormq.events import HandlerFailed
-from actormq.ref import Ref
 from actormq.place import Reported
+from actormq.ref import Ref
 from actormq.reply import Reply
 from actormq.runtime import Runtime
 from actormq.timers import Once, Periodic
 from actormq.turns import Message, State, Turns, kind_of
-
 
 PLACE_GRACE = 1.0  # s for a thread or process to end by itself: it has nothing left to do
 

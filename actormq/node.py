@@ -26,7 +26,7 @@ from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
-from actormq.elsewhere.places import new_place
+from actormq.elsewhere.places import OwnPlaces
 from actormq.errors import ActorNotFound, NodeNotRunning, SetupError, StartFailed
 from actormq.events import Events, NodeStarted
 from actormq.loop import Loop
@@ -177,7 +177,7 @@ class Node:
         if kind.runs_in != LOOP:
             # What is here has the class only; the object is made where it runs, by its cell.
             cell = Cell(runtime, object.__new__(kind), runtime.address(serial, label), name)
-            cell.place = runtime.new_place(cell, kind, tuple(args), kwargs)
+            cell.place = runtime.places.new(cell, kind, tuple(args), kwargs)
             return cell
         try:
             # In two steps, so that the constructor may already use `self.name` and the like.
@@ -345,7 +345,7 @@ class Node:
             registry=registry,
             services=services,
             next_serial=lambda: next(self._serials),
-            new_place=lambda *what: new_place(runtime, *what),
+            places=OwnPlaces(),
         )
         return runtime
 
@@ -433,6 +433,7 @@ class Node:
         steward = runtime.registry.by_serial(NODE_SERIAL)
         if steward is not None:
             await steward.stop(1.0)
+        await runtime.places.close()
         self._mesh.stop("it was stopped")
         if self._post is not None:
             self._post.close()

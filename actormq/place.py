@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from actormq.address import Address
 from actormq.context import Answer, Timer
 from actormq.errors import ActormqError, DeliveryError, SetupError
 from actormq.events import DeadLetter, Events, HandlerFailed
+
+if TYPE_CHECKING:
+    from actormq.runtime import Runtime
 
 LOOP, THREAD, PROCESS = "loop", "thread", "process"
 
@@ -62,6 +65,8 @@ class Place(Protocol):
 class Tenant(Protocol):
     """The cell, as its place sees it."""
 
+    runtime: Runtime
+
     @property
     def address(self) -> Address:
         """Where the actor lives."""
@@ -78,14 +83,28 @@ class Tenant(Protocol):
         """
 
 
-NewPlace = Callable[[Tenant, type, Sequence[Any], "dict[str, Any]"], Place]
-"""Makes the place of an actor that does not run on the loop: cell, class, constructor arguments.
+class Places(Protocol):
+    """The places of a node."""
 
-Raises SetupError if the class cannot run there, NotEncodable if an argument cannot travel.
-"""
+    def new(self, tenant: Tenant, kind: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Place:
+        """Make the place of an actor that does not run on the loop; it is not open yet.
+
+        Args:
+            tenant: The actor's cell.
+            kind: Its class.
+            args: What its constructor takes.
+            kwargs: Likewise.
+
+        Raises:
+            SetupError: The class cannot run there.
+            NotEncodable: An argument cannot travel there.
+        """
+
+    async def close(self) -> None:
+        """End those that are still open, by force."""
 
 
-class Reported(Exception):  # noqa: N818 no error by itself: it carries one
+class Reported(Exception):
     """What came of a message elsewhere, as its asker shall see it.
 
     Attributes:

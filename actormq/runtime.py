@@ -12,7 +12,7 @@ from actormq.codec import Codec
 from actormq.deadlines import Deadlines
 from actormq.events import Events
 from actormq.loop import Loop
-from actormq.place import NewPlace
+from actormq.place import Places
 from actormq.settings import Settings
 from actormq.stepping import Stepper
 from actormq.transport import Transport
@@ -81,7 +81,7 @@ class Runtime:
     registry: Registry
     services: Services
     next_serial: Callable[[], int]
-    new_place: NewPlace
+    places: Places
 
     def address(self, serial: int, label: str) -> Address:
         """The address of one of this node's actors."""

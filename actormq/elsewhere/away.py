@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -71,11 +70,12 @@ class AwayRuntime:
 class AwayTimer:
     """A message that an actor sends itself later."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, send: Callable[[], None]):
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, send: Callable[[], None]
+    ) -> None:
         self._loop = loop
         self._handle: asyncio.TimerHandle | None = None
         self._is_cancelled = False
-        self._thread = threading.get_ident()
         _on(loop, self._start, seconds, send)
 
     def _start(self, seconds: float, send: Callable[[], None]) -> None:
@@ -155,6 +155,6 @@ class Away:
         self._find(name)
         return AwayTimer(self._loop, seconds, lambda: self._send(name, args, kwargs))
 
-    def receive(self, call: Call, args: Sequence[Any], answer: Answer | None) -> None:
+    def receive(self, _call: Call, _args: Sequence[Any], _answer: Answer | None) -> None:
         """Nothing comes on sockets that are not there."""
         raise LifecycleError(f"{self.address.label} runs in a {self.kind.runs_in}: no sockets here")

@@ -119,7 +119,8 @@ class _Program:
         self._over = asyncio.Event()
         self._threads = concurrent.futures.ThreadPoolExecutor(thread_name_prefix="actormq-blocking")
         self._deadlines = Deadlines(loop)
-        self._home = Home(*told["node"], loop, self._deadlines, self._say, told["ask_timeout"])
+        id_, name, mesh = told["node"]
+        self._home = Home(id_, name, mesh, loop, self._deadlines, self._say, told["ask_timeout"])
         self._codec = Codec(
             message_limit,
             buffer_limit,
@@ -200,7 +201,7 @@ class _Program:
             raise  # it means to end the process, and the node sees that
         except Exception as error:  # a border: imports and constructors are not ours
             if not isinstance(error, ActormqError):  # whose sentence says it all
-                logging.getLogger("actormq").error("%s did not start", label, exc_info=error)
+                logging.getLogger("actormq").exception("%s did not start", label)
             text = clean(str(error)) + _guard(error)
             self._fail(words.OPENING, StartFailed(label, stage, kind_of(error), text))
         else:

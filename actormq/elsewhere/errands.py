@@ -25,9 +25,7 @@ class Errands:
         say: Sends the process an answer; nothing happens if it has ended.
     """
 
-    def __init__(
-        self, runtime: Runtime, tenant: Tenant, say: Callable[[Envelope], None]
-    ) -> None:
+    def __init__(self, runtime: Runtime, tenant: Tenant, say: Callable[[Envelope], None]) -> None:
         self._runtime = runtime
         self._tenant = tenant
         self._say = say
@@ -40,7 +38,15 @@ class Errands:
                 self._tell(ref, handler, args, kwargs)
             case [words.SELF, str(name), list(args), dict(kwargs)]:
                 self._tenant.after(0.0, name, tuple(args), kwargs)
-            case [words.ASK, int(number), float(seconds), Ref() as ref, str(handler), list(args), dict(kwargs)]:
+            case [
+                words.ASK,
+                int(number),
+                float(seconds),
+                Ref() as ref,
+                str(handler),
+                list(args),
+                dict(kwargs),
+            ]:
                 self._begin(number, self._ask(seconds, ref, handler, args, kwargs))
             case [words.STOP, int(number), float(seconds), Ref() as ref]:
                 self._begin(number, self._stop(seconds, ref))
@@ -112,5 +118,3 @@ class Errands:
     ) -> Ref[Any]:
         spawned: Ref[Any] = await self._runtime.node.spawn(found(target), name, *args, **kwargs)
         return spawned
-
-

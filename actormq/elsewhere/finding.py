@@ -52,7 +52,7 @@ def target_of(kind: type, where: str = "process") -> str:
             f"{path} is defined inside a function, where a {where} of its own cannot find it: "
             "move the class to the top of its module"
         )
-    if module == MAIN and main_path() is None and main_name() is None:
+    if kind.__module__ == MAIN and main_path() is None and main_name() is None:
         raise SetupError(
             f"{path} was typed into a session, which a {where} of its own cannot read: put the "
             "class into a file"

@@ -1,24 +1,33 @@
-"""Makes the place of an actor that does not run on its node's loop."""
+"""The threads and processes of a node's actors."""
 
 from __future__ import annotations
 
+import asyncio
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
+from actormq.actor import Actor
 from actormq.elsewhere.process import ProcessPlace
 from actormq.elsewhere.thread import ThreadPlace
 from actormq.place import THREAD, Place, Tenant
-from actormq.runtime import Runtime
 
 
-def new_place(
-    runtime: Runtime, tenant: Tenant, kind: type, args: Sequence[Any], kwargs: dict[str, Any]
-) -> Place:
-    """Make the place that a class asks for; nothing is started yet.
+class OwnPlaces:
+    """Makes the places of one node, and ends what is left of them."""
 
-    Raises:
-        SetupError: The class cannot run there.
-        NotEncodable: A constructor argument cannot travel to a process.
-    """
-    make = ThreadPlace if kind.runs_in == THREAD else ProcessPlace  # type: ignore[attr-defined]  # of an Actor
-    return make(runtime, tenant, kind, args, kwargs)
+    def __init__(self) -> None:
+        self._all: weakref.WeakSet[Place] = weakref.WeakSet()
+
+    def new(
+        self, tenant: Tenant, kind: type[Actor], args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Place:
+        """See `Places.new`."""
+        make = ThreadPlace if kind.runs_in == THREAD else ProcessPlace
+        place: Place = make(tenant, kind, args, kwargs)
+        self._all.add(place)
+        return place
+
+    async def close(self) -> None:
+        """See `Places.close`."""
+        await asyncio.gather(*(place.close(0.0) for place in self._all))

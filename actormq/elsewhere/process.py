@@ -32,7 +32,6 @@ from actormq.errors import (
 )
 from actormq.message import Envelope
 from actormq.place import Reported, Tenant, limit_of
-from actormq.runtime import Runtime
 from actormq.turns import kind_of
 
 _HOOKS = ("on_start", "on_stop", "on_restart")
@@ -45,7 +44,6 @@ class ProcessPlace:
     """The object in a process of its own.
 
     Args:
-        runtime: The parts of the node.
         tenant: The actor's cell.
         kind: Its class.
         args: What the constructor takes.
@@ -57,14 +55,9 @@ class ProcessPlace:
     """
 
     def __init__(
-        self,
-        runtime: Runtime,
-        tenant: Tenant,
-        kind: type[Actor],
-        args: Sequence[Any],
-        kwargs: dict[str, Any],
+        self, tenant: Tenant, kind: type[Actor], args: Sequence[Any], kwargs: dict[str, Any]
     ) -> None:
-        self._runtime = runtime
+        self._runtime = tenant.runtime
         self._tenant = tenant
         self._kind = kind
         self._label = tenant.address.label
@@ -74,7 +67,7 @@ class ProcessPlace:
         self._spawned: Spawned | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._looked_at = 0.0
-        self._errands = Errands(runtime, tenant, self._say)
+        self._errands = Errands(tenant.runtime, tenant, self._say)
         # Packed once: a later object is made of the same values, whatever became of them here.
         head = [words.OPEN, target_of(kind)]
         self._opening = self._packed(head, kind.__init__, args, kwargs)
@@ -95,7 +88,7 @@ class ProcessPlace:
         self, error: NotEncodable, function: Any, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> NotEncodable:
         """Say which argument it was."""
-        names = [p for p in list(inspect.signature(function).parameters)[1:]] if function else []
+        names = [*inspect.signature(function).parameters][1:] if function else []
         values = [*itertools.zip_longest(names[: len(args)], args), *kwargs.items()]
         for name, value in values:
             try:
@@ -127,10 +120,10 @@ class ProcessPlace:
         try:
             await made
         except Reported as reported:
-            error = reported.error
-            if isinstance(error, StartFailed):
-                raise error from error.__cause__
-            raise StartFailed(label, "its process", kind_of(error), str(error)) from error
+            why = reported.error
+            if isinstance(why, StartFailed):
+                raise why from None
+            raise StartFailed(label, "its process", kind_of(why), str(why)) from why
         self.is_open = True
         spawned.heard_at = self._looked_at = self._runtime.loop.now()
         if self._limit < math.inf:
@@ -158,7 +151,8 @@ class ProcessPlace:
         self._runs[number] = (name, future)
 
         def forget(future: asyncio.Future[Any]) -> None:
-            if future.cancelled() and self._runs.pop(number, None) and number != words.OPENING:
+            if future.cancelled() and number in self._runs:
+                del self._runs[number]
                 self._say([words.CANCEL, number])
 
         future.add_done_callback(forget)
@@ -248,7 +242,7 @@ class ProcessPlace:
             self._tenant.place_lost(ProcessLost(self._label, how, names, advice))
 
 
-class _TracebackElsewhere(Exception):  # noqa: N818 shown as the cause of an error, never raised
+class _TracebackElsewhere(Exception):
     """The traceback of another process, as text."""
 
 

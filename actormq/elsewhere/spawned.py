@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -190,10 +191,8 @@ class Spawned:
         self.outbox.close()
         self._runtime.transport.close_port(self._port, 0)
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):  # what was never read
             self._process.stdin.close()
-        except OSError:  # what was never read
-            pass
 
     async def close(self, seconds: float) -> None:
         """Let it come to its end, and end it by force after `seconds`."""
@@ -224,10 +223,8 @@ def _watch(process: subprocess.Popen[bytes], loop: Loop, ended: Callable[[int], 
     """Call `ended` with the status of a process, on the loop and at once."""
     descriptor = None
     if hasattr(os, "pidfd_open"):
-        try:
+        with contextlib.suppress(OSError):  # an old kernel, or a sandbox
             descriptor = os.pidfd_open(process.pid)
-        except OSError:  # an old kernel, or a sandbox
-            pass
     if descriptor is None:
 
         def wait() -> None:

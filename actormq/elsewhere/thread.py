@@ -7,6 +7,7 @@ sockets; what comes back takes the same way.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import logging
 import threading
@@ -30,7 +31,6 @@ class ThreadPlace:
     """The object in a thread of its own.
 
     Args:
-        runtime: The parts of the node.
         tenant: The actor's cell.
         kind: Its class.
         args: What the constructor takes.
@@ -38,14 +38,9 @@ class ThreadPlace:
     """
 
     def __init__(
-        self,
-        runtime: Runtime,
-        tenant: Tenant,
-        kind: type[Actor],
-        args: Sequence[Any],
-        kwargs: dict[str, Any],
+        self, tenant: Tenant, kind: type[Actor], args: Sequence[Any], kwargs: dict[str, Any]
     ) -> None:
-        self._runtime = runtime
+        self._runtime = tenant.runtime
         self._tenant = tenant
         self._kind = kind
         self._args, self._kwargs = args, kwargs
@@ -102,9 +97,9 @@ class _Thread:
 
     @property
     def business(self) -> str:
-        """What it is doing, for the log."""
-        names = ", ".join(name for name, _ in self._runs.values())
-        return f" with {names}" if names else ""
+        """What it is doing, for the log: the first of what is under way holds the others up."""
+        name, _ = next(iter(self._runs.values()), ("", None))
+        return f" with {name}" if name else ""
 
     # -- on the node's loop -------------------------------------------------------------------
 
@@ -124,7 +119,6 @@ class _Thread:
 
         def forget(future: asyncio.Future[Any]) -> None:
             if future.cancelled():
-                self._runs.pop(number, None)
                 self._tell(self._bench.cancel, number)
 
         future.add_done_callback(forget)
@@ -152,17 +146,13 @@ class _Thread:
 
     async def close(self, seconds: float) -> bool:
         """End it; says whether it has ended."""
-        if not self._made.done():
-            self._made.cancel()
+        self._made.cancel()
+        for _, future in list(self._runs.values()):
+            future.cancel()
         self._tell(self._over.set)
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._gone.wait()
-        except TimeoutError:
-            pass
-        business = list(self._runs.values())
-        for _, future in business:
-            future.cancel()
         return self._gone.is_set()
 
     # -- in the thread ------------------------------------------------------------------------

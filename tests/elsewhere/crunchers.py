@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from actormq import Actor, every, handler
+from actormq import Actor, ActormqError, every, handler
 from actormq.ref import Ref
 
 
@@ -133,7 +133,7 @@ class Cruncher(Actor):
     async def ask_wrongly(self, to: Ref[Counter], handler_name: str, value: object) -> str:
         try:
             await to.ask(handler_name, value)
-        except Exception as error:
+        except ActormqError as error:
             return f"{type(error).__name__}: {error}"
         return "no error"
 
@@ -141,7 +141,7 @@ class Cruncher(Actor):
     async def ask_failing(self, to: Ref[Counter]) -> str:
         try:
             await to.ask(Counter.fail)
-        except Exception as error:
+        except ActormqError as error:
             return f"{type(error).__name__}: {error}"
         return "no error"
 
@@ -150,7 +150,7 @@ class Cruncher(Actor):
         start = time.monotonic()
         try:
             await to.within(60).ask(Counter.slow, 60.0)
-        except Exception as error:
+        except ActormqError as error:
             return f"{type(error).__name__} {time.monotonic() - start < 5}"
         return "no error"
 
@@ -185,7 +185,8 @@ class Cruncher(Actor):
     @handler
     def say(self, text: str) -> None:
         self.log.info(text)
-        print(text, flush=True)
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
     @handler
     def level(self) -> int:
@@ -257,6 +258,7 @@ class Ticking(Actor):
 
 class FailsToStart(Actor):
     runs_in = "process"
+    hang_limit = 0.5
 
     def __init__(self, how: str) -> None:
         self.how = how
@@ -271,7 +273,7 @@ class FailsToStart(Actor):
         if self.how == "crash":
             os._exit(7)
         if self.how == "hold":
-            time.sleep(1.5)  # noqa: ASYNC251 longer than hang_limit: that is not for on_start
+            time.sleep(0.8)  # noqa: ASYNC251 longer than hang_limit: that is not for on_start
         if self.how == "wait":
             await asyncio.sleep(60)
 

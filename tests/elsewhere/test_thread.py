@@ -95,7 +95,8 @@ async def test_one_that_holds_its_loop_holds_neither_the_node_nor_its_end(nodes,
     assert await reply == "free"
 
 
-async def test_one_that_never_ends_is_left_behind_with_a_word(nodes, until, caplog):
+async def test_one_that_never_ends_is_left_behind_with_a_word(nodes, logged, caplog):
+    logged.expect("actor.on_stop raised: TimeoutError()")
     node = await nodes.start()
     held = threading.Event()
     actor = await node.spawn(Thread, "actor", held=held)
@@ -106,7 +107,7 @@ async def test_one_that_never_ends_is_left_behind_with_a_word(nodes, until, capl
     assert time.monotonic() - start < 3
     with pytest.raises(OutcomeUnknown):
         await reply
-    assert "the thread of actor 'actor' is still busy" in caplog.text
+    assert "the thread of actor 'actor' is still busy with hold" in caplog.text
     held.set()
 
 
