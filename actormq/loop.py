@@ -42,11 +42,13 @@ class Loop:
     Attributes:
         aio: The asyncio loop under Tornado's.
         io: Tornado's loop, on which every ZMQStream is registered.
+        clock: What turns are measured with, in seconds.
     """
 
     def __init__(self) -> None:
         self.aio = asyncio.get_running_loop()
         self.io = IOLoop.current()
+        self.clock = perf_counter
         self.thread = threading.get_ident()
         self._ready: deque[Turn] = deque()
         self._dirty: list[Flushable] = []

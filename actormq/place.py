@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actormq.address import Address
-from actormq.context import Answer, Timer
-from actormq.errors import ActormqError, DeliveryError, SetupError
-from actormq.events import DeadLetter, Events, HandlerFailed
+from actormq.context import Timer
+from actormq.errors import ActormqError, SetupError
 
 if TYPE_CHECKING:
+    from actormq.ref import Ref
     from actormq.runtime import Runtime
 
 LOOP, THREAD, PROCESS = "loop", "thread", "process"
@@ -28,9 +28,11 @@ class Place(Protocol):
 
     Attributes:
         is_open: Whether the object is there.
+        left: The object of before, None where it went with its process.
     """
 
     is_open: bool
+    left: Any
 
     async def open(self) -> None:
         """Make the object there, with the arguments that the place was made with.
@@ -76,8 +78,19 @@ class Tenant(Protocol):
     ) -> Timer:
         """Send the actor a message later."""
 
-    def place_lost(self, error: ActormqError) -> None:
-        """The place has ended by itself, with the object in it.
+    async def spawn(
+        self, kind: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Ref[Any]:
+        """Start a child of the actor."""
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """Let the actor be told of the end of another."""
+
+    def unwatch(self, ref: Ref[Any]) -> None:
+        """Let it be told no more."""
+
+    def place_lost(self, error: ActormqError, handler: str) -> None:
+        """The place has ended by itself, with the object in it; `handler` is what it was at.
 
         What was under way has failed already; what waits in the mailbox is still there.
         """
@@ -109,21 +122,17 @@ class Reported(Exception):
 
     Attributes:
         error: The asker's error. Of a `RemoteError` the cause holds the traceback as text.
+        has_run: Whether the handler was begun; else the message was refused on the way.
+        is_answer: Whether the exception is one that the handler's `raises` names.
     """
 
-    def __init__(self, error: ActormqError) -> None:
+    def __init__(
+        self, error: ActormqError, *, has_run: bool = True, is_answer: bool = False
+    ) -> None:
         super().__init__(str(error))
         self.error = error
-
-    def report(self, events: Events, actor: str, handler: str, answer: Answer | None) -> None:
-        """Tell whoever asked, or else whoever listens."""
-        error = self.error
-        if answer is not None:
-            answer.reject(error)
-        elif isinstance(error, DeliveryError):
-            events.emit(DeadLetter(actor, handler, type(error).__name__, str(error)))
-        else:
-            events.emit(HandlerFailed(actor, handler, error))
+        self.has_run = has_run
+        self.is_answer = is_answer
 
 
 def check_class(kind: type, runs_in: object, hang_limit: object, sockets: Sequence[str]) -> None:

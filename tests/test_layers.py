@@ -10,13 +10,15 @@ import actormq
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    {"errors", "settings", "address", "message", "codec", "events", "report"},
+    {"errors", "settings", "address", "message", "codec", "events", "ledger", "report"},
     {"multicast", "endpoint"},
     {"rules"},
-    {"loop", "deadlines", "stepping", "port", "transport", "mailbox"},
+    {"loop", "deadlines", "stepping", "port", "transport", "inlet"},
     {
-        *("reply", "ref", "arguments", "context", "actor", "turns", "cell", "timers", "registry"),
-        *("place", "runtime"),
+        *("reply", "ref", "arguments", "context", "signals", "actor", "supervisor", "runtime"),
+        "place",
+        *("mailbox", "turns", "timers", "family", "cell", "registry"),
+        *("waits", "stacks", "watchdog"),
     },
     {"cluster"},
     {"patterns"},

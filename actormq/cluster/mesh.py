@@ -40,7 +40,7 @@ TOMBSTONES = 4_096  # nodes remembered as dead: hints about them may come for mi
 HELD_STATES = 1_000  # announcements kept of a peer whose link is still being dialled
 
 Deliver = Callable[[Member, Envelope], None]
-"""Takes a TELL, ASK, REPLY or FAIL from a member."""
+"""Takes an envelope from a member that is not for the mesh itself."""
 
 
 class Mesh:
@@ -55,6 +55,8 @@ class Mesh:
         facts: What the node says of itself; `listen` adds the endpoints.
         directory: Where what peers have is kept.
         deliver: Takes the envelopes that are for actors.
+        watched: Takes those that are about the ends of actors.
+        linked: Called with a member to which there is a new link.
         lost: Called with a member that is gone, and why.
     """
 
@@ -68,6 +70,8 @@ class Mesh:
         facts: Facts,
         directory: Directory,
         deliver: Deliver,
+        watched: Deliver,
+        linked: Callable[[Member], None],
         lost: Callable[[Member, str], None],
     ) -> None:
         self._loop = loop
@@ -77,6 +81,8 @@ class Mesh:
         self._settings = settings
         self._directory = directory
         self._deliver = deliver
+        self._watched = watched
+        self._linked_anew = linked
         self._lost = lost
         self._patience = Patience()
         self._listener: Listener | None = None
@@ -142,6 +148,7 @@ class Mesh:
         member.evidence.heard_at = self._loop.now()
         member.outbox.attach(link.port)
         self._introduce(member)
+        self._linked_anew(member)
 
     def link_down(self, link: Link) -> None:
         """A link has ended: its peer is a suspect until it can be reached again."""
@@ -295,7 +302,7 @@ class Mesh:
                 return  # it has said goodbye
             kind = envelope[0]
             try:
-                if message.TELL <= kind <= message.FAIL:
+                if message.TELL <= kind <= message.FAIL or kind == message.SEND:
                     self._deliver(member, envelope)
                 else:
                     self._take_own(member, kind, envelope)
@@ -314,6 +321,8 @@ class Mesh:
         elif kind == message.PEERS and len(envelope) > 1 and isinstance(envelope[1], list):
             for raw in envelope[1]:
                 self.reach.consider(message.facts_from(raw))
+        elif kind in (message.WATCH, message.TERMINATED):
+            self._watched(member, envelope)
         elif kind == message.LEAVE and member.facts.node in self.members:
             reason = str(envelope[1])[:200] if len(envelope) > 1 else "it left"
             self._bury(member, State.LEFT, reason)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from actormq.actor import Actor
 from actormq.address import Address
@@ -12,8 +12,29 @@ from actormq.context import Answer, Call, LiveSocket
 from actormq.errors import LifecycleError, SetupError
 from actormq.ref import Ref
 
-SendSelf = Callable[[str, tuple[Any, ...], "dict[str, Any]"], None]
-"""Puts a message into the actor's own mailbox, at home."""
+
+class Powers(Protocol):
+    """What leads home."""
+
+    def find(self, name: str) -> object:
+        """Look a method of the actor up; raises `HandlerNotFound`."""
+
+    def send_self(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Put a message into the actor's own mailbox, at home."""
+
+    async def spawn(
+        self, kind: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Ref[Any]:
+        """Start a child of the actor."""
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """Let the actor be told of the end of another."""
+
+    def unwatch(self, ref: Ref[Any]) -> None:
+        """Let it be told no more."""
+
+
+_NO_SUPERVISOR = "a supervisor runs on its node's loop, not elsewhere"
 
 
 class AwayNode:
@@ -113,8 +134,7 @@ class Away:
         ref: A ref to it.
         node: Its node, as it is seen from there.
         loop: The loop that the object lives on.
-        find: Looks a method up, and raises `HandlerNotFound`.
-        send: Puts a message into its own mailbox.
+        powers: What leads home.
     """
 
     def __init__(
@@ -124,12 +144,10 @@ class Away:
         ref: Ref[Any],
         node: AwayNode,
         loop: asyncio.AbstractEventLoop,
-        find: Callable[[str], object],
-        send: SendSelf,
+        powers: Powers,
     ) -> None:
         self._loop = loop
-        self._find = find
-        self._send = send
+        self._powers = powers
         self.kind = kind
         self.address = address
         self.ref = ref
@@ -152,8 +170,30 @@ class Away:
         if not (isinstance(seconds, int | float) and seconds >= 0):
             raise SetupError(f"after({seconds!r}): a delay is a number of seconds, 0 or more")
         name = handler if isinstance(handler, str) else getattr(handler, "__name__", repr(handler))
-        self._find(name)
-        return AwayTimer(self._loop, seconds, lambda: self._send(name, args, kwargs))
+        self._powers.find(name)
+        return AwayTimer(self._loop, seconds, lambda: self._powers.send_self(name, args, kwargs))
+
+    async def spawn(
+        self, kind: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Ref[Any]:
+        """Start a child; see `Actor.spawn`."""
+        return await self._powers.spawn(kind, name, args, kwargs)
+
+    async def start_child(self, _spec: Any) -> Ref[Any]:
+        """Supervisors run on the loop."""
+        raise LifecycleError(_NO_SUPERVISOR)
+
+    async def stop_child(self, _child: Ref[Any] | str) -> None:
+        """Supervisors run on the loop."""
+        raise LifecycleError(_NO_SUPERVISOR)
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """Be told of an actor's end; see `Actor.watch`."""
+        self._powers.watch(ref)
+
+    def unwatch(self, ref: Ref[Any]) -> None:
+        """Be told no more."""
+        self._powers.unwatch(ref)
 
     def receive(self, _call: Call, _args: Sequence[Any], _answer: Answer | None) -> None:
         """Nothing comes on sockets that are not there."""

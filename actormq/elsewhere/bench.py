@@ -18,7 +18,7 @@ from actormq.context import Context
 from actormq.deadlines import CURRENT, Served
 from actormq.errors import HandlerNotFound, RemoteError
 from actormq.stepping import SUSPENDED, Stepper
-from actormq.turns import kind_of
+from actormq.turns import kind_of, text_of
 
 Done = Callable[[int, Any, BaseException | None], None]
 """Takes the number of a run, what it returned, and what it raised if it did."""
@@ -32,6 +32,9 @@ class Bench:
         loop: The loop that is running here.
         threads: For blocking handlers.
         done: Told how each run ended.
+
+    Attributes:
+        actor: The object, once it is made.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Bench:
         self._threads = threads
         self._done = done
         self._stepper = Stepper(loop)
-        self._actor: Actor | None = None
+        self.actor: Actor | None = None
         self._tasks: dict[int, asyncio.Future[Any]] = {}
 
     def find(self, name: str, label: str) -> HandlerSpec:
@@ -67,7 +70,7 @@ class Bench:
         actor = self._kind.__new__(self._kind, *args, **kwargs)
         actor._actormq_context = context  # noqa: SLF001 as in the cell
         self._kind.__init__(actor, *args, **kwargs)
-        self._actor = actor
+        self.actor = actor
 
     def begin(
         self,
@@ -90,7 +93,7 @@ class Bench:
         served = Served(deadline) if deadline else None
         if served is not None:
             context.run(CURRENT.set, served)
-        call = functools.partial(spec.function, self._actor, *args, **kwargs)
+        call = functools.partial(spec.function, self.actor, *args, **kwargs)
         try:
             if spec.is_blocking:
                 work = functools.partial(context.run, _without_stop, call)
@@ -157,14 +160,7 @@ def remote_error(actor: str, handler: str, error: BaseException) -> RemoteError:
         step = step.tb_next
     error.__traceback__ = step or error.__traceback__  # from the handler on, as in `turns`
     lines = "".join(traceback.format_exception(error))
-    return RemoteError(actor, handler, kind_of(error), clean(_text(error)), clean(lines))
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as failed:  # noqa: BLE001 an exception that is not ours
-        return f"(its text raised {kind_of(failed)})"
+    return RemoteError(actor, handler, kind_of(error), text_of(error), clean(lines))
 
 
 def clean(text: str) -> str:

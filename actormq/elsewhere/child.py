@@ -18,7 +18,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from actormq.actor import Actor
+from actormq.actor import Actor, HandlerSpec
 from actormq.address import Address
 from actormq.arguments import Arguments
 from actormq.cluster.outbox import Outbox
@@ -30,6 +30,7 @@ from actormq.elsewhere.away import Away
 from actormq.elsewhere.bench import Bench, clean, remote_error
 from actormq.elsewhere.finding import MAIN, found, load_main
 from actormq.elsewhere.home import Home, remade
+from actormq.elsewhere.signals import SIGNALS
 from actormq.errors import ActormqError, DeliveryError, NotEncodable, StartFailed
 from actormq.loop import Loop
 from actormq.message import Envelope
@@ -109,7 +110,7 @@ class _Program:
         self._address = Address(*told["address"])
         self._label = self._address.label
         self._bench: Bench | None = None
-        self._running: dict[int, str] = {}
+        self._running: dict[int, tuple[HandlerSpec, bool]] = {}  # and whether somebody asks
 
     async def run(self) -> None:
         """Dial the node, do what it says, end."""
@@ -208,59 +209,90 @@ class _Program:
             self._say("node", [words.OPENED])
 
     def _make(self, kind: type[Actor], args: list[Any], kwargs: dict[str, Any]) -> None:
-        bench = Bench(kind, self._loop.aio, self._threads, self._done)
+        bench = self._bench = Bench(kind, self._loop.aio, self._threads, self._done)
         context: Context = Away(
             kind,
             self._address,
             self._home.ref(self._address),
             self._home,
             self._loop.aio,
-            lambda name: bench.find(name, self._label),
-            self._send_self,
+            self,
         )
         checked: Sequence[Any] = args
         if kind.__init__ is not object.__init__:
             checked = Arguments(kind, kind.__init__).checked(self._label, args, kwargs)
         bench.make(context, checked, kwargs)
-        self._bench = bench
 
-    def _send_self(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    # -- the actor's powers -------------------------------------------------------------------
+
+    def find(self, name: str) -> HandlerSpec:
+        """See `Powers`."""
+        assert self._bench is not None
+        return self._bench.find(name, self._label)
+
+    def send_self(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """See `Powers`."""
         self._home.send(self._label, [words.SELF, name], args, kwargs)
+
+    async def spawn(
+        self, kind: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Ref[Any]:
+        """See `Powers`."""
+        return await self._home.start(kind, name, args, kwargs, is_child=True)
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """See `Powers`."""
+        self._loop.call_from_thread(self._home.send, ref.name, [words.WATCH, ref])
+
+    def unwatch(self, ref: Ref[Any]) -> None:
+        """See `Powers`."""
+        self._loop.call_from_thread(self._home.send, ref.name, [words.UNWATCH, ref])
+
+    # -- running ------------------------------------------------------------------------------
 
     def _run(
         self, number: int, left: float, name: str, args: list[Any], kwargs: dict[str, Any]
     ) -> None:
         assert self._bench is not None
         try:
-            spec = self._bench.find(name, self._label)
-            checked = spec.arguments.checked(self._label, args, kwargs)
+            spec = self.find(name)
+            if name in SIGNALS:
+                checked: Sequence[Any] = [SIGNALS[name].made(*args)]
+            else:
+                checked = spec.arguments.checked(self._label, args, kwargs)
         except ActormqError as error:
-            self._fail(number, error)
+            self._fail(number, error, has_run=False)
             return
-        self._running[number] = name
+        self._running[number] = (spec, bool(left))
         deadline = self._loop.now() + left if left else 0.0
         self._bench.begin(number, spec, checked, kwargs, deadline)
 
     # -- what came of it ----------------------------------------------------------------------
 
     def _done(self, number: int, value: Any, error: BaseException | None) -> None:
-        name = self._running.pop(number)
+        spec, is_asked = self._running.pop(number)
+        name = spec.name
         if isinstance(error, SystemExit | KeyboardInterrupt):
             raise error  # out of the loop: it means this process
         if error is not None:
-            self._fail(number, remote_error(self._label, name, error))
+            is_answer = isinstance(error, spec.raises)
+            self._fail(number, remote_error(self._label, name, error), is_answer=is_answer)
             return
         to = f"whoever asked {self._label}.{name}"
         try:
-            self._say(to, [words.DONE, number, self._codec.aside(to, value)])
-        except DeliveryError as refused:
-            self._fail(number, refused)
+            answer = self._codec.aside(to, value) if is_asked else None
+            self._say(to, [words.DONE, number, answer])
+        except DeliveryError as refused:  # it has run, and only its answer cannot travel
+            self._fail(number, refused, is_answer=True)
 
-    def _fail(self, number: int, error: ActormqError) -> None:
+    def _fail(
+        self, number: int, error: ActormqError, *, has_run: bool = True, is_answer: bool = False
+    ) -> None:
+        head = [words.FAILED, number, type(error).__name__]
         try:
-            self._say("node", [words.FAILED, number, type(error).__name__, list(error.facts)])
+            self._say("node", [*head, list(error.facts), has_run, is_answer])
         except NotEncodable:  # facts that cannot travel
-            self._say("node", [words.FAILED, number, "RemoteError", [*map(str, error.facts)]])
+            self._say("node", [*head, [*map(str, error.facts)], has_run, is_answer])
 
 
 def _guard(error: BaseException) -> str:

@@ -53,8 +53,14 @@ class Errands:
             case [words.FIND, int(number), float(seconds), str(name)]:
                 timeout = seconds if seconds >= 0 else None
                 self._begin(number, self._runtime.node.find(name, timeout=timeout))
-            case [words.SPAWN, int(number), str(target), name, list(args), dict(kwargs)]:
-                self._begin(number, self._spawn(target, name, args, kwargs))
+            case [words.SPAWN, int(number), bool(is_child), str(target), name, *arguments]:
+                self._begin(number, self._spawn(is_child, target, name, *arguments))
+            case [words.SEND, int(number), float(seconds), Ref() as ref, *message]:
+                self._begin(number, self._send(seconds, ref, *message))
+            case [words.WATCH, Ref() as ref]:
+                self._tenant.watch(ref)
+            case [words.UNWATCH, Ref() as ref]:
+                self._tenant.unwatch(ref)
             case _:
                 raise InternalError(f"the process of an actor said {envelope[:1]}")
 
@@ -110,11 +116,30 @@ class Errands:
         checked = self._checked(ref, handler, args, kwargs)
         return await ref.within(seconds).ask(handler, *checked, **kwargs)
 
+    async def _send(
+        self,
+        seconds: float,
+        ref: Ref[Any],
+        handler: str,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
+    ) -> None:
+        checked = self._checked(ref, handler, args, kwargs)
+        await ref.within(seconds).send(handler, *checked, **kwargs)
+
     async def _stop(self, seconds: float, ref: Ref[Any]) -> None:
         await (ref.within(seconds) if seconds else ref).stop()
 
     async def _spawn(
-        self, target: str, name: str | None, args: Sequence[Any], kwargs: dict[str, Any]
+        self,
+        is_child: bool,
+        target: str,
+        name: str | None,
+        args: Sequence[Any],
+        kwargs: dict[str, Any],
     ) -> Ref[Any]:
-        spawned: Ref[Any] = await self._runtime.node.spawn(found(target), name, *args, **kwargs)
+        kind = found(target)
+        if is_child:
+            return await self._tenant.spawn(kind, name, tuple(args), kwargs)
+        spawned: Ref[Any] = await self._runtime.node.spawn(kind, name, *args, **kwargs)
         return spawned

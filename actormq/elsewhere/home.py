@@ -9,7 +9,7 @@ from typing import Any
 
 from actormq import errors
 from actormq.address import Address
-from actormq.deadlines import Deadlines
+from actormq.deadlines import Deadlines, deadline_for
 from actormq.elsewhere import words
 from actormq.elsewhere.away import AwayNode
 from actormq.elsewhere.finding import target_of
@@ -19,7 +19,6 @@ from actormq.message import Envelope
 from actormq.place import PROCESS
 from actormq.ref import Ref
 from actormq.reply import Reply
-from actormq.turns import deadline_for
 
 
 class Home(AwayNode):
@@ -69,11 +68,23 @@ class Home(AwayNode):
         self, actor: Any, name: str | None = None, /, *args: Any, **kwargs: Any
     ) -> Ref[Any]:
         """Start an actor on the node; its class and arguments must be such as can travel."""
-        target = target_of(actor)
+        return await self.start(actor, name, args, kwargs, is_child=False)
+
+    async def start(
+        self,
+        kind: Any,
+        name: str | None,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        is_child: bool,
+    ) -> Ref[Any]:
+        """Start an actor on the node, as a child of this one or not."""
+        target = target_of(kind)
         reply = self.reply("spawn", target)
 
         def head(number: int) -> Envelope:
-            return [words.SPAWN, number, target, name]
+            return [words.SPAWN, number, is_child, target, name]
 
         self.request(reply, math.inf, head, args, kwargs)
         spawned: Ref[Any] = await reply
@@ -178,16 +189,40 @@ class HomeRoute:
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
     ) -> Reply[Any]:
         """See `Ref.ask`."""
+        return self._request(words.ASK, handler, args, kwargs, within)
+
+    def _request(
+        self,
+        kind: int,
+        handler: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        within: float | None,
+    ) -> Reply[Any]:
         home, address, name = self._home, self._address, _name(handler)
         seconds, deadline = deadline_for(home.loop.now(), within, home.ask_timeout)
         reply = home.reply(address.label, name, seconds)
 
         def head(number: int) -> Envelope:
             left = max(deadline - home.loop.now(), 1e-3)
-            return [words.ASK, number, left, home.ref(address), name]
+            return [kind, number, left, home.ref(address), name]
 
         home.request(reply, deadline, head, args, kwargs)
         return reply
+
+    def send(
+        self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
+    ) -> Reply[None]:
+        """See `Ref.send`."""
+        return self._request(words.SEND, handler, args, kwargs, within)
+
+    def offer(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """See `Ref.offer`."""
+        try:
+            self.tell(handler, args, kwargs)
+        except DeliveryError:
+            return False
+        return True
 
     def stop(self, within: float | None) -> Reply[None]:
         """See `Ref.stop`."""

@@ -10,7 +10,9 @@ from typing import Any
 from actormq.actor import Actor
 from actormq.elsewhere.process import ProcessPlace
 from actormq.elsewhere.thread import ThreadPlace
+from actormq.errors import SetupError
 from actormq.place import THREAD, Place, Tenant
+from actormq.supervisor import Supervisor
 
 
 class OwnPlaces:
@@ -23,6 +25,11 @@ class OwnPlaces:
         self, tenant: Tenant, kind: type[Actor], args: Sequence[Any], kwargs: dict[str, Any]
     ) -> Place:
         """See `Places.new`."""
+        if issubclass(kind, Supervisor):
+            raise SetupError(
+                f"{kind.__qualname__} is a supervisor and runs in a {kind.runs_in}: let it run on "
+                "the loop; what it supervises may run elsewhere"
+            )
         make = ThreadPlace if kind.runs_in == THREAD else ProcessPlace
         place: Place = make(tenant, kind, args, kwargs)
         self._all.add(place)

@@ -19,6 +19,7 @@ from actormq.elsewhere import words
 from actormq.elsewhere.errands import Errands
 from actormq.elsewhere.finding import target_of
 from actormq.elsewhere.home import remade
+from actormq.elsewhere.signals import SIGNALS
 from actormq.elsewhere.spawned import Spawned
 from actormq.errors import (
     ActormqError,
@@ -72,6 +73,7 @@ class ProcessPlace:
         head = [words.OPEN, target_of(kind)]
         self._opening = self._packed(head, kind.__init__, args, kwargs)
         self.is_open = False
+        self.left = None  # what was there is gone with its process
 
     def _packed(
         self, head: Envelope, function: Any, args: Sequence[Any], kwargs: dict[str, Any]
@@ -139,11 +141,13 @@ class ProcessPlace:
         try:
             if self._spawned is None or not self.is_open:
                 raise ActorStopped(self._label)
+            if name in SIGNALS:
+                args = SIGNALS[name].packed(*args)
             head = [words.RUN, number, left, name]
             packed = self._packed(head, getattr(self._kind, name, None), args, kwargs)
             self._spawned.outbox.put(*packed)
         except DeliveryError as error:
-            self._settle(number, error)
+            self._settle(number, Reported(error, has_run=False))
         return future
 
     def _entered(self, number: int, name: str) -> asyncio.Future[Any]:
@@ -160,7 +164,7 @@ class ProcessPlace:
 
     async def close(self, seconds: float) -> None:
         """End the process; see `Place.close`."""
-        spawned, self._spawned, self.is_open = self._spawned, None, False
+        spawned, self.is_open = self._spawned, False
         self._look_no_more()
         self._errands.close()
         for _, future in list(self._runs.values()):
@@ -168,6 +172,8 @@ class ProcessPlace:
         self._runs.clear()
         if spawned is not None:
             await spawned.close(seconds)
+            if self._spawned is spawned:
+                self._spawned = None
 
     # -- what it says -------------------------------------------------------------------------
 
@@ -179,21 +185,22 @@ class ProcessPlace:
         match envelope:
             case [words.DONE, int(number), value]:
                 self._settle(number, None, value)
-            case [words.FAILED, int(number), str(name), list(facts)]:
-                self._settle(number, _shown(remade(name, facts)))
+            case [words.FAILED, int(number), str(name), list(facts), has_run, is_answer]:
+                error = _shown(remade(name, facts))
+                self._settle(number, Reported(error, has_run=has_run, is_answer=is_answer))
             case [words.OPENED]:
                 self._settle(words.OPENING, None)
             case _:
                 self._errands.take(envelope)
 
-    def _settle(self, number: int, error: ActormqError | None, value: Any = None) -> None:
+    def _settle(self, number: int, error: Reported | None, value: Any = None) -> None:
         _, future = self._runs.pop(number, ("", None))
         if future is None or future.done():
             return
         if error is None:
             future.set_result(value)
         else:
-            future.set_exception(Reported(error))
+            future.set_exception(error)
 
     # -- its end ------------------------------------------------------------------------------
 
@@ -239,7 +246,7 @@ class ProcessPlace:
             if not future.done():
                 future.set_exception(Reported(ProcessLost(self._label, how, name, advice)))
         if was_open:
-            self._tenant.place_lost(ProcessLost(self._label, how, names, advice))
+            self._tenant.place_lost(ProcessLost(self._label, how, names, advice), names)
 
 
 class _TracebackElsewhere(Exception):

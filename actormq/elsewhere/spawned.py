@@ -28,6 +28,7 @@ from actormq.runtime import Runtime
 from actormq.transport import PROCESS_LISTENER
 
 LAST_WORDS = 0.25  # s that what a dead process has said may take to come: it is in the kernel
+KILL_MOMENT = 1.0  # s that this may hold the loop, where nobody can wait any longer
 KILL_WAIT = 5.0  # s for the system to take a killed process away
 
 _PROGRAM = (
@@ -82,7 +83,7 @@ class Spawned:
             transport.close_port(self._port, 0)
             raise
         self.pid = self._process.pid
-        _watch(self._process, runtime.loop, self._ended)
+        self._unwatch = _watch(self._process, runtime.loop, self._ended)
 
     def _started(self, hello: dict[str, Any]) -> subprocess.Popen[bytes]:
         if not sys.executable:
@@ -205,8 +206,11 @@ class Spawned:
                     self.kill("")
                     await self._has_exited(KILL_WAIT)
         finally:
-            if not self._exited.is_set():
+            if self._status is None:  # nobody waits any longer, and no zombie stays
                 self.kill("")
+                self._unwatch()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._status = self._process.wait(KILL_MOMENT)
             if not self._port.is_closed:
                 self._release()
 
@@ -219,8 +223,10 @@ class Spawned:
         return True
 
 
-def _watch(process: subprocess.Popen[bytes], loop: Loop, ended: Callable[[int], None]) -> None:
-    """Call `ended` with the status of a process, on the loop and at once."""
+def _watch(
+    process: subprocess.Popen[bytes], loop: Loop, ended: Callable[[int], None]
+) -> Callable[[], None]:
+    """Call `ended` with the status of a process, on the loop and at once; the result ends that."""
     descriptor = None
     if hasattr(os, "pidfd_open"):
         with contextlib.suppress(OSError):  # an old kernel, or a sandbox
@@ -232,14 +238,18 @@ def _watch(process: subprocess.Popen[bytes], loop: Loop, ended: Callable[[int], 
 
         name = f"actormq-wait-{process.pid}"
         threading.Thread(target=wait, name=name, daemon=True).start()
-        return
+        return lambda: None
 
-    def readable(descriptor: int) -> None:
-        loop.aio.remove_reader(descriptor)
-        os.close(descriptor)
+    def end(descriptor: int = descriptor) -> None:
+        if loop.aio.remove_reader(descriptor):
+            os.close(descriptor)
+
+    def readable() -> None:
+        end()
         ended(process.wait())
 
-    loop.aio.add_reader(descriptor, readable, descriptor)
+    loop.aio.add_reader(descriptor, readable)
+    return end
 
 
 def _how(status: int) -> str:

@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 from actormq.actor import Actor
 from actormq.context import Context
 from actormq.elsewhere.away import Away, AwayNode
-from actormq.elsewhere.bench import Bench, remote_error
+from actormq.elsewhere.bench import Bench
 from actormq.errors import ActorStopped, StartFailed
 from actormq.place import THREAD, Reported, Tenant
 from actormq.ref import Ref
 from actormq.runtime import Runtime
+from actormq.stepping import Exit
 from actormq.turns import kind_of
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class ThreadPlace:
         self._args, self._kwargs = args, kwargs
         self._thread: _Thread | None = None
         self.is_open = False
+        self.left: Any = None
 
     async def open(self) -> None:
         """Start the thread, make the object in it."""
@@ -66,6 +68,8 @@ class ThreadPlace:
     async def close(self, seconds: float) -> None:
         """End the thread; one that does not come to its end is left behind, and the log says so."""
         thread, self._thread, self.is_open = self._thread, None, False
+        if thread is not None:
+            self.left = thread.object
         if thread is not None and not await thread.close(seconds):
             self._runtime.events.notice(
                 logging.WARNING,
@@ -86,6 +90,7 @@ class _Thread:
         self._aio = asyncio.new_event_loop()
         self._numbers = itertools.count(1)
         self._runs: dict[int, tuple[str, asyncio.Future[Any]]] = {}
+        self.object: Actor | None = None
         self._made: asyncio.Future[None] = runtime.loop.aio.create_future()
         self._gone = asyncio.Event()
         self._over = asyncio.Event()  # used in the thread only
@@ -131,7 +136,7 @@ class _Thread:
             self._aio.call_soon_threadsafe(callback, *args)
 
     def _settle(self, number: int, value: Any, error: BaseException | None) -> None:
-        name, future = self._runs.pop(number, ("", None))
+        _, future = self._runs.pop(number, ("", None))
         if future is None or future.done():
             return
         if error is None:
@@ -140,9 +145,8 @@ class _Thread:
             future.cancel()
         elif isinstance(error, Exception):
             future.set_exception(error)
-        else:  # SystemExit and its like: no future of the node's loop may hold them
-            remote = remote_error(self._tenant.address.label, name, error)
-            future.set_exception(Reported(remote))
+        else:  # no future of the node's loop may hold a SystemExit
+            future.set_exception(Exit(error))
 
     async def close(self, seconds: float) -> bool:
         """End it; says whether it has ended."""
@@ -181,10 +185,7 @@ class _Thread:
             Ref(tenant.address, tenant),  # type: ignore[arg-type]  # a cell is the route to itself
             node,
             self._aio,
-            lambda name: self._bench.find(name, tenant.address.label),
-            lambda name, args, kwargs: runtime.loop.call_from_thread(
-                tenant.after, 0.0, name, args, kwargs
-            ),
+            self,
         )
         error: StartFailed | None = None
         try:
@@ -195,10 +196,38 @@ class _Thread:
             error.__cause__ = raised
         runtime.loop.call_from_thread(self._set_made, error)
 
+    # -- the actor's powers, used in the thread -----------------------------------------------
+
+    def find(self, name: str) -> object:
+        """See `Powers`."""
+        return self._bench.find(name, self._tenant.address.label)
+
+    def send_self(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """See `Powers`."""
+        self._runtime.loop.call_from_thread(self._tenant.after, 0.0, name, args, kwargs)
+
+    async def spawn(
+        self, kind: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Ref[Any]:
+        """See `Powers`."""
+        spawned = self._tenant.spawn(kind, name, args, kwargs)
+        return await _there(spawned, self._runtime.loop.aio)
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """See `Powers`."""
+        self._runtime.loop.call_from_thread(self._tenant.watch, ref)
+
+    def unwatch(self, ref: Ref[Any]) -> None:
+        """See `Powers`."""
+        self._runtime.loop.call_from_thread(self._tenant.unwatch, ref)
+
+    # -- back home ----------------------------------------------------------------------------
+
     def _set_made(self, error: StartFailed | None) -> None:
         if self._made.done():
             return
         if error is None:
+            self.object = self._bench.actor
             self._made.set_result(None)
         else:
             self._made.set_exception(error)
@@ -215,13 +244,15 @@ class _ThreadNode(AwayNode):
 
     async def find(self, name: str, *, timeout: float | None = None) -> Ref[Any]:
         """See `Node.find`."""
-        return await self._there(self.home.find(name, timeout=timeout))
+        return await _there(self.home.find(name, timeout=timeout), self.loop)
 
     async def spawn(
         self, actor: Any, name: str | None = None, /, *args: Any, **kwargs: Any
     ) -> Ref[Any]:
         """See `Node.spawn`."""
-        return await self._there(self.home.spawn(actor, name, *args, **kwargs))
+        return await _there(self.home.spawn(actor, name, *args, **kwargs), self.loop)
 
-    async def _there(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, self.loop))
+
+async def _there(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop) -> T:
+    """Run a coroutine on the node's loop and await it here."""
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))

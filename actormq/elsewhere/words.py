@@ -18,14 +18,17 @@ REFUSE = 5  # [5, number, error, facts]
 HELLO = 10  # [10]
 OPENED = 11  # [11]
 DONE = 12  # [12, number, value]                what came of a run; number 0 is OPEN
-FAILED = 13  # [13, number, error, facts]
+FAILED = 13  # [13, number, error, facts, has run, is an answer]
 BEAT = 14  # [14]                                its loop goes round
 ASK = 15  # [15, number, seconds, ref, handler, args, kwargs]
 TELL = 16  # [16, ref, handler, args, kwargs]
 STOP = 17  # [17, number, seconds, ref]          0 s: as long as the node likes
 FIND = 18  # [18, number, seconds, name]         -1 s: as long as the node likes
-SPAWN = 19  # [19, number, target, name, args, kwargs]
+SPAWN = 19  # [19, number, is child, target, name, args, kwargs]
 SELF = 20  # [20, method, args, kwargs]          a message of the actor to itself
+SEND = 21  # [21, number, seconds, ref, handler, args, kwargs]
+WATCH = 22  # [22, ref]
+UNWATCH = 23  # [23, ref]
 
 OPENING = 0
 """The number of what makes the object, among the runs."""
