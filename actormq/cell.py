@@ -212,7 +212,9 @@ class Cell(Turns):
         """
         kind, args, kwargs = self._recipe
         if self.place is not None:
-            return  # it is made there, by `_open_there`
+            # The object is made there, by `_open_there`; turns have an empty one to pass over.
+            self.actor = object.__new__(kind)
+            return
         try:
             # In two steps, so that the constructor may already use `self.name` and the like.
             actor = kind.__new__(kind, *args, **kwargs)
@@ -293,8 +295,19 @@ class Cell(Turns):
     async def _open_there(self, place: Place, failure: Failure | None) -> None:
         await place.open()
         if failure is not None:
-            await self._run_there(place, "on_restart", failure)
-        await self._run_there(place, "on_start")
+            await self._begin_there(place, "on_restart", failure)
+        await self._begin_there(place, "on_start")
+
+    async def _begin_there(self, place: Place, hook: str, *args: Any) -> None:
+        try:
+            await self._run_there(place, hook, *args)
+        except Exit:
+            raise
+        except RemoteError as error:
+            label = self.address.label
+            raise StartFailed(label, hook, error.type, error.text) from error.__cause__
+        except Exception as error:  # a border: the hook is not ours
+            raise self._start_failed(hook, error) from error
 
     async def _run_there(self, place: Place, hook: str, *args: Any) -> None:
         """Run a hook where the object is, if its class has it."""
@@ -303,11 +316,7 @@ class Cell(Turns):
         try:
             await place.run(hook, args, {}, 0.0)
         except Reported as reported:
-            error = reported.error
-            if isinstance(error, RemoteError):
-                label = self.address.label
-                raise StartFailed(label, hook, error.type, error.text) from error.__cause__
-            raise self._start_failed(hook, error) from error
+            raise reported.error from reported.error.__cause__
 
     async def _begin_children(self, supervisor: Supervisor) -> None:
         family = self._children = Family(self)

@@ -17,7 +17,7 @@ from actormq.actor import Actor, HandlerSpec, unmarked
 from actormq.context import Context
 from actormq.deadlines import CURRENT, Served
 from actormq.errors import HandlerNotFound, RemoteError
-from actormq.stepping import SUSPENDED, Stepper
+from actormq.stepping import SUSPENDED, Exit, Stepper
 from actormq.turns import kind_of, text_of
 
 Done = Callable[[int, Any, BaseException | None], None]
@@ -118,6 +118,8 @@ class Bench:
         del self._tasks[number]
         try:
             value = task.result()
+        except Exit as exit_:
+            self._finish(number, served, None, exit_.word)
         except BaseException as error:  # noqa: BLE001 a border, as above
             self._finish(number, served, None, error)
         else:

@@ -66,7 +66,6 @@ async def test_what_goes_wrong_there_goes_wrong_as_on_the_loop(nodes):
         (Thread.fail_later, (), "KeyError"),
         (Thread.stop_iteration, (), "RuntimeError"),
         (Thread.cancelled, (), "asyncio.exceptions.CancelledError"),
-        (Thread.exit, (), "SystemExit"),
         (Thread.beyond, (), "actormq.errors.LifecycleError"),
         (Thread.find, ("nobody",), "actormq.errors.ActorNotFound"),
     ]:
@@ -109,6 +108,15 @@ async def test_one_that_never_ends_is_left_behind_with_a_word(nodes, logged, cap
         await reply
     assert "the thread of actor 'actor' is still busy with hold" in caplog.text
     held.set()
+
+
+async def test_whoever_wants_the_program_to_end_is_heard_as_on_the_loop(nodes, until, logged):
+    logged.expect("actor.exit raised: SystemExit(3)", "the node ends: SystemExit: 3")
+    node = await nodes.start()
+    actor = await node.spawn(Thread, "actor")
+    actor.tell(Thread.exit)
+    with pytest.raises(SystemExit):
+        await node.stopped()
 
 
 @pytest.mark.parametrize(
