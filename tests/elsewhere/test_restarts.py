@@ -43,6 +43,9 @@ class Careful(Ending):
     async def on_start(self) -> None:
         await self.notes.ask(Counter.note, "started")
 
+    async def on_stop(self) -> None:
+        """Nothing: the node stops all at once, the notes too."""
+
     async def on_restart(self, failure: Failure) -> None:
         self.value = failure.restart_count
         what = [type(failure.error).__name__, failure.handler, failure.previous is None]
