@@ -133,6 +133,11 @@ class Cell(Turns):
         """Whether a supervisor decides what becomes of it when it fails."""
         return self.family is not None and self.family.rules is not None
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether an instance of it is about to end, and has not."""
+        return self.state in (State.STOPPING, State.DOWN)
+
     # -- time ---------------------------------------------------------------------------------
 
     def after(
@@ -481,11 +486,12 @@ class Cell(Turns):
         self._is_busy = self._is_crowded = False
 
     async def _await_handlers(self, tasks: list[asyncio.Future[Any]], seconds: float) -> None:
+        to_end = min(CUT_OFF, seconds / 4)  # of the time, for those that must be cut off
         if seconds > 0:
-            await asyncio.wait(tasks, timeout=seconds)
+            await asyncio.wait(tasks, timeout=seconds - to_end)
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks, timeout=min(CUT_OFF, max(seconds, LAST_MOMENT)))
+        await asyncio.wait(tasks, timeout=max(to_end, LAST_MOMENT))
 
     def _abandon(self) -> None:
         """Leave the handlers behind that did not even end when they were cut off."""
@@ -495,9 +501,10 @@ class Cell(Turns):
                 continue
             end_served(served)
             call, _, _, answer = message
-            self.runtime.unfinished.append(f"{self.address.label} (in {call.name})")
+            label = self.address.label
+            self.runtime.unfinished.append(f"{label}.{call.name} goes on although it was cut off")
             if answer is not None:
-                answer.reject(HandlerCancelled(self.address.label, call.name))
+                answer.reject(HandlerCancelled(label, call.name))
 
     async def _run_on_stop(self, seconds: float) -> None:
         try:
@@ -526,26 +533,16 @@ class Cell(Turns):
             for message in gone:
                 self.bury(message, ActorStopped(self.address.label))
 
-    def cut_off(self) -> list[str]:
-        """End without another word, children first, because time is up.
-
-        Returns:
-            What did not end by itself, as texts.
-        """
-        if self.state is State.STOPPED:
-            return []
-        left = []
+    def cut_off(self) -> None:
+        """End without another word, children first, because time is up."""
         for cell in reversed(self.children):
-            left += cell.cut_off()
-        busy = [message[0].name for message, _ in (self._tasks or {}).values()]
-        left.append(f"{self.address.label} (in {', '.join(busy)})" if busy else self.address.label)
+            cell.cut_off()
         for task in self._tasks or ():
             task.cancel()
         for timer in list(self._timers or ()):
             timer.cancel()
         self._abandon()
         self.end(STOPPED, "its node stopped, and it did not in time")
-        return left
 
     def end(self, reason: Reason, detail: str) -> None:
         """End for good: answer what is left, tell who watches, let the name go."""

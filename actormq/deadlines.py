@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from actormq.loop import Loop
 
+EARLY = 1e-6  # s that a timer may come too early by rounding; or it would be set for no time at all
 BUCKETS_PER_SECOND = 100  # an ask ends at most 10 ms late; the default deadline is 5 s
 
 
@@ -87,7 +88,7 @@ class Deadlines:
         """
         if deadline == math.inf:
             return 0  # no bucket: time begins above it
-        bucket = int(deadline * BUCKETS_PER_SECOND) + 1
+        bucket = int((deadline + EARLY) * BUCKETS_PER_SECOND) + 1
         items = self._buckets.get(bucket)
         if items is None:
             items = self._buckets[bucket] = {}
@@ -102,6 +103,10 @@ class Deadlines:
         items = self._buckets.get(bucket)
         if items is not None:
             items.pop(item, None)
+
+    def waiting(self) -> list[Expires]:
+        """Those that have not come, the earliest first."""
+        return [item for bucket in sorted(self._buckets) for item in self._buckets[bucket]]
 
     def close(self) -> None:
         """Stop the timer; nothing expires any more."""
@@ -120,7 +125,7 @@ class Deadlines:
 
     def _expire(self) -> None:
         self._timer = None
-        now = self._loop.now() * BUCKETS_PER_SECOND
+        now = (self._loop.now() + EARLY) * BUCKETS_PER_SECOND
         while self._heap and self._heap[0] <= now:
             for item in self._buckets.pop(heapq.heappop(self._heap)):
                 item.expire()

@@ -108,8 +108,9 @@ class DeadLetter(Event):
             `unasked reply`, `no reply`, `closed`: see docs/patterns.md.
         detail: A sentence that says more, or "".
         count: Of how many messages it tells, where they were lost together.
-        args: The handler's arguments, where the message was lost on the node that sent it.
-        kwargs: Likewise. Nobody keeps them but listeners that do.
+        args: The handler's arguments, where the message was a tell or an ask, on the node that
+            lost it; of what was lost in a socket, (). Nobody keeps them but a listener that does.
+        kwargs: Likewise.
     """
 
     actor: str

@@ -157,11 +157,11 @@ class Mailbox(abc.ABC):
         try:
             self.tell(handler, args, kwargs)
         except (MailboxFull, ActorStopped) as error:
-            name = handler if isinstance(handler, str) else handler.__name__
+            dropped = ((self.find(handler), args, kwargs, None), type(error).__name__)
             if self.runtime.loop.is_current():
-                self.report_dead(name, type(error).__name__)
+                self.report_dead(*dropped)
             else:
-                self.runtime.loop.call_from_thread(self.report_dead, name, type(error).__name__)
+                self.runtime.loop.call_from_thread(self.report_dead, *dropped)
             return False
         return True
 
@@ -302,11 +302,10 @@ class Mailbox(abc.ABC):
         try:
             self.put(message)
         except (MailboxFull, ActorStopped) as error:
-            spec, _, _, answer = message
-            if answer is not None:
-                answer.reject(error)
+            if message[3] is not None:
+                message[3].reject(error)
             else:
-                self.report_dead(spec.name, type(error).__name__)
+                self.report_dead(message, type(error).__name__)
 
     def _put_from_thread(self, message: Message) -> None:
         if self._inlet is None:
@@ -329,12 +328,11 @@ class Mailbox(abc.ABC):
 
     def bury(self, message: Message, error: ActormqError) -> None:
         """Answer a message that was taken and will not be handled, or count it."""
-        call, _, _, answer = message
         self.runtime.books.dropped[type(error).__name__] += 1
-        if answer is not None:
-            answer.reject(error)
+        if message[3] is not None:
+            message[3].reject(error)
         else:
-            self.report_dead(call.name, type(error).__name__)
+            self.report_dead(message, type(error).__name__)
 
     def _empty(self, error: DeliveryError) -> None:
         """Answer or count all that waits, for ever."""
@@ -350,9 +348,13 @@ class Mailbox(abc.ABC):
             reply.reject(error)
         self._room = None
 
-    def report_dead(self, handler: str, reason: str, detail: str = "") -> None:
+    def report_dead(self, message: Message, reason: str, detail: str = "") -> None:
         """Report a message that reached no handler."""
-        self.runtime.events.emit(DeadLetter(self.address.label, handler, reason, detail))
+        call, args, kwargs, _ = message
+        label = self.address.label
+        self.runtime.events.emit(
+            DeadLetter(label, call.name, reason, detail, args=tuple(args), kwargs=kwargs or {})
+        )
 
 
 class RoomReply(Reply[None]):

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import itertools
 import logging
-import os
-import secrets
-import socket
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 import msgspec
 
+from actormq import unended
 from actormq.actor import Actor
-from actormq.address import NODE_SERIAL, ActorEntry, Address, new_node_id
+from actormq.address import NODE_SERIAL, ActorEntry, Address
 from actormq.cell import Cell
 from actormq.cluster.directory import Directory
 from actormq.cluster.discovery import Announcement, Discovery, DiscoveryUnavailable
-from actormq.cluster.listener import host_identity
 from actormq.cluster.member import Member
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
@@ -33,21 +29,18 @@ from actormq.errors import ActormqError, ActorNotFound, NodeNotRunning, SetupErr
 from actormq.events import Events, NodeStarted
 from actormq.family import Family
 from actormq.ledger import Books, Ledger
-from actormq.loop import Loop
+from actormq.machine import MACHINE, Machine
 from actormq.mailbox import State
 from actormq.message import PROTOCOL, Facts
 from actormq.observe.logs import log_events
 from actormq.place import LOOP
 from actormq.ref import Ref
 from actormq.registry import Registry
-from actormq.rules.admission import LAN
 from actormq.runtime import Runtime
 from actormq.settings import NodeOptions, Settings, checked
 from actormq.stepping import Stepper
 from actormq.steward import Steward
-from actormq.transport import Transport
 from actormq.turns import described
-from actormq.watchdog import watch
 
 A = TypeVar("A")
 P = ParamSpec("P")
@@ -62,6 +55,7 @@ class Node:
     Use it as `async with Node(mesh="home") as node:`, or let `run` do that.
 
     Args:
+        machine: What it runs on, another than this computer in a simulation.
         options: The settings, see `Settings`.
 
     Attributes:
@@ -69,15 +63,17 @@ class Node:
         name: Its name, for people.
         events: What it reports.
         failure: What ended it, if `fail` did.
+        left: What had not ended when it stopped, in words.
 
     Raises:
         SetupError: A setting cannot be.
     """
 
-    def __init__(self, **options: Unpack[NodeOptions]) -> None:
-        self._settings = _named(checked(options))
+    def __init__(self, machine: Machine = MACHINE, /, **options: Unpack[NodeOptions]) -> None:
+        self._machine = machine
+        self._settings = _named(checked(options), machine)
         self._is_guest = False
-        self.id = new_node_id()
+        self.id = machine.new_node_id()
         self.name = self._settings.name
         self.events = Events()
         self.directory = Directory(self.id)
@@ -92,7 +88,8 @@ class Node:
         self._awaited_count = 0
         self._failed: list[Callable[[], object]] = []
         self.failure: BaseException | None = None
-        self._tasks: set[asyncio.Future[Any]] = set()
+        self.left: list[str] = []
+        self._tasks: dict[asyncio.Future[Any], None] = {}
         self._serials = itertools.count(NODE_SERIAL)
 
     @classmethod
@@ -188,6 +185,7 @@ class Node:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         family: Family | None,
+        label: str = "",
     ) -> Cell:
         """Make room for an actor: its number, its name, its mailbox; it is not started yet.
 
@@ -197,6 +195,7 @@ class Node:
             args: What its constructor takes.
             kwargs: Likewise.
             family: The children of the actor that starts it; None for the node itself.
+            label: What people call it; by default its name, or its class and number.
 
         Raises:
             SetupError: It is no actor class, or the name cannot be.
@@ -214,7 +213,7 @@ class Node:
             raise SetupError(f"actor name {name!r} is no text of 1 to {_NAME_LIMIT} characters")
         runtime.registry.check(name)
         serial = next(self._serials)
-        label = name if name is not None else f"{kind.__name__.lower()}#{serial}"
+        label = label or name or f"{kind.__name__.lower()}#{serial}"
         address = runtime.address(serial, label)
         cell = Cell(runtime, (kind, args, kwargs), address, name, family)
         if kind.runs_in != LOOP:
@@ -315,7 +314,7 @@ class Node:
                 self._mesh.listen()
             self._end_log = log_events(self.events, self.name, runtime.loop.call_later)
             # Every node has one: it is found by the node, not by name.
-            await self.new_cell(Steward, None, (self._vouched,), {}, None).start()
+            await self.new_cell(Steward, None, (self._vouched,), {}, None, "node").start()
             self._mesh.start()
             if self._settings.discovery:
                 await self._discover()
@@ -327,9 +326,9 @@ class Node:
     def _assemble(self) -> Runtime:
         """Make the parts, from the ground up."""
         settings = self._settings
-        loop = Loop()
-        frame_limit = max(settings.message_limit, settings.buffer_limit) + 64 * 1024
-        transport = Transport(loop, settings.insecure_lan, frame_limit)
+        machine = self._machine
+        loop = machine.loop()
+        transport = machine.transport(loop, settings)
         codec = Codec(
             settings.message_limit,
             settings.buffer_limit,
@@ -356,8 +355,8 @@ class Node:
             post.lost(member, reason)
             watches.lost(member, reason)
 
-        scope = LAN if settings.insecure_lan else f"loopback:{os.getuid()}"
-        facts = Facts(settings.mesh, self.id, 1, self.name, scope, (), host_identity())
+        scope = machine.scope(settings)
+        facts = Facts(settings.mesh, self.id, 1, self.name, scope, (), machine.identity())
         mesh = self._mesh = Mesh(
             loop,
             transport,
@@ -372,7 +371,6 @@ class Node:
             lost,
         )
         services = self._services = MeshServices(self.id, self.directory, mesh, post, self.events)
-        threads = concurrent.futures.ThreadPoolExecutor(thread_name_prefix=f"actormq-{self.name}")
         runtime = Runtime(
             node=self,
             node_id=self.id,
@@ -383,16 +381,17 @@ class Node:
             events=self.events,
             deadlines=deadlines,
             stepper=Stepper(loop.aio),
-            threads=threads,
+            threads=machine.threads(self.name),
             registry=registry,
             services=services,
             watching=watches,
             books=books,
             next_serial=lambda: next(self._serials),
             places=OwnPlaces(),
-            watched=watch(
+            chance=machine.chance,
+            watched=machine.watch(
                 self.id,
-                loop.thread,
+                loop,
                 settings.hold_limit,
                 lambda event: self.events.emit_from_thread(event, loop.call_from_thread),
             ),
@@ -413,10 +412,8 @@ class Node:
         self._services.vouched(token, stream, baseline)
 
     async def _discover(self) -> None:
-        from actormq.cluster.mdns import Mdns  # noqa: PLC0415 costs 0.1 s that --join does not need
-
         assert self._mesh is not None
-        discovery = Mdns(loopback=not self._settings.insecure_lan)
+        discovery = self._machine.discovery(self._settings)
         try:
             await discovery.start(self._mesh.hint)
         except DiscoveryUnavailable as error:
@@ -433,8 +430,8 @@ class Node:
 
     def keep(self, task: asyncio.Future[Any]) -> None:
         """Hold on to a task until it ends, or until the node does."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
 
     # -- the end ------------------------------------------------------------------------------
 
@@ -486,8 +483,17 @@ class Node:
             await self._ended.wait()
         finally:
             self._awaited_count -= 1
-        if self.failure is not None:
+        if isinstance(self.failure, ActormqError):
             raise self.failure
+
+    def unended(self) -> list[str]:
+        """Say what has not ended, a line each; from any thread, also while the loop is held."""
+        return unended.of_node(self._runtime) if self._runtime is not None else []
+
+    @property
+    def shutdown_timeout(self) -> float:
+        """Seconds that it may take to stop."""
+        return self._settings.shutdown_timeout
 
     @property
     def is_awaited(self) -> bool:
@@ -510,11 +516,9 @@ class Node:
 
     def _leave_behind(self, runtime: Runtime, late: list[Cell]) -> None:
         """End those that did not end in time, and say which they are."""
-        names = [*runtime.unfinished]
-        for cell in late:
-            names += cell.cut_off()
-        if names:
-            self.events.notice(logging.WARNING, "did not stop in time: %s", ", ".join(names))
+        self.left = [*runtime.unfinished, *(unended.of_node(runtime) if late else ())]
+        for cell in reversed(late):
+            cell.cut_off()
 
     async def _close(self, runtime: Runtime, seconds: float) -> None:
         """Close what `start` opened, downward, in about so many seconds at most."""
@@ -538,6 +542,9 @@ class Node:
         if tasks:
             await asyncio.wait(tasks, timeout=min(seconds, 1.0))
         runtime.threads.shutdown(wait=False, cancel_futures=True)
+        self.left += [line for line in unended.of_threads(runtime) if line not in self.left]
+        for line in self.left:
+            self.events.notice(logging.WARNING, f"did not end: {line}")
         # Waits until goodbyes have gone out, at most LINGER_MS: not on the loop.
         await asyncio.to_thread(runtime.transport.close)
         runtime.watched.end()
@@ -548,9 +555,7 @@ class Node:
         self._ended.set()
 
 
-def _named(settings: Settings) -> Settings:
+def _named(settings: Settings, machine: Machine) -> Settings:
     if settings.name:
         return settings
-    host = socket.gethostname().partition(".")[0] or "node"
-    clean = "".join(c if c.isalnum() and c.isascii() else "-" for c in host).strip("-") or "node"
-    return msgspec.structs.replace(settings, name=f"{clean[:50]}-{secrets.token_hex(2)}")
+    return msgspec.structs.replace(settings, name=machine.new_name())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from actormq.loop import Loop
 from actormq.place import Places
 from actormq.settings import Settings
 from actormq.stepping import Stepper
+from actormq.threads import Threads
 from actormq.transport import Transport
 from actormq.waits import Contexts
 
@@ -102,7 +102,7 @@ class Runtime:
     events: Events
     deadlines: Deadlines
     stepper: Stepper
-    threads: concurrent.futures.Executor
+    threads: Threads
     registry: Registry
     services: Services
     watching: Watching

@@ -40,10 +40,7 @@ class Culprit:
     @property
     def label(self) -> str:
         """The actor's name, its class if it has none yet, or ""."""
-        context = self.context
-        if context is not None:
-            return context.address.label
-        return type(self.actor).__name__ if self.actor is not None else ""
+        return label_of(self.actor) if self.actor is not None else ""
 
 
 def culprit(innermost: FrameType, outside: FrameType | None = None) -> Culprit:
@@ -61,7 +58,7 @@ def culprit(innermost: FrameType, outside: FrameType | None = None) -> Culprit:
     frames.reverse()
     actor, first = None, 0
     for number, frame in enumerate(frames):
-        actor = _owner(frame)
+        actor = owner(frame)
         if actor is not None:
             first = number
             break
@@ -85,7 +82,13 @@ def stack_of(thread: int) -> Culprit | None:
     return culprit(frame) if frame is not None else None
 
 
-def _owner(frame: FrameType) -> Actor | None:
+def label_of(actor: Actor) -> str:
+    """The actor's name; its class if it has none yet."""
+    context: Context | None = getattr(actor, "_actormq_context", None)
+    return context.address.label if context is not None else type(actor).__name__
+
+
+def owner(frame: FrameType) -> Actor | None:
     """The actor whose method runs in a frame, by its first argument."""
     code = frame.f_code
     if not code.co_argcount:

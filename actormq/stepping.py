@@ -100,6 +100,15 @@ async def _carried(parcel: _Parcel) -> Any:
     return await _carry(parcel)
 
 
+def carried(task: asyncio.Task[Any]) -> Any:
+    """The coroutine that a task runs: what it carries, if it is one of ours."""
+    coroutine: Any = task.get_coro()
+    if getattr(coroutine, "cr_code", None) is _carried.__code__ and coroutine.cr_frame is not None:
+        parcel: _Parcel = coroutine.cr_frame.f_locals["parcel"]
+        return parcel.coroutine
+    return coroutine
+
+
 class Stepper:
     """Starts coroutines by hand, on one loop.
 

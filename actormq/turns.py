@@ -88,7 +88,7 @@ class Turns(Mailbox):
             call, args, kwargs, answer = message
             if answer is not None and not answer.is_open():
                 self.runtime.books.dropped[GAVE_UP] += 1
-                self.report_dead(call.name, GAVE_UP)
+                self.report_dead(message, GAVE_UP)
                 continue
             self.received_count += 1
             count += 1
@@ -247,7 +247,7 @@ class Turns(Mailbox):
         if isinstance(call, Again):
             self.received_count -= 1  # nobody has handled it
             self.runtime.books.dropped[RETRIES_EXHAUSTED] += 1
-            self.report_dead(call.name, RETRIES_EXHAUSTED, described(error))
+            self.report_dead(message, RETRIES_EXHAUSTED, described(error))
         if answer is None:
             if not is_told:
                 self.runtime.events.emit(HandlerFailed(label, call.name, error))

@@ -7,8 +7,8 @@ waits for the handler that holds that actor's turn. So the nodes of the graph ar
 actors: a concurrent handler holds no turn, but who awaits its reply waits for what it awaits.
 
 Asks of tasks that a handler has started count as its own, for they run in its context. Whether it
-awaits those tasks cannot be known: a circle that needs such an ask is judged only when it has lasted
-for `CHILD_GRACE`. Any other circle cannot open by itself before a deadline ends it.
+awaits those tasks cannot be known: a circle that needs such an ask is judged only when it has
+lasted for `CHILD_GRACE`. Any other circle cannot open by itself before a deadline ends it.
 
 Prior art: the wait-for graphs of databases; what differs is that the edge that closes a circle is
 known as it is made, so no search runs in the background. Circles over several nodes are left to
@@ -29,6 +29,7 @@ from actormq.errors import AskCircle
 from actormq.rules.circles import circle_through
 
 CHILD_GRACE = 1.0  # s; a handler that left a task behind and goes on is mostly done by then
+CONTEXTS_KEPT = 64  # handlers; each keeps the actor alive that ran it last
 
 
 class Awaited(Protocol):
@@ -53,17 +54,14 @@ class Awaited(Protocol):
 class Contexts:
     """The contexts that handlers run in, each with the message that it serves.
 
-    Most messages are told in rows of one kind and do not suspend: these share what is set up, for a
-    context of its own costs as much as half the handler's step.
+    Most messages are told in rows and do not suspend: those of one handler share what is set up,
+    for a context of its own costs as much as half the handler's step.
     """
 
-    __slots__ = ("_base", "_call", "_cell", "_served")
+    __slots__ = ("_kept",)
 
     def __init__(self) -> None:
-        self._cell: Any = None
-        self._call: Call | None = None
-        self._base: contextvars.Context | None = None
-        self._served: Served | None = None
+        self._kept: dict[Call, tuple[Any, contextvars.Context, Served]] = {}
 
     def of(
         self, cell: Any, call: Call, answer: Answer | None
@@ -74,20 +72,21 @@ class Contexts:
             context = contextvars.copy_context()
             context.run(CURRENT.set, served)
             return context, served
-        if self._cell is not cell or self._call is not call:
-            self._cell, self._call = cell, call
-            self._served = Served(math.inf, cell, call)
-            self._base = contextvars.copy_context()
-            self._base.run(CURRENT.set, self._served)
-        assert self._base is not None
-        assert self._served is not None
-        return self._base.copy(), self._served
+        kept = self._kept.get(call)
+        if kept is None or kept[0] is not cell:
+            if len(self._kept) >= CONTEXTS_KEPT:
+                self._kept.clear()
+            context, served = contextvars.copy_context(), Served(math.inf, cell, call)
+            context.run(CURRENT.set, served)
+            kept = self._kept[call] = (cell, context, served)
+        return kept[1].copy(), kept[2]
 
     def suspended(self, served: Served) -> None:
         """Its handler has suspended: what it serves is no other message's from now on."""
         served.began = served.cell.runtime.loop.now()
-        if served is self._served:
-            self._cell = self._call = self._base = self._served = None
+        kept = self._kept.get(served.call)
+        if kept is not None and kept[2] is served:
+            del self._kept[served.call]
 
 
 def enter(served: Served, reply: Awaited, *, is_own: bool = False) -> None:
@@ -154,7 +153,7 @@ def _judge(served: Served, reply: Awaited, *, is_late: bool) -> None:
         awaits = [reply] if one is served else list(one.awaits or ())
         each = next(each for each in awaits if other in _holders(each, served))
         hops.append((one, each, other))
-    if not (is_late or all(one.awaits[each][1] for one, each, _ in hops)):
+    if not (is_late or all((one.awaits or {})[each][1] for one, each, _ in hops)):
         served.cell.runtime.loop.call_later(CHILD_GRACE, _judge_late, served, reply)
         return
     # The ask to reject is one whose message has not run. There is one: of handlers that only work

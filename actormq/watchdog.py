@@ -94,6 +94,18 @@ def watch(node: str, thread: int, limit: float, report: Callable[[LoopHeld], Non
     return watched
 
 
+def held_by(thread: int, seconds: float = SHORTEST_LOOK) -> Culprit | None:
+    """Say who holds the loop of a thread now; None if it goes on within `seconds`."""
+    first = _running(sys._current_frames().get(thread))  # noqa: SLF001 as in `_look`
+    if first is None:
+        return None
+    time.sleep(seconds)
+    innermost = sys._current_frames().get(thread)  # noqa: SLF001 as in `_look`
+    if innermost is None or _running(innermost) is not first:
+        return None
+    return culprit(innermost, first)
+
+
 @dataclass(slots=True)
 class _Look:
     """What was seen of one thread last: in which frame it was, since when, and what was told."""

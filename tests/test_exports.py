@@ -14,7 +14,6 @@ NAMES = {
     *("MessageTooLarge", "NotEncodable"),
     *("OutcomeUnknown", "AskTimeout", "RequestTimeout", "PeerLost", "HandlerCancelled"),
     *("IncompatibleSockets", "SocketFull", "PeerGone", "NobodyThere", "AskCircle"),
-    "DeadLetter",
     "ProcessLost",
     *("Requester", "Replier", "Pusher", "Puller", "Dealer", "Router", "Pair", "Peer"),
     *("Queue", "Forwarder", "Streamer", "DeviceStatistics"),

@@ -13,7 +13,7 @@ LAYERS = [
     {"errors", "settings", "address", "message", "codec", "events", "ledger", "report"},
     {"multicast", "endpoint"},
     {"rules"},
-    {"loop", "deadlines", "stepping", "port", "transport", "inlet"},
+    {"loop", "deadlines", "stepping", "port", "transport", "inlet", "threads"},
     {
         *("reply", "ref", "arguments", "context", "signals", "actor", "supervisor", "runtime"),
         "place",
@@ -24,9 +24,9 @@ LAYERS = [
     {"patterns"},
     {"devices"},
     {"elsewhere"},
-    {"steward", "node", "run", "topology", "blueprint"},
+    {"unended", "machine", "steward", "node", "ending", "run", "topology", "blueprint"},
     {"", "observe"},
-    {"cli", "__main__"},
+    {"cli", "testing", "__main__"},
 ]
 """From the ground up, a module or a folder each; "" is the package's own list of names."""
 

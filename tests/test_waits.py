@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from actormq import Actor, AskCircle, AskTimeout, RemoteError, handler
+from actormq import Actor, AskCircle, AskTimeout, RemoteError, StartFailed, handler
 from actormq.waits import CHILD_GRACE
 
 
@@ -250,8 +250,6 @@ async def test_a_handler_that_ended_holds_nobody_up(nodes):
 
 
 async def test_an_actor_that_starts_waits_as_its_handlers_do(nodes):
-    from actormq import StartFailed
-
     node = await nodes.start()
     a, _, _ = await trio(node)
     with pytest.raises(StartFailed) as caught:
@@ -280,8 +278,8 @@ async def test_nothing_is_kept_of_asks_that_have_ended(nodes):
     for ref in (a, b):
         cell = node._runtime.registry.by_serial(ref.address.serial)
         assert cell.serving() == []
-    contexts = node._runtime.contexts
-    assert contexts._served is None or not contexts._served.awaits
+    kept = node._runtime.contexts._kept
+    assert not [served for _, _, served in kept.values() if served.awaits]
 
 
 async def test_what_keeps_an_actor_busy_is_reported(nodes, monkeypatch):

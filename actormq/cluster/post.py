@@ -199,7 +199,12 @@ class Post:
         except DeliveryError as error:
             self.events.emit(
                 DeadLetter(
-                    _label(to), handler, type(error).__name__, f"from {member.facts.name}: {error}"
+                    _label(to),
+                    handler,
+                    type(error).__name__,
+                    f"from {member.facts.name}: {error}",
+                    args=tuple(args),
+                    kwargs=kwargs,
                 )
             )
 
@@ -351,7 +356,14 @@ class FarRoute:
             self._post.tell(self._address, name, args, kwargs)
         except DeliveryError as error:
             self._post.events.emit(
-                DeadLetter(self._address.label, name, type(error).__name__, str(error))
+                DeadLetter(
+                    self._address.label,
+                    name,
+                    type(error).__name__,
+                    str(error),
+                    args=tuple(args),
+                    kwargs=kwargs,
+                )
             )
             return False
         return True

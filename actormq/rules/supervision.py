@@ -13,11 +13,13 @@ What differs:
 - Before a restart there is a back-off (see `backoff`). A group waits after its members have been
   stopped, for as long as the child that failed has to. A child's count of restarts in a row begins
   anew once it has run for longer than the budget's period and longer than it had waited.
-- OTP keeps a transient child that ended in order on its list and starts it again along with a
-  failed sibling. Here it is forgotten: it said that it was done.
-- OTP leaves a group down for good if the child it waits for is terminated by hand meanwhile. Here
-  the rest of the group is started at once.
-- A failing start of `begin` stops the children that are up; OTP does too, and calls it `init`.
+- OTP keeps a child on its list that was terminated by hand, or is transient and ended in order, and
+  starts the latter again along with a failed sibling. Here both are forgotten: they are done.
+- OTP leaves a group down for good if the child whose start it tries again is terminated by hand.
+  Here the rest of the group is started, and at once: nothing is left to be waited for.
+- Under `one_for_one` all children are stopped at once in the end, in reverse order, as OTP does for
+  `simple_one_for_one` alone: ten thousand one after another would take too long.
+- A child can be told to stop while it starts.
 
 **Further failures.** A group restart has three stages: its members are stopped, the back-off is
 waited for, they are started one after another. What happens to a child that fails meanwhile by
