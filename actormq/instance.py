@@ -99,6 +99,17 @@ class Instance(Turns):
         if self._timers is not None:
             self._timers.discard(timer)
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether nothing is under way, open or to be run when it ends."""
+        return not (
+            self._tasks
+            or self._timers
+            or self._sockets
+            or self.place is not None
+            or self.kind.on_stop is not Actor.on_stop
+        )
+
     # -- made and opened ----------------------------------------------------------------------
 
     def make(self) -> None:
