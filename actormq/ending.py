@@ -30,6 +30,7 @@ from actormq.threads import Threads
 R = TypeVar("R")
 
 GRACE = 0.5  # s past shutdown_timeout, within which the node ends if its loop goes round
+PATIENCE = 0.5  # s for what `asyncio.to_thread` still runs when the program has ended
 LAST_MOMENT = 0.1  # s for tasks that have been cancelled before, in vain
 SETTLE = 1.0  # s for tasks of the user's to end once they are cancelled
 
@@ -58,7 +59,7 @@ def run_to_end(
     """
     runner = asyncio.Runner()
     loop = runner.get_loop()
-    loop.set_default_executor(Threads("actormq-run", patience=SETTLE))
+    loop.set_default_executor(Threads("actormq-run", patience=PATIENCE))
     with _Signals(loop, node) as signals:
 
         async def program() -> R:

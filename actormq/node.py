@@ -44,6 +44,7 @@ A = TypeVar("A")
 P = ParamSpec("P")
 
 CLOSING_SHARE = 0.3  # of shutdown_timeout is kept for goodbyes and sockets, after the actors
+HANDLERS_SHARE = 0.75  # of what is left then, for handlers to end by themselves
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
 
 
@@ -501,7 +502,10 @@ class Node:
         self._services.withdraw_all()
         cells = [c for c in runtime.registry.cells() if c.address.serial != NODE_SERIAL]
         limit = (1 - CLOSING_SHARE) * self._settings.shutdown_timeout
-        stops = [cell.stop(limit) for cell in reversed(cells) if cell.family is None]
+        # Less for the actors, so that those whose handlers must be cut off still end in order.
+        stops = [
+            cell.stop(limit * HANDLERS_SHARE) for cell in reversed(cells) if cell.family is None
+        ]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
                 for stop in stops:

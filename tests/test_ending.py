@@ -66,11 +66,11 @@ async def main(node: Node) -> None:
         return
     await node.stopped()
 
-run(main, name="n", discovery=False, shutdown_timeout=0.5)
+run(main, name="n", discovery=False, shutdown_timeout=1.0)
 print("done", flush=True)
 """
 
-IN_TIME = 0.5 + 2.0 + 2.5  # s: shutdown_timeout, the grace, and a slow machine
+IN_TIME = 1.0 + 2.0 + 2.0  # s: shutdown_timeout, the grace, and a slow machine
 KINDS = ["idle", "wait", "swallow", "spin", "block", "on_stop", "main", "to_thread"]
 IN_ORDER = {"idle", "wait", "to_thread"}
 HARD = {
@@ -81,7 +81,6 @@ SAID = {
     **HARD,
     "swallow": r"did not end: stuck\.swallow goes on although it was cancelled",
     "block": r"did not end: stuck\.block has blocked a thread for [\d.]+ s",
-    "wait": r"did not stop in time: stuck \(in wait\)",
     "on_stop": r"did not end: stuck\.on_stop goes on",
 }
 
@@ -143,7 +142,7 @@ def test_a_signal_ends_a_process_in_time_that_has(once, number, kind):
     assert "Traceback" not in err
     if kind in SAID:
         assert re.search(SAID[kind], err), err
-    elif kind == "idle":
+    elif kind in IN_ORDER - {"to_thread"}:
         assert err == ""
     if kind in HARD:
         assert len(err.splitlines()) == 1 or "held the loop" in err
