@@ -34,10 +34,12 @@ from actormq.errors import (
     PeerGone,
     PeerLost,
     PortInUse,
+    ProcessLost,
     ProtocolError,
     RemoteError,
     RemoteProtocolError,
     RequestTimeout,
+    RestartLimitReached,
     SecurityError,
     SetupError,
     SocketFull,
@@ -62,6 +64,8 @@ EXAMPLES = [
     NodeUnreachable("roof"),
     NotEncodable("greeter", "a complex has no form"),
     PeerLost("roof", "silent for 6.1 s"),
+    ProcessLost("greeter", "was killed by SIGSEGV", "greet"),
+    ProcessLost("greeter", "was killed, for it held its loop for more than 1 s", "", "let it go"),
     RemoteError("greeter", "greet", "ValueError", "no such person", "Traceback …\nValueError"),
     RemoteError("greeter", "greet", "KeyError", ""),
     StartFailed("greeter", "on_start", "OSError", "no sensor"),
@@ -94,8 +98,10 @@ TREE = {
     AskTimeout: OutcomeUnknown,
     RequestTimeout: OutcomeUnknown,
     PeerLost: OutcomeUnknown,
+    ProcessLost: OutcomeUnknown,
     HandlerCancelled: OutcomeUnknown,
     RemoteError: ActormqError,
+    RestartLimitReached: ActormqError,
     ProtocolError: ActormqError,
     LocalProtocolError: ProtocolError,
     RemoteProtocolError: ProtocolError,
@@ -155,10 +161,10 @@ def test_no_error_of_the_file_is_missing_from_the_tree():
 
 
 def test_an_unknown_error_of_a_peer_becomes_a_remote_error_of_that_type():
-    error = rebuilt("RestartLimitReached", ["rack", 3])
+    error = rebuilt("OutOfPaper", ["rack", 3])
 
     assert isinstance(error, RemoteError)
-    assert error.type == "RestartLimitReached"
+    assert error.type == "OutOfPaper"
     assert "rack, 3" in str(error)
 
 
