@@ -134,7 +134,10 @@ class _Signals:
         if threading.current_thread() is not threading.main_thread():
             return self  # whoever runs us there ends us
         for number in SIGNALS:
-            self._before[number] = signal.getsignal(number)
+            before = signal.getsignal(number)
+            if before is signal.SIG_IGN and number not in (signal.SIGINT, signal.SIGTERM):
+                continue  # nohup: the terminal may go, and the program goes on
+            self._before[number] = before
             # Wakes a loop that sleeps; Windows' loop has no such thing, and wakes by itself.
             with contextlib.suppress(NotImplementedError):
                 self._loop.add_signal_handler(number, lambda: None)
@@ -152,7 +155,8 @@ class _Signals:
             signal.signal(other, signal.SIG_DFL)
         self.number = number
         _thread.start_new_thread(_guard, (self._ended, self._node, number))
-        self._loop.call_soon_threadsafe(self.come.set_result, None)
+        with contextlib.suppress(RuntimeError):  # the loop has closed: the end has come already
+            self._loop.call_soon_threadsafe(self.come.set_result, None)
 
 
 def _guard(ended: Any, node: Node, number: int) -> None:
