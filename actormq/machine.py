@@ -24,7 +24,7 @@ from actormq.rules.admission import LAN
 from actormq.settings import Settings
 from actormq.threads import Threads
 from actormq.transport import Transport
-from actormq.watchdog import Watched, watch
+from actormq.watchdog import Watched
 
 _LOOPBACK = ("127.0.0.1",)
 
@@ -71,8 +71,8 @@ class Machine:
     def watch(
         self, node_id: str, loop: Loop, limit: float, report: Callable[[LoopHeld], None]
     ) -> Watched:
-        """Look out for what holds the node's loop; see `watchdog.watch`."""
-        return watch(node_id, loop.thread, limit, report)
+        """Look out for what holds the node's loop; see `Watched`."""
+        return Watched(node_id, loop.thread, limit, report)
 
     def chance(self) -> float:
         """Draw a number evenly from 0 (within) to 1 (without)."""

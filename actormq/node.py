@@ -47,6 +47,7 @@ A = TypeVar("A")
 P = ParamSpec("P")
 
 CLOSING_SHARE = 0.3  # of shutdown_timeout is kept for goodbyes and sockets, after the actors
+HANDLERS_SHARE = 0.9  # of what is left then, so that those who are late still end in order
 STOPPED_AT_ONCE = 200  # actors that a node stops in one step, some ms; others want their turn too
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
 
@@ -510,7 +511,7 @@ class Node:
         limit = (1 - CLOSING_SHARE) * self._settings.shutdown_timeout
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
-                await _stop_all([c for c in cells if c.family is None], limit)
+                await _stop_all([c for c in cells if c.family is None], HANDLERS_SHARE * limit)
         self._leave_behind(runtime, [c for c in cells if c.state is not State.STOPPED])
         await self._close(runtime, max(deadline - runtime.loop.now(), 0.0))
 

@@ -26,7 +26,7 @@ from actormq.testing.simulation.network import Network
 from actormq.testing.simulation.transport import SimulatedTransport
 from actormq.threads import Threads
 from actormq.transport import Transport
-from actormq.watchdog import Watched, watch
+from actormq.watchdog import Watched
 
 A = TypeVar("A")
 P = ParamSpec("P")
@@ -116,7 +116,7 @@ class SimulatedMachine(Machine):
     ) -> Watched:
         """Nobody: no time passes while something holds the loop."""
         del limit
-        return watch(node_id, loop.thread, math.inf, report)
+        return Watched(node_id, loop.thread, math.inf, report)
 
     def chance(self) -> float:
         """Draw a number of the simulation's own."""
