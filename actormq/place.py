@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from actormq.address import Address
 from actormq.context import Timer
+from actormq.deadlines import Served
 from actormq.errors import ActormqError, SetupError
 
 if TYPE_CHECKING:
@@ -82,6 +83,9 @@ class Tenant(Protocol):
         self, kind: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Ref[Any]:
         """Start a child of the actor."""
+
+    def serving(self) -> Sequence[tuple[asyncio.Future[Any], Served]]:
+        """The handlers under way."""
 
     def watch(self, ref: Ref[Any]) -> None:
         """Let the actor be told of the end of another."""
