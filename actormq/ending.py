@@ -29,7 +29,7 @@ from actormq.threads import Threads
 
 R = TypeVar("R")
 
-GRACE = 0.5  # s past shutdown_timeout, within which the node ends if its loop goes round
+GRACE = 1.5  # s past shutdown_timeout, in which the node ends: SETTLE, and a busy machine
 LAST_MOMENT = 0.1  # s for tasks that have been cancelled before, in vain
 SETTLE = 1.0  # s for tasks of the user's to end once they are cancelled
 
@@ -75,13 +75,13 @@ def run_to_end(
             if node.failure is not None:
                 raise _as_exit(node.failure) from None
             raise
-        except KeyboardInterrupt as word:  # of a handler; one of a terminal comes as a signal
-            raise _as_exit(word) from None
         finally:
             left = runner.run(_settle())
             runner.close()
         if signals.number and (left or node.left):
             raise SystemExit(128 + signals.number)
+        if node.failure is not None:
+            raise _as_exit(node.failure)
         return value
 
 

@@ -39,8 +39,11 @@ def run(
     node = Node(**options)
 
     async def body() -> R:
-        async with node:
+        await node.start()  # not `async with`: what ended the node is raised outside of the loop
+        try:
             return await main(node)
+        finally:
+            await node.stop()
 
     def end(task: asyncio.Task[R]) -> None:
         if node.is_awaited:

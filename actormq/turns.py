@@ -30,6 +30,9 @@ GAVE_UP = "asker gave up"
 """Why a message is dead whose asker waits no more."""
 
 
+TEXT_LIMIT = 20_000  # characters of what an exception says, and of the end of its traceback
+
+
 class Again:
     """A call that failed and is tried again; `retry` says how often still."""
 
@@ -275,7 +278,7 @@ def remote_error(actor: str, handler: str, error: BaseException) -> RemoteError:
         handler,
         kind_of(error),
         text_of(error),
-        "".join(traceback.format_exception(error)),
+        _carried("".join(traceback.format_exception(error))[-TEXT_LIMIT:]),
     )
     remote.__cause__ = error
     return remote
@@ -287,6 +290,13 @@ def text_of(error: BaseException) -> str:
         text = str(error)
     except Exception as other:  # noqa: BLE001 a border: its author's __str__ is not ours
         text = f"(its text cannot be had: {type(other).__name__})"
+    if len(text) > TEXT_LIMIT:
+        text = f"{text[:TEXT_LIMIT]} ... ({len(text)} characters)"
+    return _carried(text)
+
+
+def _carried(text: str) -> str:
+    """A text without what UTF-8 cannot carry."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
