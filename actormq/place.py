@@ -103,7 +103,9 @@ class Tenant(Protocol):
 class Places(Protocol):
     """The places of a node."""
 
-    def new(self, tenant: Tenant, kind: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Place:
+    def new(
+        self, tenant: Tenant, kind: Any, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Place | None:
         """Make the place of an actor that does not run on the loop; it is not open yet.
 
         Args:
@@ -111,6 +113,9 @@ class Places(Protocol):
             kind: Its class.
             args: What its constructor takes.
             kwargs: Likewise.
+
+        Returns:
+            The place; None where there is none but the loop, as in a simulation.
 
         Raises:
             SetupError: The class cannot run there.
