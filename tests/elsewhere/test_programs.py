@@ -219,3 +219,38 @@ asyncio.run(main())
         [sys.executable, "-"], input=source, capture_output=True, text=True, timeout=30, check=True
     )
     assert "Cruncher was typed into a session" in done.stdout
+
+
+@pytest.mark.parametrize("how", [["-m", "farm"], ["-m", "farm.work"], ["farm"]])
+def test_a_module_or_folder_that_is_run_is_found_again(tmp_path, how):
+    source = textwrap.dedent("""
+        import os
+        from actormq import Actor, handler, run
+
+        class Cruncher(Actor):
+            runs_in = "process"
+
+            @handler
+            def pid(self) -> int:
+                return os.getpid()
+
+        async def main(node):
+            cruncher = await node.spawn(Cruncher)
+            print(await cruncher.ask(Cruncher.pid) != os.getpid())
+
+        if __name__ == "__main__":
+            run(main, discovery=False)
+        """)
+    (tmp_path / "farm").mkdir()
+    for name in ("__init__.py", "__main__.py", "work.py"):
+        (tmp_path / "farm" / name).write_text(source)
+    done = subprocess.run(
+        [sys.executable, *how],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.stdout == "True\n", done.stderr
