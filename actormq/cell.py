@@ -339,6 +339,8 @@ class Cell(Instance):
         self.state = State.STOPPED
         runtime = self.runtime
         runtime.registry.remove(self)
+        if self.place is not None and self.place.is_open:  # it was left behind: by force
+            runtime.node.keep(runtime.loop.aio.create_task(self.place.close(0.0)))
         self._empty(ActorStopped(self.address.label))
         runtime.books.close(self.sent_count, self.received_count)
         if self.family is not None:

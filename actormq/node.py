@@ -24,7 +24,6 @@ from actormq.cluster.services import MeshServices
 from actormq.cluster.watches import Watches
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
-from actormq.elsewhere.places import OwnPlaces
 from actormq.errors import ActormqError, ActorNotFound, NodeNotRunning, SetupError
 from actormq.events import Events, NodeStarted
 from actormq.family import Family
@@ -390,7 +389,7 @@ class Node:
             watching=watches,
             books=books,
             next_serial=lambda: next(self._serials),
-            places=OwnPlaces(),
+            places=machine.places(),
             chance=machine.chance,
             watched=machine.watch(
                 self.id,
