@@ -100,6 +100,11 @@ class Cell(Instance):
         return self.family is not None and self.family.rules is not None
 
     @property
+    def is_down(self) -> bool:
+        """Whether it has no instance, and waits for the next one."""
+        return self.state is State.DOWN
+
+    @property
     def is_stopping(self) -> bool:
         """Whether an instance of it is about to end, and has not."""
         return self.state in (State.STOPPING, State.DOWN)

@@ -320,6 +320,7 @@ class Node:
             self._mesh.start()
             if self._settings.discovery:
                 await self._discover()
+            runtime.watched.begin()  # not before: what is imported meanwhile is nobody's fault
         except BaseException:
             await self._close(runtime, self._settings.shutdown_timeout)
             raise

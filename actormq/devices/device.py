@@ -107,9 +107,10 @@ class Device(Actor):
         self._since = dt.datetime.now(dt.UTC)
 
     def _died(self, reason: str) -> None:
-        """Stop, since nothing is relayed any more."""
+        """Fail, since nothing is relayed any more."""
         self.log.error("its thread has ended, %s: the device relays no more and stops", reason)
-        self.ref.stop()
+        error = LifecycleError(f"{self.name} relays no more: its thread has ended, {reason}")
+        self._actormq_own.fall(error, "")
 
     @property
     def _relay(self) -> Proxy:
