@@ -92,9 +92,6 @@ class Context(Protocol):
     async def stop_child(self, child: Ref[Any] | str) -> None:
         """Stop a child for good."""
 
-    def fall(self, error: BaseException, handler: str) -> None:
-        """Fail: the instance is lost, and its supervisor decides."""
-
     def watch(self, ref: Ref[Any]) -> None:
         """Be told of an actor's end."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -110,7 +110,8 @@ class Device(Actor):
         """Fail, since nothing is relayed any more."""
         self.log.error("its thread has ended, %s: the device relays no more and stops", reason)
         error = LifecycleError(f"{self.name} relays no more: its thread has ended, {reason}")
-        self._actormq_own.fall(error, "")
+        cell: Any = self._actormq_own  # it has sockets, so it is on the loop, and this its cell
+        cell.fall(error, "")
 
     @property
     def _relay(self) -> Proxy:
