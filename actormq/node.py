@@ -10,6 +10,7 @@ import logging
 import os
 import secrets
 import socket
+import weakref
 from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
@@ -45,6 +46,12 @@ A = TypeVar("A")
 P = ParamSpec("P")
 
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
+_STARTED: weakref.WeakSet[Node] = weakref.WeakSet()
+
+
+def started_nodes() -> list[Node]:
+    """The nodes of this process that have started and not ended; for tests, which stop them."""
+    return [node for node in _STARTED if node._runtime is not None]  # noqa: SLF001 our own class
 
 
 class Node:
@@ -265,6 +272,7 @@ class Node:
         if self._runtime is not None or self._ended is not None:
             raise SetupError(f"node {self.name!r} has been started before: make a new one")
         self._ended = asyncio.Event()
+        _STARTED.add(self)
         runtime = self._runtime = self._assemble()
         assert self._mesh is not None
         try:

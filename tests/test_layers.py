@@ -23,7 +23,7 @@ LAYERS = [
     {"devices"},
     {"steward", "node", "run", "topology", "blueprint"},
     {"", "observe"},
-    {"cli", "__main__"},
+    {"cli", "testing", "__main__"},
 ]
 """From the ground up, a module or a folder each; "" is the package's own list of names."""
 

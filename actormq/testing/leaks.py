@@ -1,0 +1,169 @@
+"""What a test has left behind: nodes, sockets, threads, and what Python warned of.
+
+Sockets are noted as they are opened, with the place; the rest is compared with what was there
+before. Tasks belong to a loop: `testloop.py` looks at them.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import zmq
+from zmq.utils.garbage import GarbageCollectorThread
+
+from actormq.node import Node, started_nodes
+
+GRACE = 5.0  # s of real time for threads to end; they were told to
+POLL = 0.001  # s
+_NOT_THE_TEST = ("zmq", "tornado", "actormq")
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A socket, and where it was opened."""
+
+    socket: weakref.ref[Any]
+    where: str
+
+
+class Leaks:
+    """Looks for what was left between `__enter__` and `complaints`.
+
+    Args:
+        ignored_threads: Beginnings of the names of threads that may stay.
+    """
+
+    def __init__(self, ignored_threads: Sequence[str] = ()) -> None:
+        self._ignored = tuple(ignored_threads)
+        self._threads: set[threading.Thread] = set()
+        self._nodes: weakref.WeakSet[Node] = weakref.WeakSet()
+        self._opened: list[_Opened] = []
+        self._warned: list[str] = []
+        self._socket_init: Callable[..., None] = zmq.Socket.__init__
+        self._hook: Callable[[Any], Any] = sys.unraisablehook
+        self._said: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._threads = set(threading.enumerate())
+        self._nodes = weakref.WeakSet(started_nodes())
+        self._note_sockets()
+        self._note_warnings()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        zmq.Socket.__init__ = self._socket_init  # type: ignore[method-assign]  # as it was
+        if sys.unraisablehook == self._unraisable:
+            sys.unraisablehook = self._hook
+
+    # -- noting -------------------------------------------------------------------------------
+
+    def _note_sockets(self) -> None:
+        original = self._socket_init = zmq.Socket.__init__
+        opened = self._opened
+
+        def noted(socket: Any, *args: Any, **kwargs: Any) -> None:
+            original(socket, *args, **kwargs)
+            where = _place()
+            if where and not getattr(socket, "_shadow", False):
+                opened.append(_Opened(weakref.ref(socket), where))
+
+        zmq.Socket.__init__ = noted  # type: ignore[method-assign]  # put back in __exit__
+
+    def _note_warnings(self) -> None:
+        """Let a ResourceWarning be raised, which in `__del__` leads to the hook.
+
+        pytest puts the filters back after each test.
+        """
+        warnings.filterwarnings("error", category=ResourceWarning)
+        self._hook = sys.unraisablehook
+        sys.unraisablehook = self._unraisable
+
+    def _unraisable(self, unraisable: Any) -> None:
+        if isinstance(unraisable.exc_value, ResourceWarning):
+            self._warned.append(str(unraisable.exc_value))
+        else:
+            self._hook(unraisable)
+
+    # -- looking ------------------------------------------------------------------------------
+
+    def say(self, *sentences: str) -> None:
+        """Add what somebody else has found."""
+        self._said += sentences
+
+    def nodes(self) -> list[Node]:
+        """The nodes that run, and did not before."""
+        return [node for node in started_nodes() if node not in self._nodes]
+
+    def complaints(self) -> list[str]:
+        """A sentence for each thing that was left."""
+        gc.collect(1)  # what a test made is young; the old of a large program take 20 ms and more
+        nodes = self.nodes()
+        found = [*self._said, *map(node_left, nodes)]
+        found += self._sockets_left(
+            {node._runtime.transport.context for node in nodes if node._runtime}
+        )  # noqa: SLF001, E501 the kit may look inside
+        found += self._threads_left()
+        return found + [f"not closed, a ResourceWarning: {text}" for text in self._warned]
+
+    def _sockets_left(self, of_nodes: set[Any]) -> list[str]:
+        """Those that are open, without those of nodes that were left: these are named already."""
+        left = []
+        for opened in self._opened:
+            socket = opened.socket()
+            if socket is not None and not socket.closed and socket.context not in of_nodes:
+                left.append(f"socket left open: {_described(socket)}, opened at {opened.where}")
+        return left
+
+    def _threads_left(self) -> list[str]:
+        end = time.monotonic() + GRACE
+        while threads := self._new_threads():
+            if time.monotonic() > end:
+                return [f"thread left: {thread.name!r}" for thread in threads]
+            threads[0].join(POLL)
+        return []
+
+    def _new_threads(self) -> list[threading.Thread]:
+        return [
+            thread
+            for thread in threading.enumerate()
+            if thread not in self._threads
+            and not thread.name.startswith(self._ignored)
+            and not isinstance(thread, GarbageCollectorThread)  # pyzmq's own, one for ever
+        ]
+
+
+def node_left(node: Node) -> str:
+    """The sentence for a node that was not stopped."""
+    actors = len(list(node._runtime.registry.cells())) - 1 if node._runtime else 0  # noqa: SLF001 as above
+    return (
+        f"node left running: {node.name!r} with {actors} actors; stop it with `await node.stop()`, "
+        "or start it with the fixture `mesh`"
+    )
+
+
+def _described(socket: Any) -> str:
+    kind = zmq.constants.SocketType(socket.get(zmq.TYPE)).name
+    endpoint = socket.get(zmq.LAST_ENDPOINT).rstrip(b"\0").decode()
+    return f"{kind} at {endpoint}" if endpoint else f"{kind}, neither bound nor connected"
+
+
+def _place() -> str:
+    """The line of the test, or of what it calls, that opened a socket; "" for pyzmq's own use."""
+    frame = sys._getframe(1)  # noqa: SLF001 documented, and what traceback uses too
+    while frame.f_back is not None:
+        module = str(frame.f_globals.get("__name__", ""))
+        if module == "zmq.utils.garbage":
+            return ""
+        is_own = module.partition(".")[0] in _NOT_THE_TEST
+        if not is_own:
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
