@@ -16,13 +16,14 @@ sockets and for real timers (`call_really_later`) only, and settling is such a w
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
 import heapq
 import itertools
 import selectors
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 from actormq.cluster.mesh import Mesh
 from actormq.testing.flight import Flight
@@ -33,6 +34,10 @@ _BEGINNING = 1_000.0  # s; a whole number above 0, as a machine's own clock woul
 _QUIET_LOOKS = 5  # of a loop that cannot say whether it is idle
 _TOGETHER = 1e-6  # s; timers that are apart by less mean the same moment: sums of 0.1 are inexact
 _ALONE = 2  # descriptors of a loop with one socket: its own pair to wake it up, and that one
+
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class ClockLoop(asyncio.SelectorEventLoop):
@@ -68,8 +73,8 @@ class ClockLoop(asyncio.SelectorEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         """As asyncio has it; `call_later` and `sleep` come through here too."""
@@ -84,9 +89,11 @@ class ClockLoop(asyncio.SelectorEventLoop):
         heapq.heappush(self._real_timers, (due, next(self._numbers), handle))
         return handle
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(
+        self, executor: concurrent.futures.Executor | None, func: Callable[[*Ts], T], *args: *Ts
+    ) -> asyncio.Future[T]:
         """As asyncio has it; what runs in a thread is waited for before time goes on."""
-        future: asyncio.Future[Any] = super().run_in_executor(executor, func, *args)
+        future = super().run_in_executor(executor, func, *args)
         self._running_jobs += 1
         future.add_done_callback(self._job_ended)
         return future
@@ -273,11 +280,10 @@ def call_really_later(
 
 async def real_sleep(seconds: float) -> None:
     """Sleep for so many seconds of real time, whatever the clock shows."""
-    loop = asyncio.get_running_loop()
-    done = loop.create_future()
-    handle = call_really_later(loop, seconds, lambda: done.done() or done.set_result(None))
+    passed = asyncio.Event()
+    handle = call_really_later(asyncio.get_running_loop(), seconds, passed.set)
     try:
-        await done
+        await passed.wait()
     finally:
         handle.cancel()
 

@@ -8,6 +8,7 @@ import time
 from actormq.node import Node, started_nodes
 
 LOST_AFTER = 1.0  # s of real time; what has not come by then went down with its connection
+DEAF_FOR = 0.01  # s of real time, for one that has not taken what came before either
 
 
 class Flight:
@@ -18,6 +19,7 @@ class Flight:
 
     def __init__(self) -> None:
         self._written_off: dict[tuple[str, str], int] = {}
+        self._deaf: set[tuple[str, str]] = set()
         self._seen: dict[tuple[str, str], tuple[int, float]] = {}
 
     def count(self, loop: asyncio.AbstractEventLoop) -> int:
@@ -43,12 +45,18 @@ class Flight:
         if there is None or here is None:
             return 0
         pair = (sender, receiver)
-        left = there.outbox.sent_count - here.received_count
-        if left != self._seen.get(pair, (None, 0.0))[0]:
+        left = there.outbox.sent_count - here.received_count - self._written_off.get(pair, 0)
+        before, since = self._seen.get(pair, (0, 0.0))
+        if left != before:
             self._seen[pair] = (left, time.monotonic())
-        elif left and time.monotonic() - self._seen[pair][1] > LOST_AFTER:
-            self._written_off[pair] = left
-        return abs(left - self._written_off.get(pair, 0))
+            if not left:
+                self._deaf.discard(pair)
+        elif left and time.monotonic() - since > (DEAF_FOR if pair in self._deaf else LOST_AFTER):
+            self._written_off[pair] = self._written_off.get(pair, 0) + left
+            self._seen[pair] = (0, 0.0)
+            self._deaf.add(pair)
+            return 0
+        return abs(left)
 
 
 def _is_on(node: Node, loop: asyncio.AbstractEventLoop) -> bool:

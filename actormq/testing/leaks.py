@@ -48,7 +48,8 @@ class Leaks:
         self._opened: list[_Opened] = []
         self._warned: list[str] = []
         self._socket_init: Callable[..., None] = zmq.Socket.__init__
-        self._hook: Callable[[Any], Any] = sys.unraisablehook
+        self._show: Callable[..., None] = warnings.showwarning
+        self._has_frozen = False
         self._said: list[str] = []
 
     def __enter__(self) -> Self:
@@ -56,12 +57,15 @@ class Leaks:
         self._nodes = weakref.WeakSet(started_nodes())
         self._note_sockets()
         self._note_warnings()
+        self._has_frozen = gc.get_freeze_count() == 0  # else somebody else has, who unfreezes too
+        if self._has_frozen:
+            gc.freeze()
         return self
 
     def __exit__(self, *_: object) -> None:
         zmq.Socket.__init__ = self._socket_init  # type: ignore[method-assign]  # as it was
-        if sys.unraisablehook == self._unraisable:
-            sys.unraisablehook = self._hook
+        if warnings.showwarning == self._warn:
+            warnings.showwarning = self._show
 
     # -- noting -------------------------------------------------------------------------------
 
@@ -75,22 +79,23 @@ class Leaks:
             if where and not getattr(socket, "_shadow", False):
                 opened.append(_Opened(weakref.ref(socket), where))
 
-        zmq.Socket.__init__ = noted  # type: ignore[method-assign]  # put back in __exit__
+        zmq.Socket.__init__ = noted  # type: ignore[method-assign, assignment]  # put back in __exit__
 
     def _note_warnings(self) -> None:
-        """Let a ResourceWarning be raised, which in `__del__` leads to the hook.
+        """Take down each ResourceWarning; all others go where they went.
 
-        pytest puts the filters back after each test.
+        Raised as errors they would keep pyzmq's `__del__` from closing its socket, and then the
+        end of its context would wait for ever. pytest puts the filters back after each test.
         """
-        warnings.filterwarnings("error", category=ResourceWarning)
-        self._hook = sys.unraisablehook
-        sys.unraisablehook = self._unraisable
+        warnings.filterwarnings("always", category=ResourceWarning)
+        self._show = warnings.showwarning
+        warnings.showwarning = self._warn
 
-    def _unraisable(self, unraisable: Any) -> None:
-        if isinstance(unraisable.exc_value, ResourceWarning):
-            self._warned.append(str(unraisable.exc_value))
+    def _warn(self, message: Warning | str, category: type[Warning], *rest: Any) -> None:
+        if issubclass(category, ResourceWarning):
+            self._warned.append(str(message))
         else:
-            self._hook(unraisable)
+            self._show(message, category, *rest)
 
     # -- looking ------------------------------------------------------------------------------
 
@@ -104,16 +109,20 @@ class Leaks:
 
     def complaints(self) -> list[str]:
         """A sentence for each thing that was left."""
-        gc.collect(1)  # what a test made is young; the old of a large program take 20 ms and more
+        self._collect()
         nodes = self.nodes()
         found = [*self._said, *map(node_left, nodes)]
-        found += self._sockets_left(
-            {node._runtime.transport.context for node in nodes if node._runtime}
-        )  # noqa: SLF001, E501 the kit may look inside
+        found += self._sockets_left([_context_of(node) for node in nodes])
         found += self._threads_left()
         return found + [f"not closed, a ResourceWarning: {text}" for text in self._warned]
 
-    def _sockets_left(self, of_nodes: set[Any]) -> list[str]:
+    def _collect(self) -> None:
+        """Let go of what only circles hold; what was there before is frozen, and costs nothing."""
+        gc.collect()
+        if self._has_frozen:
+            gc.unfreeze()
+
+    def _sockets_left(self, of_nodes: list[Any]) -> list[str]:
         """Those that are open, without those of nodes that were left: these are named already."""
         left = []
         for opened in self._opened:
@@ -147,6 +156,11 @@ def node_left(node: Node) -> str:
         f"node left running: {node.name!r} with {actors} actors; stop it with `await node.stop()`, "
         "or start it with the fixture `mesh`"
     )
+
+
+def _context_of(node: Node) -> Any:
+    runtime = node._runtime  # noqa: SLF001 the kit may look inside
+    return None if runtime is None else runtime.transport.context
 
 
 def _described(socket: Any) -> str:

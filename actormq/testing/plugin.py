@@ -21,7 +21,6 @@ from actormq.testing.leaks import Leaks
 from actormq.testing.letters import DeadLetters
 from actormq.testing.logged import Logged
 from actormq.testing.meshes import Mesh
-from actormq.testing.probe import Probe
 from actormq.testing.probes import Probes
 from actormq.testing.testloop import TestLoop
 from actormq.testing.waiting import Until
@@ -150,7 +149,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run an async test that is ours."""
     if not _is_ours(pyfuncitem):
         return None
-    loop: TestLoop = pyfuncitem.funcargs[LOOP]
+    loop = pyfuncitem.funcargs[LOOP]
+    assert isinstance(loop, TestLoop)
     wanted = pyfuncitem._fixtureinfo.argnames  # noqa: SLF001 as pytest's own hook does
     arguments = {name: pyfuncitem.funcargs[name] for name in wanted}
     loop.run(pyfuncitem.obj(**arguments), _deadline(pyfuncitem.config))
@@ -214,8 +214,8 @@ def node(_actormq_loop: TestLoop, mesh: Mesh) -> Node:
 
 
 @pytest.fixture
-def probe(_actormq_loop: TestLoop, mesh: Mesh) -> Iterator[Probes]:
-    """Makes probes: `probe = await probe(Greeter)`, on the node of the test or on another."""
+def probe(mesh: Mesh) -> Iterator[Probes]:
+    """Make actors that write down what they are sent, and answer as they are told."""
     probes = Probes(mesh)
     yield probes
     probes.release()
@@ -246,7 +246,7 @@ def dead_letters(mesh: Mesh) -> DeadLetters:
 
 @pytest.fixture
 def until(_actormq_loop: TestLoop) -> Until:
-    """Wait for a condition: `await until(lambda: counter.count == 3)`."""
+    """Wait for conditions, sync or async."""
     return until_
 
 

@@ -30,6 +30,7 @@ class TestLoop:
         self._leaks = leaks
         self._runner = asyncio.Runner(loop_factory=ClockLoop if has_clock else None)
         self.loop = self._runner.get_loop()
+        self.loop.set_exception_handler(self._heard)
 
     def run(self, coroutine: Coroutine[Any, Any, T], within: float | None = None) -> T:
         """Run a coroutine to its end.
@@ -54,6 +55,13 @@ class TestLoop:
             # It would wait for ever for what does not let itself be cancelled.
             self.loop.close()
             asyncio.set_event_loop(None)
+
+    def _heard(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Python has taken away a task that nobody held: it is not among the loop's any more."""
+        task = context.get("task")
+        if isinstance(task, asyncio.Task) and not task.done():
+            self._leaks.say(f"task left: {_described(task)}, which nobody held on to")
+        loop.default_exception_handler(context)
 
     async def _stop_nodes(self) -> None:
         for node in self._leaks.nodes():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar
 
 from actormq.testing.clock import real_sleep
 
@@ -44,7 +44,7 @@ async def until_or(
     end = time.monotonic() + seconds
     while True:
         found = condition()
-        value = await found if inspect.isawaitable(found) else cast("T", found)
+        value = await found if inspect.isawaitable(found) else found
         if value:
             return value
         if time.monotonic() > end:
