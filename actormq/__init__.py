@@ -11,6 +11,7 @@ The public names. The package below them, from the ground up; an import points o
     devices/                                      what forwards between two sockets
     steward, node, run, topology                  a node, put together
     observe/, cli/                                what people see
+    testing/                                      what they test their actors with
 """
 
 from actormq.actor import Actor, every, handler

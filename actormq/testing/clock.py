@@ -20,6 +20,7 @@ import concurrent.futures
 import contextvars
 import heapq
 import itertools
+import math
 import selectors
 import time
 from collections.abc import Callable, Mapping
@@ -109,6 +110,8 @@ class ClockLoop(asyncio.SelectorEventLoop):
         await self.settle()
         while (when := self._next_timer()) is not None and when <= end + _TOGETHER:
             is_tick = self._is_tick(when)
+            if is_tick and self._flight.has_nobody_to_meet(self):
+                when = min(self._next_other(), end)  # hours of looking at no peers are passed over
             self._now = max(self._now, when)
             await self.settle(is_tick=is_tick)
         self._now = max(self._now, end)
@@ -122,12 +125,16 @@ class ClockLoop(asyncio.SelectorEventLoop):
 
     def _is_tick(self, when: float) -> bool:
         """Say whether only meshes look at their peers then: what that sends, `Flight` knows."""
-        due = [handle for at, _, handle in self._timers if at <= when]
-        return all(
-            getattr(getattr(handle, "_callback", None), "__func__", None) is _MESH_TICK
-            for handle in due
-            if not handle.cancelled()
+        return all(_looks_at_peers(handle) for at, _, handle in self._timers if at <= when)
+
+    def _next_other(self) -> float:
+        """When the next timer is due that is not a mesh's; infinite if there is none."""
+        others = (
+            at
+            for at, _, handle in self._timers
+            if not handle.cancelled() and not _looks_at_peers(handle)
         )
+        return min(others, default=math.inf)
 
     async def settle(self, *, is_tick: bool = False) -> None:
         """Wait until nothing more happens without time going on.
@@ -196,6 +203,11 @@ class ClockLoop(asyncio.SelectorEventLoop):
 
 
 _MESH_TICK = Mesh._tick  # noqa: SLF001 the one timer of which is known what it can send
+
+
+def _looks_at_peers(handle: asyncio.TimerHandle) -> bool:
+    callback = getattr(handle, "_callback", None)  # None of one that was cancelled
+    return callback is None or getattr(callback, "__func__", None) is _MESH_TICK
 
 
 class _Settling:

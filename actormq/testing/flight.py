@@ -34,6 +34,13 @@ class Flight:
             if sender != receiver
         )
 
+    def has_nobody_to_meet(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """Say whether every node is alone, and looks for nobody."""
+        views = [node.mesh_view for node in started_nodes() if _is_on(node, loop)]
+        return not any(
+            view.members or view.reach.is_joining or not view.reach.is_settled for view in views
+        )
+
     def is_dialling(self, loop: asyncio.AbstractEventLoop) -> bool:
         """Say whether a node tries to reach another one, which nobody counts."""
         nodes = [node for node in started_nodes() if _is_on(node, loop)]

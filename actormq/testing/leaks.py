@@ -89,7 +89,7 @@ class Leaks:
         """
         warnings.filterwarnings("always", category=ResourceWarning)
         self._show = warnings.showwarning
-        warnings.showwarning = self._warn
+        warnings.showwarning = self._warn  # type: ignore[assignment]  # put back in __exit__
 
     def _warn(self, message: Warning | str, category: type[Warning], *rest: Any) -> None:
         if issubclass(category, ResourceWarning):

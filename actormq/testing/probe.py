@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, TypeVar, overload
 
@@ -25,7 +25,6 @@ from actormq.testing.clock import ClockLoop, settled
 from actormq.testing.waiting import until_or
 
 A = TypeVar("A", bound=Actor)
-R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,10 @@ class Probe(Generic[A]):
         received: All messages, as they came; those that were expected too.
     """
 
+    @overload
+    def __init__(self: Probe[Any], kind: None = None) -> None: ...
+    @overload
+    def __init__(self, kind: type[A]) -> None: ...
     def __init__(self, kind: type[A] | None = None) -> None:
         if kind is not None and not (isinstance(kind, type) and issubclass(kind, Actor)):
             raise SetupError(f"{kind!r} is no actor: a probe stands in for a class of actors")
@@ -95,35 +98,27 @@ class Probe(Generic[A]):
 
     # -- what it answers ----------------------------------------------------------------------
 
-    @overload
-    def answers(
-        self, handler: Callable[Concatenate[A, ...], Coroutine[Any, Any, R]], value: R
-    ) -> None: ...
-    @overload
-    def answers(self, handler: Callable[Concatenate[A, ...], R], value: R) -> None: ...
-    @overload
-    def answers(self, handler: str, value: Any) -> None: ...
-    def answers(self, handler: Any, value: Any) -> None:
+    def answers(self, handler: Callable[Concatenate[A, ...], Any] | str, value: Any) -> None:
         """Answer a handler's messages with a value from now on; None is what they get otherwise."""
-        self.answers_with(self._name(handler), lambda *_args, **_kwargs: value)
+        self.answers_with(handler, lambda *_args, **_kwargs: value)
 
-    @overload
-    def answers_with(self, handler: Callable[..., Any], answer: Callable[..., Any]) -> None: ...
-    @overload
-    def answers_with(self, handler: str, answer: Callable[..., Any]) -> None: ...
-    def answers_with(self, handler: Any, answer: Callable[..., Any]) -> None:
+    def answers_with(
+        self, handler: Callable[Concatenate[A, ...], Any] | str, answer: Callable[..., Any]
+    ) -> None:
         """Answer a handler's messages with what a function of their arguments returns or raises."""
         self._answers[self._name(handler)] = answer
 
-    def raises(self, handler: Callable[..., Any] | str, error: BaseException) -> None:
+    def raises(
+        self, handler: Callable[Concatenate[A, ...], Any] | str, error: BaseException
+    ) -> None:
         """Fail at a handler's messages from now on: who asks gets a `RemoteError`."""
 
         def fail(*_args: Any, **_kwargs: Any) -> None:
             raise error
 
-        self.answers_with(self._name(handler), fail)
+        self.answers_with(handler, fail)
 
-    def withholds(self, handler: Callable[..., Any] | str) -> None:
+    def withholds(self, handler: Callable[Concatenate[A, ...], Any] | str) -> None:
         """Answer a handler's messages no more, until `release`."""
         self._gates.setdefault(self._name(handler), asyncio.Event())
 
@@ -153,7 +148,7 @@ class Probe(Generic[A]):
 
     async def expect(
         self,
-        handler: Callable[..., Any] | str | None = None,
+        handler: Callable[Concatenate[A, ...], Any] | str | None = None,
         *args: Any,
         within: float = 1.0,
         **kwargs: Any,

@@ -1,4 +1,4 @@
-"""A test that leaves something behind fails with a sentence that names it; one that does not passes."""
+"""A test that leaves something behind fails with a sentence that names it; others pass."""
 
 import pytest
 

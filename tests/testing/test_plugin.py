@@ -39,7 +39,7 @@ async def test_a_mesh_needs_no_fixture():
 async def test_nodes_that_do_not_meet_are_an_error(mesh, monkeypatch):
     monkeypatch.setattr("actormq.testing.meshes.MEETING", 0.05)
     await mesh.start()
-    with pytest.raises(AssertionError, match="the nodes did not meet in 0.05 s"):
+    with pytest.raises(AssertionError, match=r"the nodes did not meet in 0\.05 s"):
         await mesh.start(join=[])
 
 
