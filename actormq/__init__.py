@@ -2,10 +2,12 @@
 
 The public names. The package below them, from the ground up; an import points only downward:
 
-    errors, settings, address, message, codec     words, facts and bytes
+    errors, settings, address, message, codec, ledger    words, facts and bytes
     rules/                                        decisions without I/O
-    loop, deadlines, stepping, port, transport, mailbox    the loop, its time and its sockets
-    reply, ref, actor, turns, cell, registry      actors and what others hold of them
+    loop, deadlines, stepping, port, transport, inlet    the loop, its time and its sockets
+    reply, ref, actor, supervisor, signals        what users extend, and what others hold of it
+    stacks, watchdog, waits                       finds what holds the loop, and who waits for whom
+    mailbox, turns, cell, family, registry        what runs an actor, and its children
     cluster/                                      who is there, and messages between nodes
     patterns/                                     the sockets that actors own
     devices/                                      what forwards between two sockets
@@ -21,6 +23,7 @@ from actormq.errors import (
     ActorNotFound,
     ActorStopped,
     ArgumentMismatch,
+    AskCircle,
     AskTimeout,
     DeliveryError,
     HandlerCancelled,
@@ -46,11 +49,14 @@ from actormq.errors import (
     RemoteError,
     RemoteProtocolError,
     RequestTimeout,
+    RestartLimitReached,
     SecurityError,
     SetupError,
     SocketFull,
     StartFailed,
 )
+from actormq.events import DeadLetter
+from actormq.ledger import Ledger
 from actormq.node import Node
 from actormq.patterns.dealer import Dealer
 from actormq.patterns.envelope import Peer
@@ -64,7 +70,10 @@ from actormq.patterns.router import Router
 from actormq.patterns.subscriber import Subscriber
 from actormq.ref import Ref
 from actormq.reply import Reply
+from actormq.rules.backoff import Backoff
 from actormq.run import run
+from actormq.signals import Failure, Terminated
+from actormq.supervisor import Child, Supervisor, child
 
 __all__ = [
     "Actor",
@@ -72,15 +81,21 @@ __all__ = [
     "ActorStopped",
     "ActormqError",
     "ArgumentMismatch",
+    "AskCircle",
     "AskTimeout",
+    "Backoff",
+    "Child",
+    "DeadLetter",
     "Dealer",
     "DeliveryError",
     "DeviceStatistics",
+    "Failure",
     "Forwarder",
     "HandlerCancelled",
     "HandlerNotFound",
     "IncompatibleSockets",
     "InternalError",
+    "Ledger",
     "LifecycleError",
     "LinkFull",
     "LocalProtocolError",
@@ -111,6 +126,7 @@ __all__ = [
     "Reply",
     "RequestTimeout",
     "Requester",
+    "RestartLimitReached",
     "Router",
     "SecurityError",
     "SetupError",
@@ -118,6 +134,9 @@ __all__ = [
     "StartFailed",
     "Streamer",
     "Subscriber",
+    "Supervisor",
+    "Terminated",
+    "child",
     "every",
     "handler",
     "run",

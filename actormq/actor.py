@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, MutableMapping
+from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -19,12 +20,14 @@ from typing import (
 
 from actormq.arguments import Arguments
 from actormq.errors import LifecycleError, SetupError
+from actormq.signals import Failure, Terminated
 
 if TYPE_CHECKING:
     from actormq.context import Context, LiveSocket, Timer
     from actormq.node import Node
     from actormq.ref import Ref
 
+A = TypeVar("A")
 F = TypeVar("F", bound=Callable[..., Any])
 P = ParamSpec("P")
 
@@ -32,22 +35,34 @@ _MARK = "__actormq_handler__"
 _EVERY = "__actormq_every__"
 
 
+@dataclass(frozen=True, slots=True)
 class _Marks:
     """What `@handler` was told, kept on the function."""
 
-    __slots__ = ("blocking", "concurrent")
-
-    def __init__(self, concurrent: bool, blocking: bool) -> None:
-        self.concurrent = concurrent
-        self.blocking = blocking
+    concurrent: bool = False
+    blocking: bool = False
+    retry: int = 0
+    raises: tuple[type[Exception], ...] = ()
 
 
 @overload
 def handler(function: F, /) -> F: ...
 @overload
-def handler(*, concurrent: bool = ..., blocking: bool = ...) -> Callable[[F], F]: ...
 def handler(
-    function: F | None = None, /, *, concurrent: bool = False, blocking: bool = False
+    *,
+    concurrent: bool = ...,
+    blocking: bool = ...,
+    retry: int = ...,
+    raises: type[Exception] | tuple[type[Exception], ...] = ...,
+) -> Callable[[F], F]: ...
+def handler(
+    function: F | None = None,
+    /,
+    *,
+    concurrent: bool = False,
+    blocking: bool = False,
+    retry: int = 0,
+    raises: type[Exception] | tuple[type[Exception], ...] = (),
 ) -> F | Callable[[F], F]:
     """Make a method reachable by `ask` and `tell`; nothing else does.
 
@@ -58,10 +73,16 @@ def handler(
         concurrent: Let the next message in while this `async def` awaits.
         blocking: Run this `def` in a worker thread, since it waits for files, databases or the
             processor; the actor's next message waits for it, unless it is concurrent too.
+        retry: How often a message whose handler raised is handled again, before all others; by
+            the new instance if the actor is restarted. After that it is a dead letter.
+        raises: Exceptions that are answers and no failures: an asker gets them as a `RemoteError`,
+            and the actor goes on as it is, supervised or not.
 
     Raises:
         SetupError: It is no method, or the marks do not fit it.
     """
+    expected = raises if isinstance(raises, tuple) else (raises,)
+    _check_marks(retry, expected)
 
     def mark(function: F) -> F:
         if not inspect.isfunction(function):
@@ -77,10 +98,18 @@ def handler(
                 f"{function.__qualname__} is a plain `def` and marked concurrent: "
                 "make it `async def`, or blocking=True"
             )
-        setattr(function, _MARK, _Marks(concurrent, blocking))
+        setattr(function, _MARK, _Marks(concurrent, blocking, retry, expected))
         return function
 
     return mark if function is None else mark(function)
+
+
+def _check_marks(retry: Any, raises: tuple[Any, ...]) -> None:
+    if not isinstance(retry, int) or isinstance(retry, bool) or retry < 0:
+        raise SetupError(f"@handler(retry={retry!r}): it is a count of tries, 0 or more")
+    for kind in raises:
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            raise SetupError(f"@handler(raises={kind!r}): name classes of exceptions")
 
 
 def every(seconds: float) -> Callable[[F], F]:
@@ -106,7 +135,7 @@ def every(seconds: float) -> Callable[[F], F]:
 
 def marks_of(function: Callable[..., Any]) -> _Marks:
     """What `@handler` was told of a method; for one that it does not mark, what is usual."""
-    marks: _Marks = getattr(function, _MARK, _Marks(concurrent=False, blocking=False))
+    marks: _Marks = getattr(function, _MARK, _Marks())
     return marks
 
 
@@ -126,9 +155,21 @@ class HandlerSpec:
         is_plain: A `def` that runs on the loop: the fast way.
         is_async: An `async def`.
         concurrent: Whether the next message may come in while it awaits.
+        retry: How often a message that failed is handled again.
+        raises: Exceptions that are answers.
     """
 
-    __slots__ = ("_arguments", "_owner", "concurrent", "function", "is_async", "is_plain", "name")
+    __slots__ = (
+        "_arguments",
+        "_owner",
+        "concurrent",
+        "function",
+        "is_async",
+        "is_plain",
+        "name",
+        "raises",
+        "retry",
+    )
 
     def __init__(self, owner: type, name: str, function: Callable[..., Any], marks: _Marks) -> None:
         self._owner = owner
@@ -138,6 +179,8 @@ class HandlerSpec:
         self.is_async = inspect.iscoroutinefunction(function)
         self.is_plain = not self.is_async and not marks.blocking
         self.concurrent = marks.concurrent
+        self.retry = marks.retry
+        self.raises = marks.raises
 
     @property
     def arguments(self) -> Arguments:
@@ -155,6 +198,9 @@ class Actor:
     """
 
     __slots__ = ("__weakref__", "_actormq_context")
+
+    mailbox_limit: ClassVar[int | None] = None
+    """Messages that the mailbox of one such actor holds; None: the node's `mailbox_limit`."""
 
     _actormq_context: Context
     _actormq_handlers: ClassVar[dict[Any, HandlerSpec]] = {}
@@ -234,16 +280,53 @@ class Actor:
         """
         return self._actormq_own.after(seconds, handler, args, kwargs)
 
+    async def spawn(
+        self, actor: Callable[P, A], name: str | None = None, /, *args: P.args, **kwargs: P.kwargs
+    ) -> Ref[A]:
+        """Start a child of this actor: it stops before this one does.
+
+        See `Node.spawn`; what it raises is said there too.
+        """
+        return await self._actormq_own.spawn(actor, name, args, kwargs)
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """Be told once of an actor's end, by `on_terminated`; wherever it lives.
+
+        One that has ended already, or whose node is gone, is told of at once. An actor that is
+        restarted has not ended. Watching twice is watching once.
+
+        Source: `monitor` of Erlang, `watch` of Pekko.
+        """
+        self._actormq_own.watch(ref)
+
+    def unwatch(self, ref: Ref[Any]) -> None:
+        """Be told no more; what has not been watched is no error."""
+        self._actormq_own.unwatch(ref)
+
     # -- what the actor may define ------------------------------------------------------------
 
     async def on_start(self) -> None:
         """Prepare; runs before the first message, with the sockets open.
 
-        What it raises ends the actor, and `spawn` raises `StartFailed`.
+        What it raises ends the actor, and `spawn` raises `StartFailed`; in a supervised actor that
+        is being restarted it is one more failure.
+        """
+
+    async def on_restart(self, failure: Failure) -> None:
+        """Take over from an instance that failed; runs in the new one, before `on_start`.
+
+        Args:
+            failure: What was raised and where, and the former instance, whose state may be kept.
         """
 
     async def on_stop(self) -> None:
-        """Tidy up; runs after the last message, with the sockets still open."""
+        """Tidy up; runs after the last message, with the sockets still open.
+
+        It runs in an instance that failed as well, unless that has never started.
+        """
+
+    async def on_terminated(self, terminated: Terminated) -> None:
+        """An actor that this one watches has ended; comes before the messages that wait."""
 
 
 def unmarked(kind: type[Actor], name: str) -> HandlerSpec | None:
@@ -251,7 +334,7 @@ def unmarked(kind: type[Actor], name: str) -> HandlerSpec | None:
     function = getattr(kind, name, None)
     if not inspect.isfunction(function):
         return None
-    return HandlerSpec(kind, name, function, _Marks(concurrent=False, blocking=False))
+    return HandlerSpec(kind, name, function, _Marks())
 
 
 def _enter(
@@ -269,7 +352,7 @@ def _enter(
         period = period or getattr(one, _EVERY, None)
     if marks is None and period is None:
         return
-    spec = HandlerSpec(kind, name, function, marks or _Marks(concurrent=False, blocking=False))
+    spec = HandlerSpec(kind, name, function, marks or _Marks())
     if marks is not None:
         handlers[name] = spec
         for base in kind.__mro__:  # `ref.ask(Base.greet)` means whatever the actor made of it

@@ -1,40 +1,94 @@
-"""One actor's life: opened, started, run in turns, stopped, and nothing left behind."""
+"""One actor's life: made, started, run in turns, brought down, made again or ended for good."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import math
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
 
-from actormq.actor import Actor, unmarked
+from actormq.actor import Actor, HandlerSpec, unmarked
 from actormq.address import Address
 from actormq.context import LiveSocket, Timer
-from actormq.errors import ActorStopped, SetupError, StartFailed
+from actormq.deadlines import CURRENT, Served
+from actormq.errors import (
+    ActorStopped,
+    HandlerCancelled,
+    RestartLimitReached,
+    SetupError,
+    StartFailed,
+)
 from actormq.events import HandlerFailed
+from actormq.family import Family
+from actormq.mailbox import State
 from actormq.ref import Ref
 from actormq.reply import Reply
 from actormq.runtime import Runtime
+from actormq.signals import FAILED, STOPPED, Failure, Reason, Terminated
+from actormq.stepping import Exit, contained
+from actormq.supervisor import Child, Supervisor
 from actormq.timers import Once, Periodic
-from actormq.turns import Message, State, Turns, kind_of
+from actormq.turns import Again, Turns, described, end_served, kind_of, text_of
+
+_NOTHING: dict[str, Any] = {}  # no arguments, shared by all
+CUT_OFF = 1.0  # s that a handler has to end once it was cancelled; one that swallows that is left
+LAST_MOMENT = 0.1  # s that on_stop gets at least, however late it is
+
+Recipe = tuple[type[Actor], tuple[Any, ...], dict[str, Any]]
+"""What an actor is made of: its class and the arguments of its constructor."""
+
+Watcher = Callable[[Reason, str], None]
+"""Hears of an actor's end: the reason, and more words."""
 
 
 class Cell(Turns):
     """Runs one actor on one node.
 
+    Args:
+        runtime: The parts of the node.
+        recipe: What the actor is made of.
+        address: Where it lives.
+        name: What it is to be spawned as, None for one without a name.
+        family: The children of the actor that started it; None under the node itself.
+
     Attributes:
-        name: What it was spawned as, None for one without a name.
-        sockets: Its open sockets by attribute.
+        family: The same.
+        name: The same.
+        restart_count: How often it was restarted.
     """
 
-    __slots__ = ("_left", "_stop_replies", "_timers", "name", "sockets")
+    __slots__ = (
+        "_children",
+        "_end_replies",
+        "_recipe",
+        "_sockets",
+        "_stop_replies",
+        "_timers",
+        "_watchers",
+        "family",
+        "name",
+        "restart_count",
+    )
 
-    def __init__(self, runtime: Runtime, actor: Actor, address: Address, name: str | None) -> None:
-        super().__init__(runtime, actor, address)
+    def __init__(
+        self,
+        runtime: Runtime,
+        recipe: Recipe,
+        address: Address,
+        name: str | None,
+        family: Family | None = None,
+    ) -> None:
+        super().__init__(runtime, recipe[0], address)
         self.name = name
-        self.sockets: dict[str, LiveSocket] = {}
-        self._left: list[Message] | None = None
+        self.family = family
+        self.restart_count = 0
+        self._recipe = recipe
+        self._children: Family | None = None
+        self._sockets: dict[str, LiveSocket] | None = None
         self._timers: set[Timer] | None = None
         self._stop_replies: list[Reply[None]] | None = None
-        actor._actormq_context = self  # noqa: SLF001 an actor is handed its powers here, and only here
+        self._end_replies: list[Reply[None]] | None = None
+        self._watchers: dict[Any, Watcher] | None = None
 
     # -- facts --------------------------------------------------------------------------------
 
@@ -44,14 +98,41 @@ class Cell(Turns):
         return Ref(self.address, self)
 
     @property
-    def kind(self) -> type:
+    def kind(self) -> type[Actor]:
         """The actor's class."""
-        return type(self.actor)
+        return self._recipe[0]
+
+    @property
+    def sockets(self) -> dict[str, LiveSocket]:
+        """Its open sockets by attribute."""
+        if self._sockets is None:
+            self._sockets = {}
+        return self._sockets
+
+    @property
+    def children(self) -> list[Cell]:
+        """The cells of its children, in the order of their start."""
+        return self._children.cells if self._children is not None else []
+
+    @property
+    def was_started(self) -> bool:
+        """Whether it has run once; while it is restarted its name may still be found."""
+        return self.state is State.RUNNING or self.restart_count > 0 or self.state is State.DOWN
 
     @property
     def is_found(self) -> bool:
         """Whether its name may be found."""
-        return self.state is State.RUNNING
+        return self.is_open and self.was_started
+
+    @property
+    def is_supervised(self) -> bool:
+        """Whether a supervisor decides what becomes of it when it fails."""
+        return self.family is not None and self.family.rules is not None
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether an instance of it is about to end, and has not."""
+        return self.state in (State.STOPPING, State.DOWN)
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -62,7 +143,7 @@ class Cell(Turns):
         if not (isinstance(seconds, int | float) and seconds >= 0):
             raise SetupError(f"after({seconds!r}): a delay is a number of seconds, 0 or more")
         name = handler if isinstance(handler, str) else getattr(handler, "__name__", "")
-        spec = self._handlers.get(name) or unmarked(type(self.actor), name) or self.find(handler)
+        spec = self._handlers.get(name) or unmarked(self.kind, name) or self.find(handler)
         return self._keep(Once(self, seconds, (spec, args, kwargs, None)))
 
     def _keep(self, timer: Timer) -> Timer:
@@ -76,60 +157,202 @@ class Cell(Turns):
         if self._timers is not None:
             self._timers.discard(timer)
 
-    # -- life ---------------------------------------------------------------------------------
+    # -- children and watching ----------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Open the sockets, run `on_start`, let messages in.
+    def _family(self) -> Family:
+        if self._children is None:
+            self._children = Family(self)
+        return self._children
+
+    async def spawn(
+        self, kind: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Ref[Any]:
+        """Start a child; see `Actor.spawn`."""
+        return await self._family().spawn(Child(kind, name, args, kwargs))
+
+    async def start_child(self, spec: Child[Any]) -> Ref[Any]:
+        """Start a child; see `Supervisor.start_child`."""
+        return await self._family().spawn(spec)
+
+    async def stop_child(self, child: Ref[Any] | str) -> None:
+        """Stop a child for good; see `Supervisor.stop_child`."""
+        await self._family().stop_child(child)
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """Be told of an actor's end; see `Actor.watch`."""
+        self.runtime.watching.watch(self, ref)
+
+    def unwatch(self, ref: Ref[Any]) -> None:
+        """Be told no more."""
+        self.runtime.watching.unwatch(self, ref)
+
+    def add_watcher(self, key: Any, watcher: Watcher) -> None:
+        """Call `watcher` when this actor ends."""
+        if self._watchers is None:
+            self._watchers = {}
+        self._watchers[key] = watcher
+
+    def remove_watcher(self, key: Any) -> None:
+        """Call it no more."""
+        if self._watchers is not None:
+            self._watchers.pop(key, None)
+
+    def terminated(self, terminated: Terminated) -> None:
+        """An actor that this one watches has ended."""
+        hook = unmarked(self.kind, "on_terminated")
+        if self.kind.on_terminated is not Actor.on_terminated and hook is not None:
+            self.signal(hook, terminated)
+
+    # -- coming -------------------------------------------------------------------------------
+
+    def make(self) -> None:
+        """Make the user's object.
 
         Raises:
-            StartFailed: `on_start` raised, or took too long.
+            StartFailed: Its constructor raised.
+        """
+        kind, args, kwargs = self._recipe
+        try:
+            # In two steps, so that the constructor may already use `self.name` and the like.
+            actor = kind.__new__(kind, *args, **kwargs)
+            actor._actormq_context = self  # noqa: SLF001 an actor is handed its powers here, and only here
+            kind.__init__(actor, *args, **kwargs)
+        except Exception as error:  # a border: constructors are not ours
+            raise self._start_failed("its constructor", error) from error
+        self.actor = actor
+        if not self.is_supervised:
+            self._recipe = (kind, (), _NOTHING)  # it is never made again
+
+    def _start_failed(self, stage: str, error: BaseException) -> StartFailed:
+        return StartFailed(self.address.label, stage, kind_of(error), text_of(error))
+
+    async def start(self) -> None:
+        """Make and start an actor that nobody supervises; a failure ends it.
+
+        Raises:
+            StartFailed: The constructor or `on_start` raised, or took too long.
             SetupError: A socket could not be opened.
         """
-        kind = type(self.actor)
         try:
-            for attribute, spec in kind._actormq_sockets.items():  # noqa: SLF001 as in __init__
-                self.sockets[attribute] = spec.open(attribute, self)
-            if kind.on_start is not Actor.on_start:
-                await self._run_on_start()
-        except BaseException:
+            self.make()
+            await self._open(None)
+        except BaseException as error:
             if self._stop_replies is None:
-                await self._end()
+                await self._wind_down(0.0, is_tidy=False)
+                self.end(FAILED, described(error))
             else:
                 await self.stop(None)  # whoever stops it ends it
             raise
+
+    async def open(self, failure: Failure | None) -> None:
+        """Make and start an instance of a supervised actor; if that fails, it is down again.
+
+        Args:
+            failure: Why it is restarted; None if it has never run.
+
+        Raises:
+            StartFailed: The constructor, `on_restart` or `on_start` raised, or took too long.
+            SetupError: A socket could not be opened.
+        """
+        self.state = State.STARTING
+        try:
+            if failure is not None:
+                self.restart_count += 1
+            self.make()
+            await self._open(failure)
+        except BaseException:
+            self.state = State.DOWN
+            await self._wind_down(0.0, is_tidy=False)
+            raise
+
+    async def _open(self, failure: Failure | None) -> None:
+        kind = self.kind
+        for attribute, spec in kind._actormq_sockets.items():  # noqa: SLF001 as in make
+            self.sockets[attribute] = spec.open(attribute, self)
+        if isinstance(self.actor, Supervisor):
+            await self._begin_children(self.actor)
+        if failure is not None and kind.on_restart is not Actor.on_restart:
+            await self._run_hook("on_restart", self.actor.on_restart(failure))
+        if kind.on_start is not Actor.on_start:
+            await self._run_hook("on_start", self.actor.on_start())
         self.state = State.RUNNING
-        for periodic, seconds in kind._actormq_periodic.values():  # noqa: SLF001 as in __init__
+        for periodic, seconds in kind._actormq_periodic.values():  # noqa: SLF001 as in make
             self._keep(Periodic(self, seconds, periodic))
-        self.runtime.registry.publish(self)
+        if self.restart_count == 0:
+            self.runtime.registry.publish(self)
         self._next_turn()
 
-    async def _run_on_start(self) -> None:
+    async def _begin_children(self, supervisor: Supervisor) -> None:
+        family = self._children = Family(self)
+        try:
+            await family.begin(supervisor)
+        except (StartFailed, RestartLimitReached) as error:
+            raise self._start_failed("one of its children", error) from error
+
+    async def _run_hook(self, hook: str, coroutine: Coroutine[Any, Any, None]) -> None:
         limit = self.runtime.settings.start_timeout
         label = self.address.label
         # A task of its own among the handlers: whoever stops the actor meanwhile waits for it.
-        task = self.runtime.loop.aio.create_task(self._on_start())
-        self._tasks = {task: ("on_start", None, None)}
+        spec = cast("HandlerSpec", unmarked(self.kind, hook))
+        served = Served(math.inf, self, spec)
+        served.began = self.runtime.loop.now()
+        task = self.runtime.loop.aio.create_task(_serving(served, coroutine))
+        self._tasks = {task: ((spec, (), None, None), served)}
         try:
             async with asyncio.timeout(limit) as timeout:
                 await task
         except TimeoutError as error:
             if not timeout.expired():
-                raise StartFailed(label, "on_start", kind_of(error), str(error)) from error
+                raise self._start_failed(hook, error) from error
             raise StartFailed(
-                label, "on_start", "TimeoutError", f"it took longer than start_timeout, {limit:g} s"
+                label, hook, "TimeoutError", f"it took longer than start_timeout, {limit:g} s"
             ) from error
         except asyncio.CancelledError:
             if self.state is State.STARTING:
                 raise
-        except Exception as error:  # a border: on_start is not ours
-            raise StartFailed(label, "on_start", kind_of(error), str(error)) from error
+        except Exit as exit_:
+            self.runtime.node.fail(exit_.word)
+            raise self._start_failed(hook, exit_.word) from exit_.word
+        except Exception as error:  # a border: the hook is not ours
+            raise self._start_failed(hook, error) from error
         finally:
             self._tasks = None
         if self.state is not State.STARTING:
-            raise StartFailed(label, "on_start", "ActorStopped", "it was stopped while it started")
+            raise StartFailed(label, hook, "ActorStopped", "it was stopped while it started")
 
-    async def _on_start(self) -> None:
-        await self.actor.on_start()
+    # -- failing ------------------------------------------------------------------------------
+
+    def failed(self, error: BaseException, handler: str) -> None:
+        """A handler raised: a supervised actor comes down, any other goes on."""
+        if self.is_supervised and self.state is State.RUNNING:
+            self.fall(error, handler)
+
+    def fall(self, error: BaseException, handler: str) -> None:
+        """This instance is lost: let the supervisor decide, or end if there is none."""
+        if self.state is not State.RUNNING:
+            return
+        self.state = State.DOWN
+        task = self.runtime.loop.aio.create_task(self._fall(error, handler))
+        self.runtime.node.keep(task)
+
+    async def _fall(self, error: BaseException, handler: str) -> None:
+        await self._wind_down(0.0, is_tidy=True)
+        if self.family is not None and self.family.rules is not None:
+            self.family.ended(self, error, handler)
+        else:
+            self.end(FAILED, described(error))
+
+    def escalate(self, error: RestartLimitReached) -> None:
+        """The children of this actor fail too often: it fails itself, and so on up the tree."""
+        if self.state is not State.RUNNING:
+            return
+        self.fall(error, "")
+        if self.family is None:
+            self.runtime.node.fail(error)
+        elif not self.is_supervised:
+            self.family.parent.escalate(error)
+
+    # -- going --------------------------------------------------------------------------------
 
     def stop(self, within: float | None) -> Reply[None]:
         """Stop behind the handler that runs now; see `Ref.stop`."""
@@ -145,59 +368,150 @@ class Cell(Turns):
     def _stop(self, reply: Reply[None], seconds: float) -> None:
         if self.state is State.STOPPED:
             reply.resolve(None)
-            return
-        if self._stop_replies is not None:
+        elif self.state is not State.RUNNING and self.is_supervised and not self._stop_replies:
+            # Between two instances, or about to be one: there is nothing to end in order.
+            assert self.family is not None
+            self._end_replies = [*(self._end_replies or ()), reply]
+            self.family.remove(self.address.serial)
+        elif self._stop_replies is not None:
             self._stop_replies.append(reply)
-            return
-        self._stop_replies = [reply]
-        was_started = self.state is State.RUNNING
-        self.state = State.STOPPING
-        task = self.runtime.loop.aio.create_task(self._finish(seconds, was_started))
-        self.runtime.node.keep(task)
+        else:
+            self._stop_replies = [reply]
+            was_started = self.state is State.RUNNING
+            self.state = State.STOPPING
+            task = self.runtime.loop.aio.create_task(self._finish(seconds, was_started))
+            self.runtime.node.keep(task)
 
     async def _finish(self, seconds: float, was_started: bool) -> None:
-        """Wait for handlers under way, run `on_stop`, end."""
-        deadline = self.runtime.loop.now() + seconds
-        tasks = list(self._tasks or ())
-        own = [task for task in tasks if not task.done()]
-        if own:
-            await asyncio.wait(own, timeout=seconds)
-            for task in own:
-                task.cancel()
-            await asyncio.wait(own, timeout=1.0)  # a handler that swallows its cancellation
-        if not was_started:
-            was_started = all(_is_good(task) for task in own)
-        if was_started and type(self.actor).on_stop is not Actor.on_stop:
-            left = max(deadline - self.runtime.loop.now(), 0.1)
-            try:
-                async with asyncio.timeout(left):
-                    await self.actor.on_stop()
-            except Exception as error:  # noqa: BLE001 a border: on_stop is not ours
-                self.runtime.events.emit(HandlerFailed(self.address.label, "on_stop", error))
-        await self._end()
+        await self._wind_down(seconds, is_tidy=was_started or None)
+        replies, self._stop_replies = self._stop_replies or [], None
+        if self.family is not None and self.is_supervised:
+            self.state = State.DOWN
+            self.family.ended(self, None, "")  # which may want it to be started again
+        else:
+            self.end(STOPPED, "")
+        for reply in replies:
+            reply.resolve(None)
 
-    async def _end(self) -> None:
-        """Close what is open, answer what is left."""
-        self.state = State.STOPPED
+    def when_ended(self) -> Reply[None]:
+        """A reply that comes when the actor has ended for good."""
+        reply: Reply[None] = Reply(self.runtime.loop, self.address.label, "stop", math.inf)
+        if self.state is State.STOPPED:
+            reply.resolve(None)
+        else:
+            self._end_replies = [*(self._end_replies or ()), reply]
+        return reply
+
+    async def bring_down(self, seconds: float) -> None:
+        """Let the instance go in order: its supervisor wants it so; messages wait meanwhile."""
+        if self.state is not State.RUNNING:
+            return
+        self.state = State.DOWN
+        await self._wind_down(seconds, is_tidy=True)
+
+    async def _wind_down(self, seconds: float, is_tidy: bool | None) -> None:
+        """Let handlers under way end, then the children, then `on_stop`; close what is open.
+
+        Args:
+            seconds: Time for all of it; 0 cuts off what is under way at once.
+            is_tidy: Whether `on_stop` runs; None: if the start that was under way has succeeded.
+        """
+        deadline = self.runtime.loop.now() + seconds
+        own = [task for task in self._tasks or () if not task.done()]
+        if own:
+            await self._await_handlers(own, seconds)
+        if is_tidy is None:
+            is_tidy = all(_is_good(task) for task in own)
+        if self._children is not None:
+            children, self._children = self._children, None
+            await children.stop(max(deadline - self.runtime.loop.now(), LAST_MOMENT))
+        if is_tidy and self.kind.on_stop is not Actor.on_stop:
+            await self._run_on_stop(max(deadline - self.runtime.loop.now(), LAST_MOMENT))
         for timer in list(self._timers or ()):
             timer.cancel()
-        for attribute, socket in self.sockets.items():
+        await self._close_sockets()
+        self._abandon()
+        self._is_busy = self._is_crowded = False
+
+    async def _await_handlers(self, tasks: list[asyncio.Future[Any]], seconds: float) -> None:
+        to_end = min(CUT_OFF, seconds / 4)  # of the time, for those that must be cut off
+        if seconds > 0:
+            await asyncio.wait(tasks, timeout=seconds - to_end)
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=max(to_end, LAST_MOMENT))
+
+    def _abandon(self) -> None:
+        """Leave the handlers behind that did not even end when they were cut off."""
+        left, self._tasks = self._tasks or {}, None
+        for task, (message, served) in left.items():
+            if task.done():
+                continue
+            end_served(served)
+            call, _, _, answer = message
+            label = self.address.label
+            self.runtime.unfinished.append(f"{label}.{call.name} goes on although it was cut off")
+            if answer is not None:
+                answer.reject(HandlerCancelled(label, call.name))
+
+    async def _run_on_stop(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await contained(self.actor.on_stop())
+        except Exit as exit_:
+            self.runtime.node.fail(exit_.word)
+        except Exception as error:  # noqa: BLE001 a border: on_stop is not ours
+            self.runtime.events.emit(HandlerFailed(self.address.label, "on_stop", error))
+
+    async def _close_sockets(self) -> None:
+        sockets, self._sockets = self._sockets or {}, None
+        for attribute, socket in sockets.items():
             try:
                 await socket.close()
             except Exception as error:  # noqa: BLE001 a border: the name must come free
                 self.runtime.events.emit(HandlerFailed(self.address.label, attribute, error))
-        self.runtime.registry.remove(self)
-        left = [*(self._left or ()), *(self._mailbox or ())]
-        if self._inlet is not None:
-            left += self._inlet.close()
-        self._mailbox = self._left = None
-        for call, _, _, answer in left:
-            if answer is not None:
-                answer.reject(ActorStopped(self.address.label))
-            else:
-                self._bury(call.name, ActorStopped.__name__)
-        for reply in self._stop_replies or ():
+        if sockets and self._mailbox:  # what came on them has nobody to go on with
+            kept = [m for m in self._mailbox if isinstance(m[0], HandlerSpec | Again)]
+            gone = [m for m in self._mailbox if not isinstance(m[0], HandlerSpec | Again)]
+            self._mailbox.clear()
+            self._mailbox.extend(kept)
+            for message in gone:
+                self.bury(message, ActorStopped(self.address.label))
+
+    def cut_off(self) -> None:
+        """End without another word, children first, because time is up."""
+        for cell in reversed(self.children):
+            cell.cut_off()
+        for task in self._tasks or ():
+            task.cancel()
+        for timer in list(self._timers or ()):
+            timer.cancel()
+        self._abandon()
+        self.end(STOPPED, "its node stopped, and it did not in time")
+
+    def end(self, reason: Reason, detail: str) -> None:
+        """End for good: answer what is left, tell who watches, let the name go."""
+        if self.state is State.STOPPED:
+            return
+        self.state = State.STOPPED
+        runtime = self.runtime
+        runtime.registry.remove(self)
+        self._empty(ActorStopped(self.address.label))
+        runtime.books.close(self.sent_count, self.received_count)
+        if self.family is not None:
+            self.family.left(self)
+        runtime.watching.forget(self)
+        watchers, self._watchers = self._watchers, None
+        for watcher in (watchers or {}).values():
+            watcher(reason, detail)
+        for reply in (*(self._stop_replies or ()), *(self._end_replies or ())):
             reply.resolve(None)
+        self._stop_replies = self._end_replies = None
+
+
+async def _serving(served: Served, coroutine: Coroutine[Any, Any, None]) -> None:
+    CURRENT.set(served)
+    await contained(coroutine)
 
 
 def _is_good(task: asyncio.Future[Any]) -> bool:

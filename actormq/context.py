@@ -28,6 +28,8 @@ class Call(Protocol):
     is_plain: bool
     is_async: bool
     concurrent: bool
+    retry: int
+    raises: tuple[type[Exception], ...]
 
 
 class Answer(Protocol):
@@ -78,6 +80,23 @@ class Context(Protocol):
     @property
     def sockets(self) -> dict[str, LiveSocket]:
         """Its open sockets by attribute."""
+
+    async def spawn(
+        self, kind: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Ref[Any]:
+        """Start a child."""
+
+    async def start_child(self, spec: Any) -> Ref[Any]:
+        """Start a child of a supervisor."""
+
+    async def stop_child(self, child: Ref[Any] | str) -> None:
+        """Stop a child for good."""
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """Be told of an actor's end."""
+
+    def unwatch(self, ref: Ref[Any]) -> None:
+        """Be told no more."""
 
     def after(
         self, seconds: float, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]

@@ -11,29 +11,56 @@ import asyncio
 import contextvars
 import heapq
 import math
-from typing import Protocol
+from typing import Any, Protocol
 
 from actormq.loop import Loop
 
+EARLY = 1e-6  # s that a timer may come too early by rounding; or it would be set for no time at all
 BUCKETS_PER_SECOND = 100  # an ask ends at most 10 ms late; the default deadline is 5 s
 
 
 class Served:
-    """The ask that a handler serves: its deadline bounds the asks that the handler makes.
+    """The message that a handler serves: its deadline bounds the asks that the handler makes.
 
     Attributes:
-        deadline: When it must be answered, on the node's clock; infinite once the handler has
-            ended, for what it left running in the background serves nobody any more.
+        deadline: When it must be answered, on the node's clock; infinite if nobody waits, and once
+            the handler has ended, for what it left running serves nobody any more.
+        cell: The cell of the handler's actor.
+        call: The handler.
+        answer: Where its result goes.
+        began: When it suspended first, on the node's clock.
+        awaits: The replies that it awaits, each with the time since when, and whether the handler
+            itself does or a task that it has started. Threads read it: it is replaced, not changed.
     """
 
-    __slots__ = ("deadline",)
+    __slots__ = ("answer", "awaits", "began", "call", "cell", "deadline")
 
-    def __init__(self, deadline: float) -> None:
+    def __init__(
+        self, deadline: float, cell: Any = None, call: Any = None, answer: Any = None
+    ) -> None:
         self.deadline = deadline
+        self.cell = cell
+        self.call = call
+        self.answer = answer
+        self.began = 0.0
+        self.awaits: dict[Any, tuple[float, bool]] | None = None
 
 
 CURRENT: contextvars.ContextVar[Served] = contextvars.ContextVar("actormq_served")
-"""The ask that is being handled in this context."""
+"""The message that is being handled in this context."""
+
+
+def deadline_for(now: float, within: float | None, default: float) -> tuple[float, float]:
+    """Say how long an ask may take: its own time, and no longer than the ask it serves.
+
+    Returns:
+        Seconds from now, and the time on the node's clock.
+    """
+    seconds = default if within is None else within
+    outer = CURRENT.get(None)
+    if outer is not None and outer.deadline - now < seconds:
+        seconds = max(outer.deadline - now, 0.0)
+    return seconds, now + seconds
 
 
 class Expires(Protocol):
@@ -61,7 +88,7 @@ class Deadlines:
         """
         if deadline == math.inf:
             return 0  # no bucket: time begins above it
-        bucket = int(deadline * BUCKETS_PER_SECOND) + 1
+        bucket = int((deadline + EARLY) * BUCKETS_PER_SECOND) + 1
         items = self._buckets.get(bucket)
         if items is None:
             items = self._buckets[bucket] = {}
@@ -76,6 +103,10 @@ class Deadlines:
         items = self._buckets.get(bucket)
         if items is not None:
             items.pop(item, None)
+
+    def waiting(self) -> list[Expires]:
+        """Those that have not come, the earliest first."""
+        return [item for bucket in sorted(self._buckets) for item in self._buckets[bucket]]
 
     def close(self) -> None:
         """Stop the timer; nothing expires any more."""
@@ -94,7 +125,7 @@ class Deadlines:
 
     def _expire(self) -> None:
         self._timer = None
-        now = self._loop.now() * BUCKETS_PER_SECOND
+        now = (self._loop.now() + EARLY) * BUCKETS_PER_SECOND
         while self._heap and self._heap[0] <= now:
             for item in self._buckets.pop(heapq.heappop(self._heap)):
                 item.expire()

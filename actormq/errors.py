@@ -10,10 +10,11 @@ The branches answer the catcher's question: *did it run, and may I send again?*
         DeliveryError                    no handler saw it: sending again is safe
             ActorNotFound   ActorStopped   MailboxFull   LinkFull   NodeUnreachable
             MeshNotFound   HandlerNotFound   ArgumentMismatch   MessageTooLarge   NotEncodable
-            SocketFull   PeerGone   NobodyThere
+            SocketFull   PeerGone   NobodyThere   AskCircle
         OutcomeUnknown                   it left and no word came: it may have run
             AskTimeout (TimeoutError)   RequestTimeout (TimeoutError)   PeerLost   HandlerCancelled
         RemoteError                      it ran and raised: carries type, text, traceback
+        RestartLimitReached              a supervisor gave up
         ProtocolError
             LocalProtocolError           we would have broken the wire format
             RemoteProtocolError          a peer did
@@ -274,6 +275,22 @@ class NobodyThere(DeliveryError):
         )
 
 
+class AskCircle(DeliveryError):
+    """Actors await each other, and this ask would have been answered after itself.
+
+    Attributes:
+        circle: The handlers, each of which awaits the next: `a.f -> b.g -> a.h (behind a.f)`.
+    """
+
+    def __init__(self, circle: str) -> None:
+        super().__init__(
+            f"{circle}: they would await each other for ever; mark one of these handlers "
+            "concurrent=True, or tell instead of asking",
+            circle,
+        )
+        self.circle = circle
+
+
 class OutcomeUnknown(ActormqError):
     """The message left and no word came back: it may have run."""
 
@@ -345,6 +362,23 @@ class RemoteError(ActormqError):
         self.type, self.text, self.traceback = kind, text, traceback
 
 
+class RestartLimitReached(ActormqError):
+    """A supervisor gave up: its children failed more often than it may restart them."""
+
+    def __init__(
+        self, supervisor: str, child: str, restarts: int, period: float, text: str
+    ) -> None:
+        super().__init__(
+            f"supervisor {supervisor!r} gave up: {child!r} failed again, {text}, after {restarts} "
+            f"restarts within {period:g} s; mend what fails, or raise max_restarts",
+            supervisor,
+            child,
+            restarts,
+            period,
+            text,
+        )
+
+
 class ProtocolError(ActormqError):
     """Bytes that are not the protocol of `docs/wire.md`."""
 
@@ -382,6 +416,7 @@ TRAVELLING: dict[str, type[ActormqError]] = {
         ActorNotFound,
         ActorStopped,
         ArgumentMismatch,
+        AskCircle,
         AskTimeout,
         HandlerCancelled,
         HandlerNotFound,

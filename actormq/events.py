@@ -9,8 +9,8 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, overload
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +63,54 @@ class HandlerFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class DeadLetter(Event):
-    """A message that reached no handler; `reason` is one of few, `detail` says more.
+class ActorFailed(Event):
+    """A supervised actor failed; `consequence` says what becomes of it, in words."""
 
-    `count` is of how many it stands for, where they were lost together.
+    actor: str
+    handler: str
+    error: BaseException
+    consequence: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoopHeld(Event):
+    """Something holds the node's loop, or has held it: nothing else ran meanwhile.
+
+    It is told twice, while it is still so and when it is over.
+
+    Attributes:
+        actor: Whose handler it is; "" if it is no actor's.
+        handler: The handler, or else the function.
+        seconds: For how long so far, or in all.
+        stack: Where it was found, as text, from the handler inward.
+        is_over: Whether the loop goes on again.
+    """
+
+    actor: str
+    handler: str
+    seconds: float
+    stack: str
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter(Event):
+    """A message that reached no handler, or an answer that reached no asker.
+
+    Attributes:
+        actor: For whom it was: an actor, one of its sockets, or a node.
+        handler: The handler that would have had it; "reply" for an answer.
+        reason: One of few, for counting: the name of the error that its sender would have been
+            given (`ActorStopped`, `MailboxFull`, `HandlerNotFound`, `ArgumentMismatch`, ...), or
+            `asker gave up`: the deadline of its ask was over before its turn came;
+            `late reply`: its ask was given up; `full`, `subscriber full`: a socket with
+            full="drop" had no room; `peer gone`: a socket's peer had left; `not answered`,
+            `unasked reply`, `no reply`, `closed`: see docs/patterns.md.
+        detail: A sentence that says more, or "".
+        count: Of how many messages it tells, where they were lost together.
+        args: The handler's arguments, where the message was a tell or an ask, on the node that
+            lost it; of what was lost in a socket, (). Nobody keeps them but a listener that does.
+        kwargs: Likewise.
     """
 
     actor: str
@@ -74,29 +118,96 @@ class DeadLetter(Event):
     reason: str
     detail: str = ""
     count: int = 1
+    args: tuple[Any, ...] = field(default=(), repr=False)
+    kwargs: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+E = TypeVar("E", bound=Event)
+
+Listener = Callable[[Any], object]
 
 
 class Events:
-    """The hub of one node: a tally by kind, and listeners that hear each event at once."""
+    """The hub of one node: a tally by kind, and listeners that hear each event at once.
+
+    Attributes:
+        dead_letter_count: Messages lost so far, by reason.
+    """
 
     def __init__(self) -> None:
-        self._listeners: list[Callable[[Event], None]] = []
+        self._listeners: dict[object, tuple[Listener, type[Event], bool]] = {}
         self.dead_letter_count: Counter[str] = Counter()
 
-    def listen(self, listener: Callable[[Event], None]) -> None:
-        """Call `listener` with every event from now on, on the loop; it must not block."""
-        self._listeners.append(listener)
+    @overload
+    def listen(
+        self, listener: Callable[[Event], object], *, any_thread: bool = ...
+    ) -> Callable[[], None]: ...
+    @overload
+    def listen(
+        self, listener: Callable[[E], object], kind: type[E], *, any_thread: bool = ...
+    ) -> Callable[[], None]: ...
+    def listen(
+        self, listener: Listener, kind: type[Event] = Event, *, any_thread: bool = False
+    ) -> Callable[[], None]:
+        """Call `listener` with every event of a kind from now on; it must not block.
+
+        Args:
+            listener: What it raises is logged, and the others still hear the event.
+            kind: A class of events such as `DeadLetter`; by default all.
+            any_thread: Whether it may be called off the loop. Then it hears at once what is told
+                while the loop is held (`LoopHeld`); the others hear of it afterwards, on the loop.
+
+        Returns:
+            What ends it; calling that twice is no error.
+        """
+        key = object()
+        # A new dict each time: whoever is being told goes on with the old one.
+        self._listeners = {**self._listeners, key: (listener, kind, any_thread)}
+
+        def end() -> None:
+            self._listeners = {k: v for k, v in self._listeners.items() if k is not key}
+
+        return end
 
     def emit(self, event: Event) -> None:
-        """Tell all listeners; one that raises is logged and the others still hear it."""
+        """Tell all listeners, on the loop."""
         if isinstance(event, DeadLetter):
             self.dead_letter_count[event.reason] += event.count
-        for listener in self._listeners:
-            try:
-                listener(event)
-            except Exception:  # a listener is not ours: a border
-                logging.getLogger("actormq").exception("a listener failed on %s", event)
+        for listener, kind, _ in self._listeners.values():
+            if isinstance(event, kind):
+                _tell(listener, event)
+
+    def emit_from_thread(
+        self, event: Event, call_from_thread: Callable[[Callable[[], None]], None]
+    ) -> None:
+        """Tell those at once who may be called from any thread, the others when the loop can.
+
+        Args:
+            event: What there is to tell; no dead letter, for they are counted on the loop.
+            call_from_thread: Calls what it is given, on the loop.
+        """
+        later = []
+        for listener, kind, any_thread in self._listeners.values():
+            if isinstance(event, kind):
+                if any_thread:
+                    _tell(listener, event)
+                else:
+                    later.append(listener)
+        if later:
+
+            def tell() -> None:
+                for listener in later:
+                    _tell(listener, event)
+
+            call_from_thread(tell)
 
     def notice(self, level: int, text: str, *values: Any) -> None:
         """Say something to whoever runs the node."""
         self.emit(Notice(level, text % values if values else text))
+
+
+def _tell(listener: Listener, event: Event) -> None:
+    try:
+        listener(event)
+    except Exception:  # a listener is not ours: a border
+        logging.getLogger("actormq").exception("a listener failed on %s", event)

@@ -39,12 +39,17 @@ class Loop:
 
     Must be made on the thread and inside the running loop that the node will use.
 
+    Args:
+        clock: Measures turns; another one than the real in a simulation.
+
     Attributes:
         aio: The asyncio loop under Tornado's.
         io: Tornado's loop, on which every ZMQStream is registered.
+        clock: Measures how long a turn holds the loop, in seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self.clock = clock
         self.aio = asyncio.get_running_loop()
         self.io = IOLoop.current()
         self.thread = threading.get_ident()
@@ -95,8 +100,8 @@ class Loop:
                 raise
 
     def _tick(self) -> None:
-        ready = self._ready
-        now = perf_counter()
+        ready, clock = self._ready, self.clock
+        now = clock()
         flush_at, end = now + TURN_SECONDS, now + TICK_SECONDS
         while ready:
             turn = ready.popleft()
@@ -104,7 +109,7 @@ class Loop:
                 turn.turn()
             except (Exception, asyncio.CancelledError):  # a border: a bug must not stop the others
                 logging.getLogger("actormq").exception("internal error in a turn: please report")
-            now = perf_counter()
+            now = clock()
             if now > flush_at:
                 # Replies that are ready must not wait for those who hold the loop.
                 self._flush()

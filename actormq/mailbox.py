@@ -1,99 +1,372 @@
-"""The way into an actor for whoever is off the loop: its PAIR/inproc pair.
+"""The mailbox of one actor: what is told and asked goes in here, up to a limit.
 
-Messages wait in a queue and the pair rings: one empty frame for as many messages as have come
-since the last, so that the pair's own limit of 2 000 messages is never met.
-A PAIR has one peer, and a second sender's messages vanish: the far end stays in here, behind a
-lock. The pair is opened by the first message; most actors never need one.
+It is made by the first message and given back when it is empty: of 100 000 actors few have
+something to do at any moment.
+Signals have a lane of their own, which no limit bounds and no message is ahead of.
 """
 
 from __future__ import annotations
 
-import contextlib
+import abc
+import enum
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
+from threading import get_ident
 from typing import Any
 
-import zmq
+from actormq.actor import Actor, HandlerSpec
+from actormq.address import Address
+from actormq.context import Answer, Call
+from actormq.deadlines import deadline_for
+from actormq.errors import (
+    ActormqError,
+    ActorStopped,
+    DeliveryError,
+    HandlerNotFound,
+    MailboxFull,
+)
+from actormq.events import DeadLetter
+from actormq.inlet import Inlet
+from actormq.reply import Reply
+from actormq.runtime import Runtime
 
-from actormq.errors import SetupError
-from actormq.loop import Loop
-from actormq.port import Port
-from actormq.transport import Transport
+_INLET_LOCK = threading.Lock()
+
+Message = tuple[Call, Sequence[Any], "dict[str, Any] | None", "Answer | None"]
+"""`(call, args, kwargs, answer)`; a plain tuple, since there are millions of them."""
 
 
-class Inlet:
-    """Takes messages for one actor from any thread.
+class State(enum.Enum):
+    """The life of a cell."""
 
-    Args:
-        loop: The node's loop.
-        transport: Opens the pair.
-        deliver: Called with each message, on the loop, in the order of each sender.
+    STARTING = enum.auto()  # messages wait
+    DOWN = enum.auto()  # messages wait for the next instance
+    RUNNING = enum.auto()
+    STOPPING = enum.auto()  # nothing new is taken; the handler under way ends
+    STOPPED = enum.auto()
+
+
+class Mailbox(abc.ABC):
+    """What waits for one actor.
+
+    Attributes:
+        actor: The user's object.
+        address: Where it lives.
+        received_count: Messages that its handlers were given.
+        runtime: The parts of the node it runs on.
+        sent_count: Messages that were taken for it.
+        state: Where in its life it is; `Cell` changes it.
     """
 
-    def __init__(self, loop: Loop, transport: Transport, deliver: Callable[[Any], None]) -> None:
-        self._loop = loop
-        self._transport = transport
-        self._deliver = deliver
-        self._lock = threading.Lock()
-        self._waiting: deque[Any] = deque()
-        self._rung = False
-        self._near: Port | None = None
-        self._far: zmq.Socket[bytes] | None = None
-        self._closed = False
+    __slots__ = (
+        "__weakref__",
+        "_handlers",
+        "_inlet",
+        "_is_busy",
+        "_limit",
+        "_mailbox",
+        "_room",
+        "_signals",
+        "_thread",
+        "actor",
+        "address",
+        "received_count",
+        "runtime",
+        "sent_count",
+        "state",
+    )
 
-    def __len__(self) -> int:
-        """How many messages wait to be taken to the loop."""
-        return len(self._waiting)
+    actor: Actor
 
-    def put(self, message: Any) -> bool:
-        """Leave a message, from any thread.
+    def __init__(self, runtime: Runtime, kind: type[Actor], address: Address) -> None:
+        self.runtime = runtime
+        self.address = address
+        self.state = State.STARTING
+        self.received_count = 0
+        self.sent_count = 0
+        self._thread = runtime.loop.thread
+        self._handlers = kind._actormq_handlers  # noqa: SLF001 the table that the class made for its cells
+        self._limit = kind.mailbox_limit or runtime.settings.mailbox_limit
+        self._mailbox: deque[Message] | None = None
+        self._signals: deque[Message] | None = None
+        self._inlet: Inlet | None = None
+        # Who waits for room: what is to be put, and who is told that it was.
+        self._room: deque[tuple[Message, Reply[None]]] | None = None
+        self._is_busy = False
 
-        Returns:
-            False if the inlet is closed, and the message was not taken.
+    @property
+    def mailbox_count(self) -> int:
+        """Messages that wait."""
+        # Threads ask as well, while the loop takes the mailbox away: look at each once.
+        mailbox, inlet = self._mailbox, self._inlet
+        waiting = len(mailbox) if mailbox is not None else 0
+        return waiting + (len(inlet) if inlet is not None else 0)
+
+    @property
+    def inlet_count(self) -> int:
+        """Of those, messages of threads that are not on the loop yet."""
+        return len(self._inlet) if self._inlet is not None else 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages are taken."""
+        return self.state.value <= State.RUNNING.value
+
+    # -- the ways in --------------------------------------------------------------------------
+
+    def find(self, handler: Any) -> HandlerSpec:
+        """Look up a handler by its name or by the method.
+
+        Raises:
+            HandlerNotFound: There is none, or it is not marked.
         """
-        with self._lock:
-            if self._closed:
-                return False
-            self._waiting.append(message)
-            if not self._rung:
-                self._rung = True
-                if self._far is None:
-                    self._loop.call_from_thread(self._open)
-                else:
-                    self._far.send(b"", zmq.DONTWAIT)
-            return True
+        spec = self._handlers.get(handler)
+        if spec is not None:
+            return spec
+        name = handler if isinstance(handler, str) else getattr(handler, "__name__", repr(handler))
+        spec = self._handlers.get(name)
+        if spec is not None:  # a bound method, or one that the subclass overrides
+            return spec
+        unmarked = callable(getattr(self.kind, name, None))
+        known = [key for key in self._handlers if isinstance(key, str)]
+        raise HandlerNotFound(self.address.label, name, unmarked, known)
 
-    def _open(self) -> None:
-        if self._closed:
+    @property
+    def kind(self) -> type[Actor]:
+        """The actor's class."""
+        return type(self.actor)
+
+    def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Queue a message without an answer; see `Ref.tell`."""
+        spec = self._handlers.get(handler) or self.find(handler)
+        message = (spec, args, kwargs, None)
+        if get_ident() != self._thread:
+            self._put_from_thread(message)
             return
-        if self._far is None:
-            # Without descriptors for a pair, the loop itself is the bell: slower, and nothing lost.
-            with contextlib.suppress(SetupError):
-                self._near, far = self._transport.bell(self._ring)
-                with self._lock:
-                    self._far = far
-        self._take()
+        # `put`, spelled out: the way of most messages, and a call costs a tenth of it.
+        mailbox = self._mailbox
+        if mailbox is not None and len(mailbox) < self._limit:
+            mailbox.append(message)
+            self.sent_count += 1
+        else:
+            self.put(message)
 
-    def _ring(self, _frames: list[bytes]) -> None:
-        self._take()
+    def offer(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Queue a message, or drop it; see `Ref.offer`."""
+        try:
+            self.tell(handler, args, kwargs)
+        except (MailboxFull, ActorStopped) as error:
+            dropped = ((self.find(handler), args, kwargs, None), type(error).__name__)
+            if self.runtime.loop.is_current():
+                self.report_dead(*dropped)
+            else:
+                self.runtime.loop.call_from_thread(self.report_dead, *dropped)
+            return False
+        return True
 
-    def _take(self) -> None:
-        with self._lock:
-            messages, self._waiting = self._waiting, deque()
-            self._rung = False
-        for message in messages:
-            self._deliver(message)
+    def ask(
+        self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
+    ) -> Reply[Any]:
+        """Queue a message with an answer; see `Ref.ask`."""
+        runtime = self.runtime
+        loop = runtime.loop
+        name = handler if isinstance(handler, str) else getattr(handler, "__name__", "?")
+        seconds, deadline = deadline_for(loop.now(), within, runtime.settings.ask_timeout)
+        reply: Reply[Any] = Reply(loop, self.address.label, name, seconds)
+        reply.target = self
+        reply.deadline = deadline  # before its turn can come, for it bounds what the handler asks
+        try:
+            message = (self.find(handler), args, kwargs, reply)
+            if loop.is_current():
+                reply.arm(runtime.deadlines, deadline)
+                self.put(message)
+            else:
+                self._put_from_thread(message)
+                loop.call_from_thread(reply.arm, runtime.deadlines, deadline)
+        except (HandlerNotFound, MailboxFull, ActorStopped) as error:
+            error.undelivered = (name, args, kwargs)
+            reply.reject(error)
+        return reply
 
-    def close(self) -> list[Any]:
-        """Take no more, and hand out what still waits; on the loop."""
-        with self._lock:
-            self._closed = True
-            left, self._waiting = list(self._waiting), deque()
-            if self._far is not None:
-                self._far.close(0)
-                self._far = None
-        if self._near is not None:
-            self._transport.close_port(self._near, 0)
-            self._near = None
-        return left
+    def send(
+        self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
+    ) -> Reply[None]:
+        """Queue a message once there is room; see `Ref.send`."""
+        runtime = self.runtime
+        name = handler if isinstance(handler, str) else getattr(handler, "__name__", "?")
+        now = runtime.loop.now()
+        seconds, deadline = deadline_for(now, within, runtime.settings.ask_timeout)
+        reply: Reply[None] = RoomReply(runtime.loop, self.address.label, name, seconds, self._limit)
+        try:
+            message: Message = (self.find(handler), args, kwargs, None)
+        except HandlerNotFound as error:
+            reply.reject(error)
+            return reply
+        if runtime.loop.is_current():
+            self.put_when_room(message, reply, deadline)
+        else:
+            runtime.loop.call_from_thread(self.put_when_room, message, reply, deadline)
+        return reply
+
+    # -- on the loop --------------------------------------------------------------------------
+
+    def put(self, message: Message) -> None:
+        """Queue a message.
+
+        A cell that has a mailbox is queued for its turn, busy or starting: whoever makes the
+        mailbox queues the cell, and a turn that ends with an empty one gives it back.
+
+        Raises:
+            MailboxFull: It is at its limit.
+            ActorStopped: The actor takes no more.
+        """
+        mailbox = self._mailbox
+        if mailbox is None:
+            mailbox = self._open_mailbox()
+        elif len(mailbox) >= self._limit:
+            self.runtime.books.refuse(MailboxFull.__name__)
+            raise MailboxFull(self.address.label, self._limit)
+        mailbox.append(message)
+        self.sent_count += 1
+
+    def put_when_room(self, message: Message, reply: Reply[None], deadline: float) -> None:
+        """Queue a message now, or once there is room; `reply` hears of it.
+
+        As many may wait as the mailbox holds: whoever sends without waiting is refused.
+        """
+        if not self._room and len(self._mailbox or ()) < self._limit:
+            try:
+                self.put(message)
+            except ActorStopped as error:
+                reply.reject(error)
+            else:
+                reply.resolve(None)
+            return
+        if self._room is None:
+            self._room = deque()
+        while self._room and not self._room[0][1].is_open():
+            self._room.popleft()
+        if len(self._room) >= self._limit:
+            reply.reject(MailboxFull(self.address.label, self._limit))
+            return
+        reply.arm(self.runtime.deadlines, deadline)
+        self._room.append((message, reply))
+
+    def _admit(self) -> None:
+        """Let those in who wait for room."""
+        while self._room and self.is_open and len(self._mailbox or ()) < self._limit:
+            message, reply = self._room.popleft()
+            if reply.is_open():
+                self.put(message)
+                reply.resolve(None)
+        if not self._room:
+            self._room = None
+
+    def receive(self, call: Call, args: Sequence[Any], answer: Answer | None) -> None:
+        """Queue what came on a socket; each has one message at a time in here."""
+        mailbox = self._mailbox
+        if mailbox is None:
+            if not self.is_open:
+                return
+            mailbox = self._open_mailbox()
+        mailbox.append((call, args, None, answer))
+        self.sent_count += 1
+
+    def signal(self, call: Call, *args: Any) -> None:
+        """Let a hook run before the messages that wait; one that comes too late is passed over."""
+        if not self.is_open:
+            return
+        if self._signals is None:
+            self._signals = deque()
+        self._signals.append((call, args, None, None))
+        if self._mailbox is None:
+            self._open_mailbox()
+
+    def _open_mailbox(self) -> deque[Message]:
+        if not self.is_open:
+            self.runtime.books.refuse(ActorStopped.__name__)
+            raise ActorStopped(self.address.label)
+        mailbox: deque[Message] = deque()
+        self._mailbox = mailbox
+        if not self._is_busy and self.state is State.RUNNING:
+            self.runtime.loop.ready(self)
+        return mailbox
+
+    @abc.abstractmethod
+    def turn(self) -> None:
+        """Handle some of what waits."""
+
+    def put_or_drop(self, message: Message) -> None:
+        """Queue a message whose sender cannot be told; what does not fit is a dead letter."""
+        try:
+            self.put(message)
+        except (MailboxFull, ActorStopped) as error:
+            if message[3] is not None:
+                message[3].reject(error)
+            else:
+                self.report_dead(message, type(error).__name__)
+
+    def _put_from_thread(self, message: Message) -> None:
+        if self._inlet is None:
+            inlet = Inlet(self.runtime.loop, self.runtime.transport, self.put_or_drop)
+            # Two threads may come at once: the first inlet that is set is everybody's.
+            with _INLET_LOCK:
+                if self._inlet is None:
+                    self._inlet = inlet
+        if self.mailbox_count >= self._limit:
+            self._refused_in_thread(MailboxFull.__name__)
+            raise MailboxFull(self.address.label, self._limit)
+        if not self.is_open or not self._inlet.put(message):
+            self._refused_in_thread(ActorStopped.__name__)
+            raise ActorStopped(self.address.label)
+
+    def _refused_in_thread(self, reason: str) -> None:
+        self.runtime.loop.call_from_thread(self.runtime.books.refuse, reason)
+
+    # -- what is not handled ------------------------------------------------------------------
+
+    def bury(self, message: Message, error: ActormqError) -> None:
+        """Answer a message that was taken and will not be handled, or count it."""
+        self.runtime.books.dropped[type(error).__name__] += 1
+        if message[3] is not None:
+            message[3].reject(error)
+        else:
+            self.report_dead(message, type(error).__name__)
+
+    def _empty(self, error: DeliveryError) -> None:
+        """Answer or count all that waits, for ever."""
+        left = list(self._mailbox or ())
+        if self._inlet is not None:
+            from_threads = self._inlet.close()
+            self.sent_count += len(from_threads)
+            left += from_threads
+        self._mailbox = self._signals = None
+        for message in left:
+            self.bury(message, error)
+        for _, reply in self._room or ():
+            reply.reject(error)
+        self._room = None
+
+    def report_dead(self, message: Message, reason: str, detail: str = "") -> None:
+        """Report a message that reached no handler."""
+        call, args, kwargs, _ = message
+        label = self.address.label
+        self.runtime.events.emit(
+            DeadLetter(label, call.name, reason, detail, args=tuple(args), kwargs=kwargs or {})
+        )
+
+
+class RoomReply(Reply[None]):
+    """Tells whoever waits for room; its time is up means that there was none."""
+
+    __slots__ = ("_limit",)
+
+    def __init__(self, loop: Any, actor: str, handler: str, seconds: float, limit: int) -> None:
+        super().__init__(loop, actor, handler, seconds)
+        self._limit = limit
+
+    def expire(self) -> None:
+        """There was no room in time: nothing was sent."""
+        self._deadlines = None
+        self.reject(MailboxFull(self.actor, self._limit))

@@ -26,6 +26,9 @@ PONG = 8  # [8, token]
 LEAVE = 9  # [9, reason]                           a clean end
 PEERS = 10  # [10, [facts, …]]                     other members, as their hellos said
 STATE = 11  # [11, whole, [actor, …], [service, …], [serial, …]]   come, come, gone
+SEND = 12  # [12, ask id, seconds left, to, handler, args, kwargs?]   a REPLY says it was queued
+WATCH = 13  # [13, serial, whether]                tell me of that actor's end, or no more
+TERMINATED = 14  # [14, serial, reason, detail]    that actor of mine has ended
 
 Envelope = list[Any]
 """A kind and what belongs to it, as decoded."""

@@ -3,48 +3,48 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
 import contextlib
 import itertools
 import logging
-import os
-import secrets
-import socket
 import weakref
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
 import msgspec
 
+from actormq import unended
 from actormq.actor import Actor
-from actormq.address import NODE_SERIAL, ActorEntry, Address, new_node_id
+from actormq.address import NODE_SERIAL, ActorEntry, Address
 from actormq.cell import Cell
 from actormq.cluster.directory import Directory
 from actormq.cluster.discovery import Announcement, Discovery, DiscoveryUnavailable
-from actormq.cluster.listener import host_identity
+from actormq.cluster.member import Member
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
+from actormq.cluster.watches import Watches
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
-from actormq.errors import ActorNotFound, NodeNotRunning, SetupError, StartFailed
+from actormq.errors import ActormqError, ActorNotFound, NodeNotRunning, SetupError
 from actormq.events import Events, NodeStarted
-from actormq.loop import Loop
+from actormq.family import Family
+from actormq.ledger import Books, Ledger
+from actormq.machine import MACHINE, Machine
+from actormq.mailbox import State
 from actormq.message import PROTOCOL, Facts
 from actormq.observe.logs import log_events
 from actormq.ref import Ref
 from actormq.registry import Registry
-from actormq.rules.admission import LAN
 from actormq.runtime import Runtime
 from actormq.settings import NodeOptions, Settings, checked
 from actormq.stepping import Stepper
 from actormq.steward import Steward
-from actormq.transport import Transport
-from actormq.turns import kind_of
+from actormq.turns import described
 
 A = TypeVar("A")
 P = ParamSpec("P")
 
+CLOSING_SHARE = 0.3  # of shutdown_timeout is kept for goodbyes and sockets, after the actors
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
 _STARTED: weakref.WeakSet[Node] = weakref.WeakSet()
 
@@ -60,21 +60,25 @@ class Node:
     Use it as `async with Node(mesh="home") as node:`, or let `run` do that.
 
     Args:
+        machine: What it runs on, another than this computer in a simulation.
         options: The settings, see `Settings`.
 
     Attributes:
         id: 16 hex digits, new for every node.
         name: Its name, for people.
         events: What it reports.
+        failure: What ended it, if `fail` did.
+        left: What had not ended when it stopped, in words.
 
     Raises:
         SetupError: A setting cannot be.
     """
 
-    def __init__(self, **options: Unpack[NodeOptions]) -> None:
-        self._settings = _named(checked(options))
+    def __init__(self, machine: Machine = MACHINE, /, **options: Unpack[NodeOptions]) -> None:
+        self._machine = machine
+        self._settings = _named(checked(options), machine)
         self._is_guest = False
-        self.id = new_node_id()
+        self.id = machine.new_node_id()
         self.name = self._settings.name
         self.events = Events()
         self.directory = Directory(self.id)
@@ -85,8 +89,12 @@ class Node:
         self._discovery: Discovery | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._ended: asyncio.Event | None = None
+        self._end_log: Callable[[], None] | None = None
         self._awaited_count = 0
-        self._tasks: set[asyncio.Future[Any]] = set()
+        self._failed: list[Callable[[], object]] = []
+        self.failure: BaseException | None = None
+        self.left: list[str] = []
+        self._tasks: dict[asyncio.Future[Any], None] = {}
         self._serials = itertools.count(NODE_SERIAL)
 
     @classmethod
@@ -127,6 +135,23 @@ class Node:
         """Whether it has started and not begun to stop."""
         return self._runtime is not None and self._stopping is None
 
+    def ledger(self) -> Ledger:
+        """What became of the messages that were offered to this node's actors.
+
+        Between two turns it balances: see `Ledger`.
+        """
+        runtime = self._running()
+        books = runtime.books
+        cells = list(runtime.registry.cells())
+        waiting = sum(cell.mailbox_count for cell in cells)
+        from_threads = sum(cell.inlet_count for cell in cells)  # counted as sent on the loop
+        return Ledger(
+            books.sent + sum(cell.sent_count for cell in cells) + from_threads,
+            books.delivered + sum(cell.received_count for cell in cells),
+            dict(books.dropped),
+            waiting,
+        )
+
     def _running(self) -> Runtime:
         if self._runtime is None:
             raise NodeNotRunning(self.name)
@@ -154,38 +179,49 @@ class Node:
             StartFailed: The constructor or `on_start` raised.
             NodeNotRunning: The node has not started or is stopping.
         """
-        runtime = self._running()
-        if self._stopping is not None:
-            raise NodeNotRunning(self.name)
-        runtime.registry.check(name)
-        cell = self._cell(runtime, actor, name, next(self._serials), args, kwargs)
-        runtime.registry.add(cell)
+        cell = self.new_cell(actor, name, args, kwargs, None)
         await cell.start()
         return cell.ref
 
-    def _cell(
+    def new_cell(
         self,
-        runtime: Runtime,
         kind: Any,
         name: str | None,
-        serial: int,
-        args: Iterable[Any],
+        args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        family: Family | None,
+        label: str = "",
     ) -> Cell:
+        """Make room for an actor: its number, its name, its mailbox; it is not started yet.
+
+        Args:
+            kind: Its class.
+            name: Its name.
+            args: What its constructor takes.
+            kwargs: Likewise.
+            family: The children of the actor that starts it; None for the node itself.
+            label: What people call it; by default its name, or its class and number.
+
+        Raises:
+            SetupError: It is no actor class, or the name cannot be.
+            NameTaken: An actor of this node has the name.
+            NodeNotRunning: The node has not started or is stopping.
+        """
+        runtime = self._running()
+        if self._stopping is not None:
+            raise NodeNotRunning(self.name)
         if not (isinstance(kind, type) and issubclass(kind, Actor)):
             raise SetupError(f"{kind!r} is no actor: spawn takes a class that extends Actor")
         if name is not None and not (
             isinstance(name, str) and 0 < len(name) <= _NAME_LIMIT and name.isprintable()
         ):
             raise SetupError(f"actor name {name!r} is no text of 1 to {_NAME_LIMIT} characters")
-        label = name if name is not None else f"{kind.__name__.lower()}#{serial}"
-        try:
-            # In two steps, so that the constructor may already use `self.name` and the like.
-            actor = kind.__new__(kind, *args, **kwargs)
-            cell = Cell(runtime, actor, runtime.address(serial, label), name)
-            kind.__init__(actor, *args, **kwargs)
-        except Exception as error:  # a border: constructors are not ours
-            raise StartFailed(label, "its constructor", kind_of(error), str(error)) from error
+        runtime.registry.check(name)
+        serial = next(self._serials)
+        label = label or name or f"{kind.__name__.lower()}#{serial}"
+        address = runtime.address(serial, label)
+        cell = Cell(runtime, (kind, args, kwargs), address, name, family)
+        runtime.registry.add(cell)
         return cell
 
     # -- names --------------------------------------------------------------------------------
@@ -259,8 +295,10 @@ class Node:
         await self.start()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         await self.stop()
+        if self.failure is not None and kind is None:
+            raise self.failure
 
     async def start(self) -> None:
         """Open the sockets and join the mesh.
@@ -278,27 +316,23 @@ class Node:
         try:
             if not self._is_guest:
                 self._mesh.listen()
-            log_events(self.events, self.name)
-            steward = self._cell(
-                runtime, Steward, "node", next(self._serials), (self._vouched,), {}
-            )
-            steward.name = None  # every node has one: it is found by the node, not by name
-            runtime.registry.add(steward)
-            await steward.start()
+            self._end_log = log_events(self.events, self.name, runtime.loop.call_later)
+            # Every node has one: it is found by the node, not by name.
+            await self.new_cell(Steward, None, (self._vouched,), {}, None, "node").start()
             self._mesh.start()
             if self._settings.discovery:
                 await self._discover()
         except BaseException:
-            await self._close(runtime)
+            await self._close(runtime, self._settings.shutdown_timeout)
             raise
         self.events.emit(NodeStarted(self.name, self.mesh, self._mesh.facts.endpoints))
 
     def _assemble(self) -> Runtime:
         """Make the parts, from the ground up."""
         settings = self._settings
-        loop = Loop()
-        frame_limit = max(settings.message_limit, settings.buffer_limit) + 64 * 1024
-        transport = Transport(loop, settings.insecure_lan, frame_limit)
+        machine = self._machine
+        loop = machine.loop()
+        transport = machine.transport(loop, settings)
         codec = Codec(
             settings.message_limit,
             settings.buffer_limit,
@@ -307,6 +341,7 @@ class Node:
         )
         deadlines = Deadlines(loop)
         registry = Registry(self.name, self._registered)
+        books = Books()
         post = self._post = Post(
             self.id,
             loop,
@@ -316,9 +351,16 @@ class Node:
             registry,
             settings,
             lambda node: mesh.members.get(node),  # noqa: PLW0108 made below
+            books,
         )
-        scope = LAN if settings.insecure_lan else f"loopback:{os.getuid()}"
-        facts = Facts(settings.mesh, self.id, 1, self.name, scope, (), host_identity())
+        watches = Watches(self.id, registry, post)
+
+        def lost(member: Member, reason: str) -> None:
+            post.lost(member, reason)
+            watches.lost(member, reason)
+
+        scope = machine.scope(settings)
+        facts = Facts(settings.mesh, self.id, 1, self.name, scope, (), machine.identity())
         mesh = self._mesh = Mesh(
             loop,
             transport,
@@ -328,10 +370,11 @@ class Node:
             facts,
             self.directory,
             post.take,
-            post.lost,
+            watches.take,
+            watches.linked,
+            lost,
         )
         services = self._services = MeshServices(self.id, self.directory, mesh, post, self.events)
-        threads = concurrent.futures.ThreadPoolExecutor(thread_name_prefix=f"actormq-{self.name}")
         runtime = Runtime(
             node=self,
             node_id=self.id,
@@ -342,10 +385,19 @@ class Node:
             events=self.events,
             deadlines=deadlines,
             stepper=Stepper(loop.aio),
-            threads=threads,
+            threads=machine.threads(self.name),
             registry=registry,
             services=services,
+            watching=watches,
+            books=books,
             next_serial=lambda: next(self._serials),
+            chance=machine.chance,
+            watched=machine.watch(
+                self.id,
+                loop,
+                settings.hold_limit,
+                lambda event: self.events.emit_from_thread(event, loop.call_from_thread),
+            ),
         )
         return runtime
 
@@ -363,10 +415,8 @@ class Node:
         self._services.vouched(token, stream, baseline)
 
     async def _discover(self) -> None:
-        from actormq.cluster.mdns import Mdns  # noqa: PLC0415 costs 0.1 s that --join does not need
-
         assert self._mesh is not None
-        discovery = Mdns(loopback=not self._settings.insecure_lan)
+        discovery = self._machine.discovery(self._settings)
         try:
             await discovery.start(self._mesh.hint)
         except DiscoveryUnavailable as error:
@@ -383,13 +433,17 @@ class Node:
 
     def keep(self, task: asyncio.Future[Any]) -> None:
         """Hold on to a task until it ends, or until the node does."""
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = None
+        task.add_done_callback(self._tasks.pop)
+
+    # -- the end ------------------------------------------------------------------------------
 
     async def stop(self) -> None:
-        """Stop the actors, the last first, say goodbye, close everything.
+        """Stop the actors, say goodbye, close everything.
 
-        Takes `shutdown_timeout` at most. A node that has stopped already is no error.
+        Nothing new is taken; handlers under way end, children before parents, the last that was
+        started first; what is left in mailboxes is answered or counted. Takes `shutdown_timeout`
+        at most, and says what did not end by then. A node that has stopped already is no error.
         """
         if self._runtime is None:
             return
@@ -397,8 +451,34 @@ class Node:
             self._stopping = asyncio.create_task(self._stop(self._runtime))
         await asyncio.shield(self._stopping)
 
+    def fail(self, error: BaseException) -> None:
+        """End the node because of an actor: a supervisor gave up, or it wants the program to end.
+
+        The node stops in order; then `stopped`, leaving `async with` and `run` raise the error.
+
+        Args:
+            error: A `RestartLimitReached`, or a SystemExit or KeyboardInterrupt that a handler
+                raised.
+        """
+        if self.failure is not None or self._runtime is None:
+            return
+        self.failure = error
+        why = str(error) if isinstance(error, ActormqError) else described(error)
+        self.events.notice(logging.CRITICAL, "the node ends: %s", why)
+        for ended in self._failed:
+            ended()
+        self.keep(asyncio.ensure_future(self.stop()))
+
+    def when_failed(self, failed: Callable[[], object]) -> None:
+        """Call `failed` as soon as the node is ended by `fail`."""
+        self._failed.append(failed)
+
     async def stopped(self) -> None:
-        """Wait until the node has stopped; under `run`, until Ctrl-C or SIGTERM."""
+        """Wait until the node has stopped; under `run`, until Ctrl-C or SIGTERM.
+
+        Raises:
+            RestartLimitReached: A supervisor under no other one gave up.
+        """
         if self._ended is None:
             raise NodeNotRunning(self.name)
         self._awaited_count += 1
@@ -406,6 +486,17 @@ class Node:
             await self._ended.wait()
         finally:
             self._awaited_count -= 1
+        if isinstance(self.failure, ActormqError):
+            raise self.failure
+
+    def unended(self) -> list[str]:
+        """Say what has not ended, a line each; from any thread, also while the loop is held."""
+        return unended.of_node(self._runtime) if self._runtime is not None else []
+
+    @property
+    def shutdown_timeout(self) -> float:
+        """Seconds that it may take to stop."""
+        return self._settings.shutdown_timeout
 
     @property
     def is_awaited(self) -> bool:
@@ -414,25 +505,31 @@ class Node:
 
     async def _stop(self, runtime: Runtime) -> None:
         assert self._services is not None
+        deadline = runtime.loop.now() + self._settings.shutdown_timeout
         self._services.withdraw_all()
         cells = [c for c in runtime.registry.cells() if c.address.serial != NODE_SERIAL]
-        limit = self._settings.shutdown_timeout
-        stops = [asyncio.ensure_future(_awaited(cell.stop(limit))) for cell in reversed(cells)]
-        if stops:
-            _, late = await asyncio.wait(stops, timeout=limit + 1.5)
-            for stop in late:
-                stop.cancel()
-            if late:
-                left = ", ".join(c.address.label for c in cells if c.is_found)
-                self.events.notice(logging.WARNING, f"did not stop in time: {left}")
-        await self._close(runtime)
+        limit = (1 - CLOSING_SHARE) * self._settings.shutdown_timeout
+        stops = [cell.stop(limit) for cell in reversed(cells) if cell.family is None]
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                for stop in stops:
+                    await stop
+        self._leave_behind(runtime, [c for c in cells if c.state is not State.STOPPED])
+        await self._close(runtime, max(deadline - runtime.loop.now(), 0.0))
 
-    async def _close(self, runtime: Runtime) -> None:
-        """Close what `start` opened, downward."""
+    def _leave_behind(self, runtime: Runtime, late: list[Cell]) -> None:
+        """End those that did not end in time, and say which they are."""
+        self.left = [*runtime.unfinished, *(unended.of_node(runtime) if late else ())]
+        for cell in reversed(late):
+            cell.cut_off()
+
+    async def _close(self, runtime: Runtime, seconds: float) -> None:
+        """Close what `start` opened, downward, in about so many seconds at most."""
         assert self._mesh is not None
         steward = runtime.registry.by_serial(NODE_SERIAL)
         if steward is not None:
-            await steward.stop(1.0)
+            await steward.stop(min(seconds, 1.0))
+            steward.cut_off()
         self._mesh.stop("it was stopped")
         if self._post is not None:
             self._post.close()
@@ -445,22 +542,22 @@ class Node:
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=1.0)
+            await asyncio.wait(tasks, timeout=min(seconds, 1.0))
         runtime.threads.shutdown(wait=False, cancel_futures=True)
+        self.left += [line for line in unended.of_threads(runtime) if line not in self.left]
+        for line in self.left:
+            self.events.notice(logging.WARNING, f"did not end: {line}")
         # Waits until goodbyes have gone out, at most LINGER_MS: not on the loop.
         await asyncio.to_thread(runtime.transport.close)
+        runtime.watched.end()
+        if self._end_log is not None:
+            self._end_log()
         self._runtime = None
         assert self._ended is not None
         self._ended.set()
 
 
-async def _awaited(reply: Any) -> None:
-    await reply
-
-
-def _named(settings: Settings) -> Settings:
+def _named(settings: Settings, machine: Machine) -> Settings:
     if settings.name:
         return settings
-    host = socket.gethostname().partition(".")[0] or "node"
-    clean = "".join(c if c.isalnum() and c.isascii() else "-" for c in host).strip("-") or "node"
-    return msgspec.structs.replace(settings, name=f"{clean[:50]}-{secrets.token_hex(2)}")
+    return msgspec.structs.replace(settings, name=machine.new_name())

@@ -24,6 +24,14 @@ class Route(Protocol):
     ) -> Reply[Any]:
         """Send a message and return its reply to be."""
 
+    def send(
+        self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
+    ) -> Reply[None]:
+        """Send a message once there is room for it."""
+
+    def offer(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Send a message, or drop it."""
+
     def stop(self, within: float | None) -> Reply[None]:
         """Ask the actor to stop."""
 
@@ -108,6 +116,51 @@ class Ref(Generic[A_co]):
         Source: `cast` in OTP's gen_server.
         """
         self._route.tell(handler, args, kwargs)
+
+    @overload
+    def send(
+        self, handler: Callable[Concatenate[A_co, P], Any], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Reply[None]: ...
+    @overload
+    def send(self, handler: str, /, *args: Any, **kwargs: Any) -> Reply[None]: ...
+    def send(self, handler: Any, /, *args: Any, **kwargs: Any) -> Reply[None]:
+        """Tell, and wait until the message stands in the mailbox: `await ref.send(...)`.
+
+        A sender that awaits it is slowed down to the pace of the receiver, near or far.
+
+        Args:
+            handler: A method marked `@handler`, or its name.
+            args: Its arguments.
+            kwargs: Likewise.
+
+        Returns:
+            An awaitable that ends once the message is queued; it says nothing of its handling.
+            Awaiting it raises `DeliveryError` if it is not, `MailboxFull` or `LinkFull` where there
+            was no room within the deadline of `within`; `OutcomeUnknown` if a far node did not say.
+        """
+        return self._route.send(handler, args, kwargs, self._within)
+
+    @overload
+    def offer(
+        self, handler: Callable[Concatenate[A_co, P], Any], /, *args: P.args, **kwargs: P.kwargs
+    ) -> bool: ...
+    @overload
+    def offer(self, handler: str, /, *args: Any, **kwargs: Any) -> bool: ...
+    def offer(self, handler: Any, /, *args: Any, **kwargs: Any) -> bool:
+        """Tell if there is room, or else drop the message as a counted dead letter.
+
+        Args:
+            handler: A method marked `@handler`, or its name.
+            args: Its arguments.
+            kwargs: Likewise.
+
+        Returns:
+            False if it is known already that no handler will see it.
+
+        Raises:
+            HandlerNotFound: There is no such handler.
+        """
+        return self._route.offer(handler, args, kwargs)
 
     def within(self, seconds: float) -> Ref[A_co]:
         """The same actor with another deadline for what is asked of it.

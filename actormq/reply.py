@@ -7,9 +7,11 @@ import concurrent.futures
 import contextlib
 import math
 from collections.abc import Generator
+from functools import partial
 from typing import Any, Generic, TypeVar
 
-from actormq.deadlines import Deadlines
+from actormq import waits
+from actormq.deadlines import CURRENT, Deadlines
 from actormq.errors import AskTimeout, LifecycleError
 from actormq.loop import Loop
 
@@ -38,6 +40,7 @@ class Reply(Generic[R_co]):
         "handler",
         "is_done",
         "seconds",
+        "target",
     )
 
     def __init__(self, loop: Loop, actor: str, handler: str, seconds: float) -> None:
@@ -53,6 +56,7 @@ class Reply(Generic[R_co]):
         self.actor = actor
         self.handler = handler
         self.seconds = seconds
+        self.target: Any = None  # the cell that was asked, on this node
         self.deadline = 0.0
         self.is_done = False
 
@@ -67,7 +71,15 @@ class Reply(Generic[R_co]):
             if self._futures is None:
                 self._futures = []
             self._futures.append(future)
-            yield from future
+            served = CURRENT.get(None)
+            if served is None:
+                yield from future
+            else:
+                waits.enter(served, self)
+                try:
+                    yield from future
+                finally:
+                    waits.leave(served, self)
         if self._error is not None:
             raise self._error
         value: R_co = self._value
@@ -87,12 +99,18 @@ class Reply(Generic[R_co]):
         if self._outside is None:
             raise LifecycleError("result() would stop the node's loop: `await` the reply instead")
         limit = self.seconds + LOOP_GRACE if timeout is None else timeout
+        served = None if self._outside.done() else CURRENT.get(None)
+        if served is not None:
+            self._loop.call_from_thread(partial(waits.enter, served, self, is_own=True))
         try:
             value: R_co = self._outside.result(None if limit == math.inf else limit)
         except TimeoutError:
             if timeout is None and not self._outside.done():
                 raise AskTimeout(self.actor, self.handler, self.seconds) from None
             raise
+        finally:
+            if served is not None:
+                self._loop.call_from_thread(waits.leave, served, self)
         return value
 
     # -- for whoever answers ------------------------------------------------------------------

@@ -13,12 +13,23 @@ class ActorReport(msgspec.Struct, frozen=True):
         class_: Its class, qualified by its module; "class" outside Python.
         mailbox: Messages that wait.
         received: Messages that its handlers were given.
+        handler: What it has been busy with for more than `BUSY_SHOWN`; "" if with nothing.
+        busy: Seconds that it has been so.
+        awaits: Whose reply that handler awaits, "" if it awaits something else.
+        held: The longest time that one of its handlers held the node's loop, in seconds; 0.0 if
+            none did for longer than `hold_limit`.
+        held_by: That handler.
     """
 
     name: str
     class_: str = msgspec.field(name="class")
     mailbox: int
     received: int
+    handler: str = ""
+    busy: float = 0.0
+    awaits: str = ""
+    held: float = 0.0
+    held_by: str = ""
 
 
 class NodeReport(msgspec.Struct, frozen=True):
@@ -52,3 +63,4 @@ class NodeReport(msgspec.Struct, frozen=True):
 
 
 ACTORS_SHOWN = 1_000  # a node may hold 100 000 actors; nobody reads them all
+BUSY_SHOWN = 1.0  # s with one message: less is a matter of course

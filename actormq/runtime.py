@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import concurrent.futures
+import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actormq.address import Address, ServiceEntry
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
 from actormq.events import Events
+from actormq.ledger import Books
 from actormq.loop import Loop
 from actormq.settings import Settings
 from actormq.stepping import Stepper
+from actormq.threads import Threads
 from actormq.transport import Transport
+from actormq.waits import Contexts
 
 if TYPE_CHECKING:
+    from actormq.cell import Cell
+    from actormq.ref import Ref
     from actormq.registry import Registry
+    from actormq.watchdog import Watched
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +65,32 @@ class Services(Protocol):
         """Call `vouched` when a publisher vouches for a token of ours; None ends it."""
 
 
+class Watching(Protocol):
+    """Who is told of whose end, on this node and others."""
+
+    def watch(self, watcher: Cell, ref: Ref[Any]) -> None:
+        """Tell `watcher` of the end of an actor."""
+
+    def unwatch(self, watcher: Cell, ref: Ref[Any]) -> None:
+        """Tell it no more."""
+
+    def forget(self, watcher: Cell) -> None:
+        """It has ended itself and watches nobody any more."""
+
+
 Vouched = Callable[[int, Mapping[str, int] | None], None]
 """Called with the stream's id, and where each topic stands if that could be said."""
 
 
 @dataclass(slots=True)
 class Runtime:
-    """What `Node` has put together, for cells and sockets to use."""
+    """What `Node` has put together, for cells and sockets to use.
+
+    Attributes:
+        books: What became of the messages, as far as no living actor knows.
+        chance: Draws a number evenly from 0 (within) to 1 (without).
+        unfinished: Handlers that did not even end when they were cut off, as texts.
+    """
 
     node: Any
     node_id: str
@@ -76,10 +101,16 @@ class Runtime:
     events: Events
     deadlines: Deadlines
     stepper: Stepper
-    threads: concurrent.futures.Executor
+    threads: Threads
     registry: Registry
     services: Services
+    watching: Watching
     next_serial: Callable[[], int]
+    watched: Watched
+    chance: Callable[[], float] = random.random
+    books: Books = field(default_factory=Books)
+    unfinished: list[str] = field(default_factory=list)
+    contexts: Contexts = field(default_factory=Contexts)
 
     def address(self, serial: int, label: str) -> Address:
         """The address of one of this node's actors."""

@@ -27,11 +27,13 @@ DRAIN_MESSAGES = 64  # messages taken from a socket per wake-up: keeps one flood
 # -- turns ------------------------------------------------------------------------------------
 TURN_MESSAGES = 256  # messages one actor may handle before the next actor's turn
 TURN_SECONDS = 0.0005  # s one actor may hold the loop; past it links are flushed, others run
+CONCURRENT_LIMIT = 1_000  # handlers of one actor under way at once; then no further one begins
 TICK_SECONDS = 0.005  # s of turns before sockets and timers are looked at again
 
 # -- mesh -------------------------------------------------------------------------------------
 TICK_INTERVAL = 0.25  # s between looks at the peers: death is judged within this
 HEARTBEAT_INTERVAL = 1.0  # s; a LAN round trip is under 10 ms, so 3 misses tell a stall from jitter
+ROUND_TRIP_INTERVAL = 10.0  # s between pings of a peer that is heard anyway
 SUSPECT_AFTER = 3.0  # s of silence: three heartbeats missed
 DEAD_AFTER = 6.0  # s of silence: a pulled cable is known to all within 8 s
 RECONNECT_GRACE = 0.75  # s for a peer whose connection broke to be reached again; kill -9: < 2 s
@@ -59,6 +61,7 @@ class NodeOptions(TypedDict, total=False):
     ask_timeout: float
     start_timeout: float
     shutdown_timeout: float
+    hold_limit: float
     message_limit: int
     buffer_limit: int
     link_limit: int
@@ -80,6 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         ask_timeout: Seconds until an ask without `within` fails.
         start_timeout: Seconds that an actor's `on_start` may take.
         shutdown_timeout: Seconds that a node may take to stop.
+        hold_limit: Seconds that a handler may hold the loop before it is said; inf: for ever.
         message_limit: Bytes of one packed message, large buffers not counted.
         buffer_limit: Bytes of one large buffer (bytes, array) that travels beside its message.
         link_limit: Bytes that may wait for one peer.
@@ -96,6 +100,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ask_timeout: Annotated[float, msgspec.Meta(gt=0)] = 5.0  # as OTP's gen_server:call
     start_timeout: Annotated[float, msgspec.Meta(gt=0)] = 30.0
     shutdown_timeout: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    # Ten times what people notice, a third of what the mesh takes for a silent peer's heartbeat.
+    hold_limit: Annotated[float, msgspec.Meta(gt=0)] = 0.5
     message_limit: Annotated[int, msgspec.Meta(ge=1024)] = 4 * 1024 * 1024  # as gRPC
     buffer_limit: Annotated[int, msgspec.Meta(ge=1024)] = 256 * 1024 * 1024
     link_limit: Annotated[int, msgspec.Meta(ge=1024)] = 64 * 1024 * 1024

@@ -22,6 +22,30 @@ SUSPENDED: Any = object()
 """What `Stepper.step` returns for a coroutine that has not ended."""
 
 
+class Exit(Exception):
+    """Carries the wish to end the program out of a task; by itself it would fell the loop.
+
+    Attributes:
+        word: The KeyboardInterrupt or SystemExit.
+    """
+
+    def __init__(self, word: BaseException) -> None:
+        super().__init__(repr(word))
+        self.word = word
+
+
+async def contained(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Await a coroutine that is not ours, in a task.
+
+    Raises:
+        Exit: It raised KeyboardInterrupt or SystemExit.
+    """
+    try:
+        return await coroutine
+    except (KeyboardInterrupt, SystemExit) as word:
+        raise Exit(word) from word
+
+
 class _Parcel:
     """A coroutine on its way into a spare task."""
 
@@ -67,11 +91,22 @@ def _carry(parcel: _Parcel) -> Generator[Any, Any, Any]:
                 awaited = run(coroutine.throw, thrown)
         except StopIteration as stop:
             return stop.value
+        except (KeyboardInterrupt, SystemExit) as word:
+            raise Exit(word) from word
 
 
 async def _carried(parcel: _Parcel) -> Any:
     # asyncio makes tasks of `async def` only, since Python 3.12.
     return await _carry(parcel)
+
+
+def carried(task: asyncio.Task[Any]) -> Any:
+    """The coroutine that a task runs: what it carries, if it is one of ours."""
+    coroutine: Any = task.get_coro()
+    if getattr(coroutine, "cr_code", None) is _carried.__code__ and coroutine.cr_frame is not None:
+        parcel: _Parcel = coroutine.cr_frame.f_locals["parcel"]
+        return parcel.coroutine
+    return coroutine
 
 
 class Stepper:
@@ -124,6 +159,10 @@ class Stepper:
         self._spare = self._parcel = None
         self.task = spare
         return SUSPENDED
+
+    def is_stepping(self, task: asyncio.Task[Any] | None) -> bool:
+        """Whether a coroutine is in its first step, and `task` is what it takes for its own."""
+        return task is not None and task is self._spare
 
     async def close(self) -> None:
         """Let the spare go."""

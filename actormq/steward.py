@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from actormq.actor import Actor, handler
-from actormq.report import ACTORS_SHOWN, ActorReport, NodeReport
+from actormq.cell import Cell
+from actormq.report import ACTORS_SHOWN, BUSY_SHOWN, ActorReport, NodeReport
+from actormq.waits import longest
 
 
 class Steward(Actor):
@@ -34,15 +36,7 @@ class Steward(Actor):
             sent=sum(member.outbox.sent_count for member in members),
             received=sum(member.received_count for member in members),
             dead_letters=dict(runtime.events.dead_letter_count),
-            actors=[
-                ActorReport(
-                    name=cell.address.label,
-                    class_=f"{cell.kind.__module__}:{cell.kind.__qualname__}",
-                    mailbox=cell.mailbox_count,
-                    received=cell.received_count,
-                )
-                for cell in cells[:ACTORS_SHOWN]
-            ],
+            actors=[_reported(cell) for cell in cells[:ACTORS_SHOWN]],
             actor_count=len(cells),
             services=sorted({e.service for e in holdings.services.values() if e.endpoints}),
         )
@@ -58,3 +52,21 @@ class Steward(Actor):
     def vouched(self, token: int, stream: int, baseline: dict[str, int] | None) -> None:
         """A publisher of another node knows of a subscription of ours."""
         self._vouched(token, stream, baseline)
+
+
+def _reported(cell: Cell) -> ActorReport:
+    name, busy, awaits = longest(cell)
+    if busy < BUSY_SHOWN:
+        name, busy, awaits = "", 0.0, ""
+    hold = cell.runtime.watched.holds.get(cell.address.serial)
+    return ActorReport(
+        name=cell.address.label,
+        class_=f"{cell.kind.__module__}:{cell.kind.__qualname__}",
+        mailbox=cell.mailbox_count,
+        received=cell.received_count,
+        handler=name,
+        busy=round(busy, 3),
+        awaits=awaits,
+        held=round(hold.seconds, 3) if hold is not None else 0.0,
+        held_by=hold.handler if hold is not None else "",
+    )

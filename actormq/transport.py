@@ -14,8 +14,9 @@ import contextlib
 import errno
 import itertools
 import resource
+import secrets
 import socket as unix
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import zmq
@@ -242,18 +243,26 @@ class Transport:
         loop: The node's loop.
         lan: Whether listeners without an address of their own are open to other machines.
         frame_limit: Bytes of the largest frame that may come in on a link or stream.
+        addresses: The hosts under which others can dial what listens, the best first.
     """
 
-    def __init__(self, loop: Loop, lan: bool, frame_limit: int) -> None:
+    def __init__(
+        self, loop: Loop, lan: bool, frame_limit: int, addresses: Sequence[str] = ("127.0.0.1",)
+    ) -> None:
         raise_descriptor_limit()
         self._loop = loop
         self._ports: set[Port] = set()
         self._serials = itertools.count()  # a name over inproc comes free some time after its end
         self.frame_limit = frame_limit
+        self.addresses = addresses
         self.host = "0.0.0.0" if lan else "127.0.0.1"  # noqa: S104 the user's word: insecure_lan
         self.context = new_context()
 
     # -- opening ------------------------------------------------------------------------------
+
+    def new_routing_id(self) -> bytes:
+        """Draw the id of a connection: a ROUTER keeps the first of two equal ones, and no other."""
+        return b"\x01" + secrets.token_bytes(12)
 
     def open(
         self,

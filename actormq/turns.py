@@ -1,238 +1,90 @@
-"""One actor's messages: in from everywhere, handled one at a time, answered.
-
-The mailbox is made by the first message and given back when it is empty: of 100 000 actors few
-have something to do at any moment.
-"""
+"""One actor's turns: messages handled one at a time, answered, tried again or failed."""
 
 from __future__ import annotations
 
+import abc
 import asyncio
-import contextvars
-import enum
 import math
-import threading
 import traceback
 import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
-from threading import get_ident
-from time import perf_counter
 from typing import Any
 
-from actormq.actor import Actor, HandlerSpec
+from actormq.actor import Actor
 from actormq.address import Address
-from actormq.context import Answer, Call
-from actormq.deadlines import CURRENT, Served
-from actormq.errors import (
-    ActorStopped,
-    HandlerCancelled,
-    HandlerNotFound,
-    MailboxFull,
-    RemoteError,
-)
-from actormq.events import DeadLetter, HandlerFailed
-from actormq.mailbox import Inlet
-from actormq.reply import Reply
+from actormq.context import Call
+from actormq.deadlines import Served
+from actormq.errors import HandlerCancelled, RemoteError
+from actormq.events import HandlerFailed
+from actormq.mailbox import Mailbox, Message, State
 from actormq.runtime import Runtime
-from actormq.settings import TURN_MESSAGES, TURN_SECONDS
-from actormq.stepping import SUSPENDED
+from actormq.settings import CONCURRENT_LIMIT, TURN_MESSAGES, TURN_SECONDS
+from actormq.stepping import SUSPENDED, Exit
 
-_INLET_LOCK = threading.Lock()
+RETRIES_EXHAUSTED = "retries exhausted"
+"""Why a message is dead whose handler raised once more than `retry` allows."""
 
-Message = tuple[Call, Sequence[Any], "dict[str, Any] | None", "Answer | None"]
-"""`(call, args, kwargs, answer)`; a plain tuple, since there are millions of them."""
-
-
-class State(enum.Enum):
-    """The life of a cell."""
-
-    STARTING = enum.auto()  # messages wait
-    RUNNING = enum.auto()
-    STOPPING = enum.auto()  # nothing new is taken; the handler under way ends
-    STOPPED = enum.auto()
+GAVE_UP = "asker gave up"
+"""Why a message is dead whose asker waits no more."""
 
 
-class Turns:
-    """The mailbox of one actor, and its turns.
+class Again:
+    """A call that failed and is tried again; `retry` says how often still."""
 
-    Attributes:
-        actor: The user's object.
-        address: Where it lives.
-        received_count: Messages that its handlers were given.
-        state: Where in its life it is; `Cell` changes it.
-    """
+    __slots__ = ("concurrent", "function", "is_async", "is_plain", "name", "raises", "retry")
 
-    __slots__ = (
-        "__weakref__",
-        "_handlers",
-        "_inlet",
-        "_is_busy",
-        "_limit",
-        "_mailbox",
-        "_tasks",
-        "_thread",
-        "actor",
-        "address",
-        "received_count",
-        "runtime",
-        "state",
-    )
+    def __init__(self, call: Call) -> None:
+        self.name = call.name
+        self.function = call.function
+        self.is_plain = call.is_plain
+        self.is_async = call.is_async
+        self.concurrent = call.concurrent
+        self.raises = call.raises
+        self.retry = call.retry - 1
 
-    def __init__(self, runtime: Runtime, actor: Actor, address: Address) -> None:
-        self.runtime = runtime
-        self.actor = actor
-        self.address = address
-        self.state = State.STARTING
-        self.received_count = 0
-        self._thread = runtime.loop.thread
-        self._handlers = actor._actormq_handlers  # noqa: SLF001 the table that the class made for its cells
-        self._limit = runtime.settings.mailbox_limit
-        self._mailbox: deque[Message] | None = None
-        self._inlet: Inlet | None = None
-        self._is_busy = False
-        self._tasks: dict[asyncio.Future[Any], tuple[str, Answer | None, Served | None]] | None = (
-            None
-        )
+
+class Turns(Mailbox):
+    """The mailbox of one actor, and its turns."""
+
+    __slots__ = ("_is_crowded", "_tasks")
+
+    def __init__(self, runtime: Runtime, kind: type[Actor], address: Address) -> None:
+        super().__init__(runtime, kind, address)
+        self._is_crowded = False  # busy because of many concurrent handlers, not of one that is not
+        self._tasks: dict[asyncio.Future[Any], tuple[Message, Served]] | None = None
+
+    def serving(self) -> list[tuple[asyncio.Future[Any], Served]]:
+        """The handlers under way that have suspended, with the task that carries each."""
+        return [(task, served) for task, (_, served) in (self._tasks or {}).items()]
 
     @property
-    def mailbox_count(self) -> int:
-        """Messages that wait."""
-        # Threads ask as well, while the loop takes the mailbox away: look at each once.
-        mailbox, inlet = self._mailbox, self._inlet
-        waiting = len(mailbox) if mailbox is not None else 0
-        return waiting + (len(inlet) if inlet is not None else 0)
+    @abc.abstractmethod
+    def is_supervised(self) -> bool:
+        """Whether a supervisor decides what becomes of it when it fails."""
 
-    # -- messages in --------------------------------------------------------------------------
-
-    def find(self, handler: Any) -> HandlerSpec:
-        """Look up a handler by its name or by the method.
-
-        Raises:
-            HandlerNotFound: There is none, or it is not marked.
-        """
-        spec = self._handlers.get(handler)
-        if spec is not None:
-            return spec
-        name = handler if isinstance(handler, str) else getattr(handler, "__name__", repr(handler))
-        spec = self._handlers.get(name)
-        if spec is not None:  # a bound method, or one that the subclass overrides
-            return spec
-        unmarked = callable(getattr(type(self.actor), name, None))
-        known = [key for key in self._handlers if isinstance(key, str)]
-        raise HandlerNotFound(self.address.label, name, unmarked, known)
-
-    def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """Queue a message without an answer; see `Ref.tell`."""
-        spec = self._handlers.get(handler) or self.find(handler)
-        message = (spec, args, kwargs, None)
-        if get_ident() != self._thread:
-            self._put_from_thread(message)
-            return
-        # `put`, spelled out: the way of most messages, and a call costs a tenth of it.
-        mailbox = self._mailbox
-        if mailbox is None:
-            self.put(message)
-        elif len(mailbox) < self._limit:
-            mailbox.append(message)
-        else:
-            raise MailboxFull(self.address.label, self._limit)
-
-    def ask(
-        self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
-    ) -> Reply[Any]:
-        """Queue a message with an answer; see `Ref.ask`."""
-        runtime = self.runtime
-        loop = runtime.loop
-        name = handler if isinstance(handler, str) else getattr(handler, "__name__", "?")
-        seconds, deadline = deadline_for(loop.now(), within, runtime.settings.ask_timeout)
-        reply: Reply[Any] = Reply(loop, self.address.label, name, seconds)
-        reply.deadline = deadline  # before its turn can come, for it bounds what the handler asks
-        try:
-            message = (self.find(handler), args, kwargs, reply)
-            if loop.is_current():
-                reply.arm(runtime.deadlines, deadline)
-                self.put(message)
-            else:
-                self._put_from_thread(message)
-                loop.call_from_thread(reply.arm, runtime.deadlines, deadline)
-        except (HandlerNotFound, MailboxFull, ActorStopped) as error:
-            error.undelivered = (name, args, kwargs)
-            reply.reject(error)
-        return reply
-
-    def put(self, message: Message) -> None:
-        """Queue a message; on the loop.
-
-        A cell that has a mailbox is queued for its turn, busy or starting: whoever makes the
-        mailbox queues the cell, and a turn that ends with an empty one gives it back.
-
-        Raises:
-            MailboxFull: It is at its limit.
-            ActorStopped: The actor takes no more.
-        """
-        mailbox = self._mailbox
-        if mailbox is None:
-            self._open_mailbox().append(message)
-        elif len(mailbox) < self._limit:
-            mailbox.append(message)
-        else:
-            raise MailboxFull(self.address.label, self._limit)
-
-    def receive(self, call: Call, args: Sequence[Any], answer: Answer | None) -> None:
-        """Queue what came on a socket; each has one message at a time in here."""
-        mailbox = self._mailbox
-        if mailbox is None:
-            if self.state.value > State.RUNNING.value:
-                return
-            mailbox = self._open_mailbox()
-        mailbox.append((call, args, None, answer))
-
-    def _open_mailbox(self) -> deque[Message]:
-        if self.state.value > State.RUNNING.value:
-            raise ActorStopped(self.address.label)
-        mailbox: deque[Message] = deque()
-        self._mailbox = mailbox
-        if not self._is_busy and self.state is State.RUNNING:
-            self.runtime.loop.ready(self)
-        return mailbox
-
-    def put_or_drop(self, message: Message) -> None:
-        """Queue a message whose sender cannot be told; what does not fit is a dead letter."""
-        try:
-            self.put(message)
-        except (MailboxFull, ActorStopped) as error:
-            spec, _, _, answer = message
-            if answer is not None:
-                answer.reject(error)
-            else:
-                self._bury(spec.name, type(error).__name__)
-
-    def _put_from_thread(self, message: Message) -> None:
-        if self._inlet is None:
-            inlet = Inlet(self.runtime.loop, self.runtime.transport, self.put_or_drop)
-            # Two threads may come at once: the first inlet that is set is everybody's.
-            with _INLET_LOCK:
-                if self._inlet is None:
-                    self._inlet = inlet
-        if self.mailbox_count >= self._limit:
-            raise MailboxFull(self.address.label, self._limit)
-        if self.state.value > State.RUNNING.value or not self._inlet.put(message):
-            raise ActorStopped(self.address.label)
-
-    # -- turns --------------------------------------------------------------------------------
+    @abc.abstractmethod
+    def failed(self, error: BaseException, handler: str) -> None:
+        """A handler raised what is no answer."""
 
     def turn(self) -> None:  # noqa: C901 the hottest loop of all: a call costs 90 ns
         """Handle messages until the mailbox is empty, a handler suspends, or the turn is over."""
         mailbox = self._mailbox
-        if mailbox is None or self.state is not State.RUNNING:
+        if mailbox is None or self._is_busy or self.state is not State.RUNNING:
+            return
+        if self._signals and self._take_signals():
             return
         actor, popleft, running = self.actor, mailbox.popleft, State.RUNNING
-        end, count = perf_counter() + TURN_SECONDS, 0
-        while mailbox:
-            call, args, kwargs, answer = popleft()
+        clock = self.runtime.loop.clock
+        end, count = clock() + TURN_SECONDS, 0
+        while mailbox and self.state is running:  # else the handler stopped or failed its actor
+            message = popleft()
+            call, args, kwargs, answer = message
             if answer is not None and not answer.is_open():
-                self._bury(call.name, "asker gave up")
+                self.runtime.books.dropped[GAVE_UP] += 1
+                self.report_dead(message, GAVE_UP)
                 continue
+            self.received_count += 1
             count += 1
             if call.is_plain:
                 try:
@@ -240,55 +92,68 @@ class Turns:
                         value = call.function(actor, *args, **kwargs)
                     else:
                         value = call.function(actor, *args)
-                except _FAILURES as error:  # a border: handlers are not ours
-                    self._failed(call.name, answer, error)
+                except BaseException as error:  # noqa: BLE001 a border: handlers are not ours
+                    self._raised(message, error)
                 else:
                     if answer is not None:
                         answer.resolve(value)
-            elif self._begin(call, args, kwargs or {}, answer):
+            elif self._begin(message):
                 break
-            if count >= TURN_MESSAGES or perf_counter() > end or self.state is not running:
-                break  # the last: the handler stopped its own actor
-        self.received_count += count
+            if count >= TURN_MESSAGES or clock() > end:
+                break
         self._next_turn()
 
     def _next_turn(self) -> None:
         """Queue for another turn if messages wait, or give the empty mailbox back."""
+        if self._room:
+            self._admit()
         if self._is_busy or self.state is not State.RUNNING:
             return  # `_ended` goes on, or nobody does
-        if self._mailbox:
+        if self._mailbox or self._signals:
             self.runtime.loop.ready(self)
         else:
             self._mailbox = None
 
-    def _begin(
-        self, call: Call, args: Sequence[Any], kwargs: dict[str, Any], answer: Answer | None
-    ) -> bool:
+    def _take_signals(self) -> bool:
+        """Run the hooks that are due; say whether one of them keeps the turn."""
+        while self._signals and self.state is State.RUNNING:
+            message = self._signals.popleft()
+            call, args, _, _ = message
+            if not call.is_plain:
+                if self._begin(message):
+                    return True
+                continue
+            try:
+                call.function(self.actor, *args)
+            except BaseException as error:  # noqa: BLE001 a border, as in `turn`
+                self._raised(message, error)
+        return False
+
+    def _begin(self, message: Message) -> bool:
         """Start a handler that may take a while.
 
         Returns:
             Whether it keeps the turn: `_ended` will go on.
         """
-        context = contextvars.copy_context()
-        served = None
-        if answer is not None and answer.deadline:
-            served = Served(answer.deadline)
-            context.run(CURRENT.set, served)
+        call, args, kwargs, answer = message
+        context, served = self.runtime.contexts.of(self, call, answer)
         if not call.is_async:
             task: asyncio.Future[Any] = self.runtime.loop.aio.run_in_executor(
                 self.runtime.threads,
-                lambda: context.run(_run_blocking, call.function, self.actor, args, kwargs),
+                lambda: context.run(_run_blocking, call.function, self.actor, args, kwargs or {}),
             )
         else:
             try:
-                coroutine: Coroutine[Any, Any, Any] = call.function(self.actor, *args, **kwargs)
+                coroutine: Coroutine[Any, Any, Any] = call.function(
+                    self.actor, *args, **(kwargs or {})
+                )
                 value = self.runtime.stepper.step(coroutine, context)
-            except _FAILURES as error:  # a border, as in `turn`
-                _end(served)
-                self._failed(call.name, answer, error)
+            except BaseException as error:  # noqa: BLE001 a border, as in `turn`
+                end_served(served)
+                self._raised(message, error)
                 return False
             if value is not SUSPENDED:
-                _end(served)
+                end_served(served)
                 if answer is not None:
                     answer.resolve(value)
                 return False
@@ -296,72 +161,123 @@ class Turns:
             task = self.runtime.stepper.task
         if self._tasks is None:
             self._tasks = {}
-        self._tasks[task] = (call.name, answer, served)
-        self._is_busy = not call.concurrent
+        self._tasks[task] = (message, served)
+        self.runtime.contexts.suspended(served)
+        self._is_crowded = call.concurrent and len(self._tasks) >= CONCURRENT_LIMIT
+        self._is_busy = not call.concurrent or self._is_crowded
         task.add_done_callback(self._ended_alone if call.concurrent else self._ended)
         return self._is_busy
 
     def _ended_alone(self, task: asyncio.Future[Any]) -> None:
-        assert self._tasks is not None
-        name, answer, served = self._tasks.pop(task)
-        _end(served)
+        if not self._tasks or task not in self._tasks:  # its instance was given up
+            _retrieve(task)
+            return
+        message, served = self._tasks.pop(task)
+        end_served(served)
+        call, _, _, answer = message
         try:
             value = task.result()
         except asyncio.CancelledError as error:
             if self.state is State.RUNNING:  # nobody cut it off: it awaited what was cancelled
-                self._failed(name, answer, error)
+                self._raised(message, error)
             elif answer is not None:
-                answer.reject(HandlerCancelled(self.address.label, name))
+                answer.reject(HandlerCancelled(self.address.label, call.name))
+        except Exit as exit_:
+            self._raised(message, exit_.word)
         except BaseException as error:  # noqa: BLE001 a border, as in `turn`
-            self._failed(name, answer, error)
+            self._raised(message, error)
         else:
             if answer is not None:
                 answer.resolve(value)
+        if self._is_crowded:
+            self._is_crowded = self._is_busy = False
+            self._next_turn()
 
     def _ended(self, task: asyncio.Future[Any]) -> None:
-        self._is_busy = False
-        self._ended_alone(task)
-        self._next_turn()
+        if self._tasks and task in self._tasks:
+            self._is_busy = False
+            self._ended_alone(task)
+            self._next_turn()
+        else:
+            _retrieve(task)
 
-    def _failed(self, handler: str, answer: Answer | None, error: BaseException) -> None:
-        error.__traceback__ = _inward(error, handler)
-        if answer is None:
-            self.runtime.events.emit(HandlerFailed(self.address.label, handler, error))
+    # -- failures -----------------------------------------------------------------------------
+
+    def _raised(self, message: Message, error: BaseException) -> None:
+        """A handler raised: answer, try again, bury; and see whether the actor goes on."""
+        call, args, kwargs, answer = message
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self._report(message, error, is_told=False)
+            self.runtime.node.fail(error)  # somebody wants the program to end, not this message
             return
-        remote = RemoteError(
-            self.address.label,
-            handler,
-            kind_of(error),
-            str(error),
-            "".join(traceback.format_exception(error)),
-        )
-        remote.__cause__ = error
-        answer.reject(remote)
+        error.__traceback__ = _inward(error, call.name)
+        is_answer = isinstance(error, call.raises)
+        if not is_answer and call.retry > 0:
+            self._put_first((Again(call), args, kwargs, answer))
+        else:
+            self._report(message, error, is_told=self.is_supervised and not is_answer)
+        if not is_answer:
+            self.failed(error, call.name)
 
-    def _bury(self, handler: str, reason: str) -> None:
-        self.runtime.events.emit(DeadLetter(self.address.label, handler, reason))
+    def _report(self, message: Message, error: BaseException, is_told: bool) -> None:
+        """Tell the asker, or whoever reads the log unless that is told in another way."""
+        call, _, _, answer = message
+        label = self.address.label
+        if isinstance(call, Again):
+            self.received_count -= 1  # nobody has handled it
+            self.runtime.books.dropped[RETRIES_EXHAUSTED] += 1
+            self.report_dead(message, RETRIES_EXHAUSTED, described(error))
+        if answer is None:
+            if not is_told:
+                self.runtime.events.emit(HandlerFailed(label, call.name, error))
+        else:
+            answer.reject(remote_error(label, call.name, error))
+
+    def _put_first(self, message: Message) -> None:
+        """Put a message that was being handled before all others, whatever the limit."""
+        self.received_count -= 1
+        if self._mailbox is None:
+            self._mailbox = deque()
+        self._mailbox.appendleft(message)
 
 
-def deadline_for(now: float, within: float | None, default: float) -> tuple[float, float]:
-    """Say how long an ask may take: its own time, and no longer than the ask it serves.
-
-    Returns:
-        Seconds from now, and the time on the node's clock.
-    """
-    seconds = default if within is None else within
-    outer = CURRENT.get(None)
-    if outer is not None and outer.deadline - now < seconds:
-        seconds = max(outer.deadline - now, 0.0)
-    return seconds, now + seconds
+def _retrieve(task: asyncio.Future[Any]) -> None:
+    """Take what a task has raised that nobody waits for, or asyncio would complain of it."""
+    if not task.cancelled():
+        task.exception()
 
 
-def _end(served: Served | None) -> None:
-    if served is not None:
-        served.deadline = math.inf
+def remote_error(actor: str, handler: str, error: BaseException) -> RemoteError:
+    """What an asker is told of an exception."""
+    remote = RemoteError(
+        actor,
+        handler,
+        kind_of(error),
+        text_of(error),
+        "".join(traceback.format_exception(error)),
+    )
+    remote.__cause__ = error
+    return remote
 
 
-_FAILURES = (Exception, asyncio.CancelledError)
-"""What a handler may raise. It has awaited something cancelled, perhaps: a failure like others."""
+def text_of(error: BaseException) -> str:
+    """What an exception says, as text that any log and wire can carry."""
+    try:
+        text = str(error)
+    except Exception as other:  # noqa: BLE001 a border: its author's __str__ is not ours
+        text = f"(its text cannot be had: {type(other).__name__})"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def described(error: BaseException) -> str:
+    """An exception as one phrase: its class, and what it says."""
+    text = text_of(error)
+    return f"{kind_of(error)}: {text}" if text else kind_of(error)
+
+
+def end_served(served: Served) -> None:
+    """A handler has ended: what it left running in the background serves nobody any more."""
+    served.deadline = math.inf
 
 
 def _run_blocking(

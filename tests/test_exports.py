@@ -5,6 +5,7 @@ from actormq import errors
 
 NAMES = {
     *("Actor", "Node", "Publisher", "Ref", "Reply", "Subscriber", "every", "handler", "run"),
+    *("Supervisor", "child", "Child", "Backoff", "Failure", "Terminated", "DeadLetter", "Ledger"),
     "ActormqError",
     *("SetupError", "NameTaken", "PortInUse"),
     *("LifecycleError", "NodeNotRunning", "StartFailed"),
@@ -12,10 +13,10 @@ NAMES = {
     *("NodeUnreachable", "MeshNotFound", "HandlerNotFound", "ArgumentMismatch"),
     *("MessageTooLarge", "NotEncodable"),
     *("OutcomeUnknown", "AskTimeout", "RequestTimeout", "PeerLost", "HandlerCancelled"),
-    *("IncompatibleSockets", "SocketFull", "PeerGone", "NobodyThere"),
+    *("IncompatibleSockets", "SocketFull", "PeerGone", "NobodyThere", "AskCircle"),
     *("Requester", "Replier", "Pusher", "Puller", "Dealer", "Router", "Pair", "Peer"),
     *("Queue", "Forwarder", "Streamer", "DeviceStatistics"),
-    "RemoteError",
+    *("RemoteError", "RestartLimitReached"),
     *("ProtocolError", "LocalProtocolError", "RemoteProtocolError"),
     "SecurityError",
     "InternalError",

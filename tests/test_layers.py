@@ -10,18 +10,19 @@ import actormq
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    {"errors", "settings", "address", "message", "codec", "events", "report"},
+    {"errors", "settings", "address", "message", "codec", "events", "ledger", "report"},
     {"multicast", "endpoint"},
     {"rules"},
-    {"loop", "deadlines", "stepping", "port", "transport", "mailbox"},
+    {"loop", "deadlines", "stepping", "port", "transport", "inlet", "threads"},
     {
-        *("reply", "ref", "arguments", "context", "actor", "turns", "cell", "timers", "registry"),
-        "runtime",
+        *("reply", "ref", "arguments", "context", "signals", "actor", "supervisor", "runtime"),
+        *("mailbox", "turns", "timers", "family", "cell", "registry"),
+        *("waits", "stacks", "watchdog"),
     },
     {"cluster"},
     {"patterns"},
     {"devices"},
-    {"steward", "node", "run", "topology", "blueprint"},
+    {"unended", "machine", "steward", "node", "ending", "run", "topology", "blueprint"},
     {"", "observe"},
     {"cli", "testing", "__main__"},
 ]

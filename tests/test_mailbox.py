@@ -1,294 +1,294 @@
-"""The way in from other threads: nothing lost, in order, over one pair."""
+"""What waits for an actor: bounded, in order, accounted for; and senders that wait for room."""
 
 import asyncio
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
-import zmq
 
 from actormq import (
     Actor,
     ActorStopped,
-    AskTimeout,
-    HandlerCancelled,
-    LifecycleError,
+    DeadLetter,
+    Ledger,
     MailboxFull,
     RemoteError,
     handler,
 )
-from actormq.loop import Loop
-from actormq.mailbox import Inlet
-from actormq.transport import Transport
-
-THREADS, MESSAGES = 10, 1_000
 
 
-class Ledger(Actor):
+class Stuck(Actor):
+    """Handles nothing until its gate opens."""
+
+    mailbox_limit = 10
+
     def __init__(self) -> None:
-        self.entries: list[tuple[int, int]] = []
+        self.gate = asyncio.Event()
+        self.notes: list[int] = []
 
     @handler
-    def enter(self, thread: int, number: int) -> int:
-        self.entries.append((thread, number))
-        return number
+    async def wait(self) -> None:
+        await self.gate.wait()
 
     @handler
-    async def enter_soon(self, thread: int, number: int) -> int:
-        await asyncio.sleep(0)
-        return self.enter(thread, number)
+    def note(self, number: int) -> None:
+        self.notes.append(number)
 
-    @handler
-    def fail(self) -> None:
-        raise ValueError("no sensor")
+    @handler(concurrent=True)
+    async def open(self) -> None:
+        self.gate.set()
 
-    @handler
-    async def hang(self) -> None:
-        await asyncio.Event().wait()
-
-    @handler
-    def count(self) -> int:
-        return len(self.entries)
+    @handler(concurrent=True)
+    async def wait_aside(self) -> None:
+        await self.gate.wait()
 
 
-def entries_of(node, ref):
-    return node._runtime.registry.by_serial(ref.address.serial).actor.entries
+class Roomy(Stuck):
+    mailbox_limit = None
 
 
-def in_order(entries):
-    return {t: [number for thread, number in entries if thread == t] for t in range(THREADS)}
+def inside(node, ref):
+    return node._runtime.registry.by_serial(ref.address.serial)
 
 
-def ports(node):
-    return len(node._runtime.transport._ports)
+async def stuck(node, kind=Stuck):
+    """An actor with a handler under way that waits for its gate."""
+    ref = await node.spawn(kind, "stuck")
+    ref.tell("wait")
+    await asyncio.sleep(0)
+    return ref, inside(node, ref)
 
 
-# -- threads of the user's own --------------------------------------------------------------------
+@pytest.fixture
+def dead_letters():
+    def listen(node):
+        seen = []
+        node.events.listen(lambda e: seen.append(e) if isinstance(e, DeadLetter) else None)
+        return seen
+
+    return listen
 
 
-async def test_ten_threads_tell_a_thousand_messages_each_over_one_pair(nodes):
-    node = await nodes.start(mailbox_limit=2 * THREADS * MESSAGES)
-    ref = await node.spawn(Ledger)
-    before = ports(node)
-
-    def tell_all(thread):
-        for number in range(MESSAGES):
-            ref.tell(Ledger.enter if number % 2 else Ledger.enter_soon, thread, number)
-        return ref.ask(Ledger.count).result()
-
-    with ThreadPoolExecutor(THREADS) as threads:
-        loop = asyncio.get_running_loop()
-        await asyncio.gather(*(loop.run_in_executor(threads, tell_all, t) for t in range(THREADS)))
-    assert in_order(entries_of(node, ref)) == {t: list(range(MESSAGES)) for t in range(THREADS)}
-    assert ports(node) == before + 1
-    await ref.stop()
-    assert ports(node) == before
+# -- bounds ---------------------------------------------------------------------------------------
 
 
-async def test_ten_threads_ask_and_each_gets_its_own_answers(nodes):
-    node = await nodes.start(mailbox_limit=2 * THREADS * MESSAGES)
-    ref = await node.spawn(Ledger)
-
-    def ask_all(thread):
-        replies = [ref.ask(Ledger.enter, thread, number) for number in range(MESSAGES)]
-        return [reply.result() for reply in replies]
-
-    with ThreadPoolExecutor(THREADS) as threads:
-        loop = asyncio.get_running_loop()
-        answers = await asyncio.gather(
-            *(loop.run_in_executor(threads, ask_all, t) for t in range(THREADS))
-        )
-    assert answers == [list(range(MESSAGES))] * THREADS
-    assert in_order(entries_of(node, ref)) == {t: list(range(MESSAGES)) for t in range(THREADS)}
-
-
-async def test_threads_reach_actors_of_other_nodes_in_order(nodes, until):
-    near, far = await nodes.pair()
-    ref = await far.spawn(Ledger, "ledger")
-    theirs = await near.find("ledger")
-
-    def tell_all(thread):
-        for number in range(100):
-            theirs.tell(Ledger.enter, thread, number)
-        return theirs.ask(Ledger.enter, thread, 100).result()
-
-    with ThreadPoolExecutor(THREADS) as threads:
-        loop = asyncio.get_running_loop()
-        await asyncio.gather(*(loop.run_in_executor(threads, tell_all, t) for t in range(THREADS)))
-    assert in_order(entries_of(far, ref)) == {t: list(range(101)) for t in range(THREADS)}
-
-
-async def test_a_loop_in_another_thread_may_await_the_reply(nodes):
+@pytest.mark.slow
+async def test_a_flood_keeps_the_limit_refuses_the_rest_and_costs_little(nodes, until):
     node = await nodes.start()
-    ref = await node.spawn(Ledger)
+    ref, cell = await stuck(node, Roomy)
+    limit = node._settings.mailbox_limit
+    refused = 0
+    memory = psutil.Process().memory_info
+    before = peak = memory().rss
+    for number in range(1_000_000):
+        try:
+            ref.tell("note", number)
+        except MailboxFull:
+            refused += 1
+        if not number % 1_000:
+            peak = max(peak, memory().rss)
+    assert cell.mailbox_count == limit
+    assert refused == 1_000_000 - limit
+    assert peak - before < 12 * 1024 * 1024
+    assert node.ledger().is_balanced
+    cell.actor.gate.set()
+    await ref.send("note", -1)
+    await until(lambda: len(cell.actor.notes) == limit + 1)
 
-    async def ask():
-        return await ref.ask(Ledger.enter, 1, 2)
 
-    assert await asyncio.to_thread(asyncio.run, ask()) == 2
+@pytest.mark.slow
+async def test_a_flood_from_another_node_keeps_the_limit_and_counts_the_rest(nodes, until):
+    node, far = await nodes.pair()
+    _, cell = await stuck(node)
+    ref = await far.find("stuck")
+    for number in range(20_000):
+        ref.tell("note", number)
+    dropped = lambda: node.ledger().dropped.get("MailboxFull")  # noqa: E731
+    await until(lambda: dropped() == 20_000 - 10)
+    assert cell.mailbox_count == 10
+    assert node.events.dead_letter_count["MailboxFull"] == 20_000 - 10
+    assert node.ledger().is_balanced
+    await ref.stop()  # a request to stop gets through
 
 
-async def test_a_thread_may_stop_an_actor(nodes):
+async def test_a_flood_of_concurrent_handlers_is_bounded_too(nodes, until):
+    node = await nodes.start(mailbox_limit=5_000)
+    ref = await node.spawn(Roomy, "stuck")
+    for _ in range(3_000):
+        ref.tell("wait_aside")
+    cell = inside(node, ref)
+    await until(lambda: len(cell._tasks or ()) == 1_000)
+    assert cell.mailbox_count == 2_000
+    cell.actor.gate.set()
+    await until(lambda: cell.received_count == 3_000)
+    assert node.ledger().is_balanced
+
+
+# -- senders that wait, and such that do not care -------------------------------------------------
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
+async def test_send_waits_for_room_and_keeps_the_order(nodes, until, far):
+    node, other = await nodes.pair() if far else [await nodes.start()] * 2
+    _, cell = await stuck(other)
+    ref = await node.find("stuck")
+    sent = 0
+
+    async def send_all():
+        nonlocal sent
+        for number in range(30):
+            await ref.send("note", number)
+            sent += 1
+
+    task = asyncio.create_task(send_all())
+    await until(lambda: sent == 10)
+    assert cell.mailbox_count == 10
+    cell.actor.gate.set()
+    await task
+    await until(lambda: len(cell.actor.notes) == 30)
+    assert cell.actor.notes == list(range(30))
+    assert other.ledger().is_balanced
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
+async def test_send_fails_with_mailbox_full_if_there_is_no_room_in_time(nodes, far):
+    node, other = await nodes.pair() if far else [await nodes.start()] * 2
+    await stuck(other)
+    ref = await node.find("stuck")
+    for number in range(10):
+        await ref.send("note", number)
+    with pytest.raises(MailboxFull):
+        await ref.within(0.05).send("note", 10)
+    assert other.ledger().is_balanced
+
+
+async def test_send_without_waiting_is_bounded_as_well(nodes):
     node = await nodes.start()
-    ref = await node.spawn(Ledger, "ledger")
-    await asyncio.to_thread(lambda: ref.stop().result())
-    assert node.find_all("ledger") == []
-
-
-# -- blocking handlers ----------------------------------------------------------------------------
-
-
-class Clerk(Actor):
-    def __init__(self, ledger: object) -> None:
-        self.ledger = ledger
-
-    @handler(blocking=True)
-    def work(self, thread: int) -> list[int]:
-        for number in range(100):
-            self.ledger.tell(Ledger.enter, thread, number)
-        return [self.ledger.ask(Ledger.enter, thread, 100 + n).result() for n in range(100)]
-
-
-async def test_a_blocking_handler_may_tell_and_ask(nodes):
-    node = await nodes.start()
-    ledger = await node.spawn(Ledger)
-    clerks = [await node.spawn(Clerk, None, ledger) for _ in range(THREADS)]
-    replies = [clerk.ask(Clerk.work, number) for number, clerk in enumerate(clerks)]
-    assert [await reply for reply in replies] == [list(range(100, 200))] * THREADS
-    assert in_order(entries_of(node, ledger)) == {t: list(range(200)) for t in range(THREADS)}
-
-
-# -- what goes wrong ------------------------------------------------------------------------------
-
-
-async def test_result_on_the_loop_says_to_await_instead(nodes):
-    node = await nodes.start()
-    ref = await node.spawn(Ledger)
-    reply = ref.ask(Ledger.enter, 1, 2)
-    with pytest.raises(LifecycleError, match="`await` the reply instead"):
-        reply.result()
-    assert await reply == 2
-
-
-async def test_result_raises_what_await_would(nodes):
-    node = await nodes.start()
-    ref = await node.spawn(Ledger, "ledger")
-
-    def ask_all():
-        with pytest.raises(RemoteError, match="no sensor"):
-            ref.ask(Ledger.fail).result()
-        with pytest.raises(TimeoutError):
-            ref.ask(Ledger.hang).result(timeout=0.01)
-        with pytest.raises(AskTimeout):
-            ref.within(0.02).ask(Ledger.enter, 1, 2).result()
-
-    await asyncio.to_thread(ask_all)
-    await ref.within(0.01).stop()
-
-    def ask_again():
-        with pytest.raises(ActorStopped):
-            ref.ask(Ledger.count).result()
-        with pytest.raises(ActorStopped):
-            ref.tell(Ledger.count)
-
-    await asyncio.to_thread(ask_again)
-
-
-async def test_a_mailbox_is_as_bounded_for_threads(nodes, until):
-    node = await nodes.start(mailbox_limit=100)
-    ref = await node.spawn(Ledger)
-    hanging = ref.within(10).ask(Ledger.hang)
-    await until(lambda: not node._runtime.registry.by_serial(ref.address.serial).mailbox_count)
-
-    def fill():
-        taken = 0
-        while True:
-            try:
-                ref.tell(Ledger.enter, 1, taken)
-            except MailboxFull:
-                break
-            taken += 1
+    ref, cell = await stuck(node)
+    replies = [ref.send("note", number) for number in range(1_000)]
+    assert sum(reply.is_done for reply in replies) == 1_000 - 10  # 10 are queued, 10 wait for room
+    for reply in replies[20:]:
         with pytest.raises(MailboxFull):
-            ref.ask(Ledger.count).result()
-        return taken
-
-    assert await asyncio.to_thread(fill) == 100
-    stopped = ref.within(0.01).stop()
-    with pytest.raises(HandlerCancelled):
-        await hanging
-    await stopped
-    assert node.events.dead_letter_count == {"ActorStopped": 100}
+            await reply
+    cell.actor.gate.set()
+    for reply in replies[:20]:
+        await reply
 
 
-async def test_an_ask_from_a_thread_hands_on_its_deadline_however_soon_it_runs(nodes):
+async def test_send_from_a_thread_waits_for_room(nodes):
     node = await nodes.start()
-    seconds = []
+    ref, cell = await stuck(node)
 
-    class Asks(Ledger):
-        @handler
-        async def look(self):
-            await asyncio.sleep(0)
-            seconds.append(self.ref.within(60).ask(Ledger.count).seconds)
+    def flood():
+        for number in range(30):
+            ref.send("note", number).result()
 
-    ref = await node.spawn(Asks)
-
-    def ask_all():
-        for _ in range(200):
-            ref.within(2).ask(Asks.look).result()
-
-    await asyncio.to_thread(ask_all)
-    assert len(seconds) == 200
-    assert max(seconds) <= 2
+    task = asyncio.create_task(asyncio.to_thread(flood))
+    cell.actor.gate.set()
+    await task
+    await ref.stop()
+    assert cell.actor.notes == list(range(30))
 
 
-async def test_a_thread_whose_node_stops_is_answered(nodes):
+async def test_who_waits_for_room_is_told_when_the_actor_stops(nodes):
     node = await nodes.start()
-    ref = await node.spawn(Ledger, "ledger")
-    asked = threading.Event()
-
-    def ask():
-        reply = ref.ask(Ledger.hang)
-        asked.set()
-        with pytest.raises((ActorStopped, HandlerCancelled)):
-            reply.result()
-
-    asking = asyncio.create_task(asyncio.to_thread(ask))
-    await asyncio.to_thread(asked.wait)
-    await node.stop()
-    await asking
+    ref, _ = await stuck(node)
+    replies = [ref.send("note", number) for number in range(12)]
+    await ref.within(0.05).stop()
+    for reply in replies[10:]:
+        with pytest.raises(ActorStopped):
+            await reply
+    with pytest.raises(ActorStopped):
+        await ref.send("note", 0)
+    assert node.ledger().is_balanced
 
 
-# -- the inlet itself -----------------------------------------------------------------------------
+async def test_offer_drops_what_does_not_fit_and_counts_it(nodes, dead_letters):
+    node = await nodes.start()
+    ref, _ = await stuck(node)
+    seen = dead_letters(node)
+    assert [ref.offer("note", number) for number in range(12)] == [True] * 10 + [False] * 2
+    assert [(letter.handler, letter.reason) for letter in seen] == [("note", "MailboxFull")] * 2
+    await ref.within(0.05).stop()
+    assert ref.offer("note", 0) is False
+    assert node.ledger().is_balanced
 
 
-async def test_an_inlet_gives_out_what_it_took_and_then_takes_no_more():
-    loop = Loop()
-    transport = Transport(loop, lan=False, frame_limit=1024)
-    inlet = Inlet(loop, transport, print)
-    assert await asyncio.to_thread(inlet.put, 1)
-    assert await asyncio.to_thread(inlet.put, 2)
-    assert inlet.close() in ([1, 2], [])
-    assert not await asyncio.to_thread(inlet.put, 3)
-    assert len(inlet) == 0
-    transport.close_ports()
-    await asyncio.to_thread(transport.close)
+# -- tried again ----------------------------------------------------------------------------------
 
 
-async def test_without_descriptors_for_a_pair_messages_still_arrive_in_order(until):
-    loop = Loop()
-    transport = Transport(loop, lan=False, frame_limit=1024)
-    transport.context.set(zmq.MAX_SOCKETS, 1)
-    last = transport.context.socket(zmq.PAIR)
-    came = []
-    inlet = Inlet(loop, transport, came.append)
+class Shaky(Actor):
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.order: list[str] = []
 
-    def put_all():
-        for number in range(MESSAGES):
-            assert inlet.put(number)
+    @handler(retry=2)
+    async def work(self, name: str) -> str:
+        self.order.append(name)
+        if self.failures:
+            self.failures -= 1
+            raise OSError("busy")
+        return name
 
-    await asyncio.to_thread(put_all)
-    await until(lambda: came == list(range(MESSAGES)))
-    assert inlet._far is None
-    assert inlet.close() == []
-    last.close(0)
-    await asyncio.to_thread(transport.close)
+    @handler
+    def note(self, name: str) -> list[str]:
+        self.order.append(name)
+        return self.order
+
+
+async def test_a_message_is_tried_again_before_those_behind_it(nodes):
+    node = await nodes.start()
+    ref = await node.spawn(Shaky, "shaky", 2)
+    reply = ref.ask("work", "a")
+    assert await ref.ask("note", "b") == ["a", "a", "a", "b"]
+    assert await reply == "a"
+    assert node.ledger().is_balanced
+
+
+async def test_after_its_tries_it_is_a_dead_letter_with_its_error(nodes, dead_letters, logged):
+    logged.expect("shaky.work raised")
+    node = await nodes.start()
+    seen = dead_letters(node)
+    ref = await node.spawn(Shaky, "shaky", 100)
+    ref.tell("work", "a")
+    assert await ref.ask("note", "b") == ["a", "a", "a", "b"]
+    assert [(x.reason, x.detail) for x in seen] == [("retries exhausted", "OSError: busy")]
+    with pytest.raises(RemoteError, match="OSError: busy"):
+        await ref.ask("work", "c")
+    ledger = node.ledger()
+    assert ledger.dropped == {"retries exhausted": 2}
+    assert ledger.is_balanced
+
+
+# -- accounts -------------------------------------------------------------------------------------
+
+
+async def test_the_ledger_of_a_node_accounts_for_every_message(nodes, until):
+    node, far = await nodes.pair()
+    ref, cell = await stuck(node)
+    for number in range(10):
+        ref.tell("note", number)
+    with pytest.raises(MailboxFull):
+        ref.tell("note", 10)
+    from_far = await far.find("stuck")
+    from_far.tell("nonsense")
+    from_far.tell("note", "no number")
+    await until(lambda: len(node.ledger().dropped) == 3)
+    ledger = node.ledger()
+    assert ledger.is_balanced
+    assert ledger.in_flight == 10
+    assert ledger.dropped == {"MailboxFull": 1, "HandlerNotFound": 1, "ArgumentMismatch": 1}
+    thread = threading.Thread(target=lambda: ref.offer("note", 11))
+    thread.start()
+    thread.join()
+    await until(lambda: node.ledger().dropped["MailboxFull"] == 2)
+    await ref.within(0.05).stop()
+    assert cell.mailbox_count == 0
+    ledger = node.ledger()
+    assert ledger.is_balanced
+    assert (ledger.in_flight, ledger.dropped["ActorStopped"]) == (0, 10)
+
+
+def test_a_ledger_shows_what_is_missing():
+    assert Ledger(5, 2, {"a": 1, "b": 1}, 1).is_balanced
+    assert Ledger(6, 2, {"a": 1}, 1).unaccounted == 2

@@ -15,12 +15,12 @@ from actormq.actor import Actor, handler
 from actormq.address import ServiceEntry
 from actormq.cli.guest import guest, until
 from actormq.cli.options import json_option, mesh_options, node_options
+from actormq.ending import ending_on_signals
 from actormq.errors import ActormqError, MeshNotFound
 from actormq.node import Node
 from actormq.patterns.subscriber import Subscriber
 from actormq.ref import Ref
 from actormq.report import NodeReport
-from actormq.run import ending_on_signals
 from actormq.settings import NodeOptions
 from actormq.topology import from_json
 

@@ -10,9 +10,9 @@ import click
 
 from actormq.devices.device import Device, DeviceStatistics, Forwarder, Queue, Streamer
 from actormq.devices.proxy import Face, Flow
+from actormq.ending import ending_on_signals
 from actormq.errors import LifecycleError, SetupError, StartFailed
 from actormq.node import Node
-from actormq.run import ending_on_signals
 
 KINDS: dict[str, type[Device]] = {
     kind.__name__.lower(): kind for kind in (Queue, Forwarder, Streamer)

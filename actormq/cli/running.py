@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from actormq.cli.options import mesh_options, node_options
+from actormq.ending import run_to_end
 from actormq.errors import SetupError
 from actormq.node import Node
-from actormq.run import ending_on_signals
 from actormq.topology import Plan, Topology, checked_args, find_class, load, read_args
 
 EXAMPLES = """\b
@@ -72,7 +72,8 @@ def node(
         logging.getLogger("actormq").warning(
             "--insecure-lan: anybody on this network may now call every handler of this node"
         )
-    asyncio.run(_serve(Node(**options), topology.actors, parent))
+    running = Node(**options)
+    run_to_end(running, _serve(running, topology.actors, parent), lambda task: task.cancel())
 
 
 def _topology(target: str | None, name: str | None, args: tuple[str, ...]) -> Topology:
@@ -92,9 +93,8 @@ def _topology(target: str | None, name: str | None, args: tuple[str, ...]) -> To
 
 
 async def _serve(node: Node, plans: list[Plan], parent: int | None) -> None:
-    running = asyncio.ensure_future(_run(node, plans, parent))
-    with ending_on_signals(lambda _: running.cancel()), contextlib.suppress(asyncio.CancelledError):
-        await running
+    with contextlib.suppress(asyncio.CancelledError):  # a signal: that is how a node ends
+        await _run(node, plans, parent)
 
 
 async def _run(node: Node, plans: list[Plan], parent: int | None) -> None:

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from actormq.report import NodeReport
+from actormq.errors import one_line
+from actormq.report import ActorReport, NodeReport
 
 SHOWN = 40  # actors of a node that fit a screen; --json has more
 
@@ -51,8 +52,22 @@ def _actors(report: NodeReport) -> Table:
     table.add_column("class")
     table.add_column("mailbox", justify="right")
     table.add_column("received", justify="right")
-    for actor in report.actors[:SHOWN]:
-        table.add_row(
-            escape(actor.name), escape(actor.class_), str(actor.mailbox), str(actor.received)
-        )
+    notes = [_note(actor) for actor in report.actors[:SHOWN]]
+    if any(notes):
+        table.add_column("note", style="yellow")
+    for actor, note in zip(report.actors, notes, strict=False):
+        row = [actor.name, actor.class_, str(actor.mailbox), str(actor.received), note]
+        table.add_row(*map(escape, row[: len(table.columns)]))
     return table
+
+
+def _note(actor: ActorReport) -> str:
+    """What is wrong with an actor, perhaps: it is stuck, or has held up all the others."""
+    parts = []
+    if actor.awaits:
+        parts.append(f"awaits {actor.awaits} for {actor.busy:.3g} s in {actor.handler}")
+    elif actor.handler:
+        parts.append(f"in {actor.handler} for {actor.busy:.3g} s")
+    if actor.held:
+        parts.append(f"held the loop for {actor.held:.3g} s in {actor.held_by}")
+    return ", ".join(map(one_line, parts))

@@ -7,7 +7,6 @@ listens there later is not the peer that the earlier messages were meant for.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import Protocol
 
 import zmq
@@ -77,8 +76,7 @@ class Link:
         self._owner = owner
         self._loop = loop
         # New for each connection: a ROUTER keeps the first of two equal ids and ignores the other.
-        routing_id = b"\x01" + secrets.token_bytes(12)
-        self._port = transport.open(LINK_DIALER, self._arrived, routing_id)
+        self._port = transport.open(LINK_DIALER, self._arrived, transport.new_routing_id())
         transport.watch(self._port, _BROKEN, self._event)
         self._timer: asyncio.TimerHandle | None = loop.call_later(
             HANDSHAKE_TIMEOUT, self._fail, f"no answer within {HANDSHAKE_TIMEOUT:g} s"

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import sys
-from pathlib import Path
 from typing import Protocol
-
-import psutil
 
 from actormq import message
 from actormq.address import ipc_endpoint
@@ -68,8 +62,7 @@ class Listener:
         bound = self._transport.bind(self.port, wanted, what)
         ipc = self._transport.bind(self.port, ipc_endpoint(node_id), what)
         number = bound.rpartition(":")[2]
-        hosts = addresses() if settings.insecure_lan else ["127.0.0.1"]
-        return (ipc, *(f"tcp://{host}:{number}" for host in hosts))
+        return (ipc, *(f"tcp://{host}:{number}" for host in self._transport.addresses))
 
     def _arrived(self, frames: list[bytes]) -> None:
         routing_id, *rest = frames
@@ -101,27 +94,3 @@ class Listener:
     def close(self) -> None:
         """Listen no more."""
         self._transport.close_port(self.port)
-
-
-def addresses() -> list[str]:
-    """All addresses of this host that another may dial, IPv4 first, its loopback last."""
-    found: list[str] = []
-    for family in (socket.AF_INET, socket.AF_INET6):
-        for interface in psutil.net_if_addrs().values():
-            for address in interface:
-                text = address.address.partition("%")[0]
-                # Link-local IPv6 needs an interface's name that means nothing elsewhere.
-                if address.family == family and not text.startswith(("127.", "fe80:", "::1")):
-                    found.append(f"[{text}]" if family == socket.AF_INET6 else text)
-    return [*found, "127.0.0.1"]
-
-
-def host_identity() -> str:
-    """Name this machine and its network, so that ipc is dialled only where it can work."""
-    name = socket.gethostname()
-    if sys.platform.startswith("linux"):
-        space = Path("/proc/self/ns/net").stat().st_ino
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{name}/{boot}/{space}"
-    else:  # noqa: RET505 a plain return would be unreachable code to mypy on Linux
-        return f"{name}/{os.getuid()}"

@@ -18,7 +18,7 @@ from actormq.cluster.directory import Directory, state_from
 from actormq.cluster.discovery import Announcement
 from actormq.cluster.link import Link
 from actormq.cluster.listener import Listener
-from actormq.cluster.member import Member
+from actormq.cluster.member import Member, Traffic
 from actormq.cluster.outbox import Outbox
 from actormq.cluster.reach import Reach
 from actormq.codec import Codec
@@ -40,7 +40,7 @@ TOMBSTONES = 4_096  # nodes remembered as dead: hints about them may come for mi
 HELD_STATES = 1_000  # announcements kept of a peer whose link is still being dialled
 
 Deliver = Callable[[Member, Envelope], None]
-"""Takes a TELL, ASK, REPLY or FAIL from a member."""
+"""Takes an envelope from a member that is not for the mesh itself."""
 
 
 class Mesh:
@@ -55,6 +55,8 @@ class Mesh:
         facts: What the node says of itself; `listen` adds the endpoints.
         directory: Where what peers have is kept.
         deliver: Takes the envelopes that are for actors.
+        watched: Takes those that are about the ends of actors.
+        linked: Called with a member to which there is a new link.
         lost: Called with a member that is gone, and why.
     """
 
@@ -68,6 +70,8 @@ class Mesh:
         facts: Facts,
         directory: Directory,
         deliver: Deliver,
+        watched: Deliver,
+        linked: Callable[[Member], None],
         lost: Callable[[Member, str], None],
     ) -> None:
         self._loop = loop
@@ -77,12 +81,16 @@ class Mesh:
         self._settings = settings
         self._directory = directory
         self._deliver = deliver
+        self._watched = watched
+        self._linked_anew = linked
         self._lost = lost
         self._patience = Patience()
         self._listener: Listener | None = None
         self._sessions: dict[bytes, Member] = {}
         self._dead: OrderedDict[str, int] = OrderedDict()
         self._complained: set[str] = set()
+        self._past = Traffic()
+        self._ping, _ = codec.pack("a peer", [message.PING, 0])
         self._ticked_at = loop.now()
         self._timer: asyncio.TimerHandle | None = None
         self.facts = facts
@@ -142,6 +150,7 @@ class Mesh:
         member.evidence.heard_at = self._loop.now()
         member.outbox.attach(link.port)
         self._introduce(member)
+        self._linked_anew(member)
 
     def link_down(self, link: Link) -> None:
         """A link has ended: its peer is a suspect until it can be reached again."""
@@ -197,6 +206,8 @@ class Mesh:
         """Take what a session said."""
         member = self._sessions.get(routing_id)
         if member is None:
+            if envelopes and envelopes[0][0] != message.HELLO:
+                self._past.unread += len(envelopes)
             return False
         self._take(member, envelopes)
         return True
@@ -221,7 +232,10 @@ class Mesh:
             member = None
         if member is None:
             outbox = Outbox(self._loop, facts.name, self._settings.link_limit)
-            member = self.members[facts.node] = Member(facts, outbox, self._loop.now())
+            # Of two idle nodes the one with the lower id asks, a little before the other would.
+            quiet_for = HEARTBEAT_INTERVAL * (1.0 if self.facts.node < facts.node else 1.5)
+            member = Member(facts, outbox, self._loop.now(), quiet_for)
+            self.members[facts.node] = member
             if not facts.is_guest:
                 member.evidence.cut_at = self._loop.now()  # until our own link to it stands
         else:
@@ -281,6 +295,7 @@ class Mesh:
             member.link = None
         self.reach.cancel(node)
         member.outbox.close()
+        self._past.add(member)
         self._changed(member, state, reason)
         self._lost(member, reason)
         self._directory.forget(node)
@@ -295,7 +310,7 @@ class Mesh:
                 return  # it has said goodbye
             kind = envelope[0]
             try:
-                if message.TELL <= kind <= message.FAIL:
+                if message.TELL <= kind <= message.FAIL or kind == message.SEND:
                     self._deliver(member, envelope)
                 else:
                     self._take_own(member, kind, envelope)
@@ -314,6 +329,8 @@ class Mesh:
         elif kind == message.PEERS and len(envelope) > 1 and isinstance(envelope[1], list):
             for raw in envelope[1]:
                 self.reach.consider(message.facts_from(raw))
+        elif kind in (message.WATCH, message.TERMINATED):
+            self._watched(member, envelope)
         elif kind == message.LEAVE and member.facts.node in self.members:
             reason = str(envelope[1])[:200] if len(envelope) > 1 else "it left"
             self._bury(member, State.LEFT, reason)
@@ -326,10 +343,15 @@ class Mesh:
             member.held.append(envelope)
 
     def _say(self, member: Member, envelope: Envelope) -> None:
-        # A peer that does not read will be told later; an echo of what it pinged with may be too
-        # large.
-        with contextlib.suppress(DeliveryError):
+        try:
             packed, _ = self._codec.pack(member.facts.name, envelope)
+        except DeliveryError:
+            return  # an echo of what it pinged with may be too large
+        self._put(member, packed)
+
+    @staticmethod
+    def _put(member: Member, packed: bytes) -> None:
+        with contextlib.suppress(DeliveryError):  # a peer that does not read is told later
             member.outbox.put(packed)
 
     def broadcast(self, envelope: Envelope) -> None:
@@ -350,10 +372,9 @@ class Mesh:
             if member.facts.node in self.members:
                 self._judge(member, now)
         for member in self.members.values():
-            is_due = now - member.pinged_at >= HEARTBEAT_INTERVAL
-            if is_due and not member.facts.is_guest and member.link is not None:
+            if member.is_ping_due(now):
                 member.pinged_at = now
-                self._say(member, [message.PING, 0])
+                self._put(member, self._ping)
         self.reach.rejoin(now)
 
     def _judge(self, member: Member, now: float) -> None:
@@ -387,6 +408,13 @@ class Mesh:
             return False
         self._complained.add(sentence)
         return True
+
+    def traffic(self) -> Traffic:
+        """Count the envelopes of all links, those of members that are gone included."""
+        traffic = dataclasses.replace(self._past)
+        for member in self.members.values():
+            traffic.add(member)
+        return traffic
 
     def peers(self) -> Iterable[Member]:
         """The members that are nodes, not guests."""

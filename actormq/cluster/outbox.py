@@ -83,6 +83,11 @@ class Outbox:
             self._is_dirty = True
             self._loop.flush_soon(self)
 
+    @property
+    def waiting_count(self) -> int:
+        """Envelopes that wait for a connection, or for room in one."""
+        return len(self._batch) + sum(count for _, _, count in self._queue)
+
     def flush(self) -> None:
         """Send what one tick has gathered."""
         self._is_dirty = False

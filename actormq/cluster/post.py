@@ -11,26 +11,29 @@ from actormq.address import Address
 from actormq.cell import Cell
 from actormq.cluster.member import Member
 from actormq.codec import Codec
-from actormq.deadlines import Deadlines
+from actormq.deadlines import Deadlines, deadline_for
 from actormq.errors import (
     ActormqError,
     ActorNotFound,
     ActorStopped,
     DeliveryError,
+    LinkFull,
+    MailboxFull,
     NodeUnreachable,
     PeerLost,
     RemoteProtocolError,
     rebuilt,
 )
 from actormq.events import DeadLetter, Events
+from actormq.ledger import Books
 from actormq.loop import Loop
 from actormq.message import Envelope
 from actormq.ref import Ref
 from actormq.registry import Registry
 from actormq.reply import Reply
 from actormq.settings import Settings
-from actormq.turns import deadline_for
 
+SEND_PAUSE, SEND_PAUSE_MOST = 0.005, 0.2  # s from a refusal for want of room to the next try
 STOP = "stop_actor"
 """The handler of a node's own actor that stops another one of that node."""
 
@@ -47,6 +50,7 @@ class Post:
         registry: The node's own actors.
         settings: The node's settings.
         member: Gives the member of a node id, None if it is not in the mesh.
+        books: Where messages are counted that no actor takes.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Post:
         registry: Registry,
         settings: Settings,
         member: Callable[[str], Member | None],
+        books: Books,
     ) -> None:
         self.own = own
         self.loop = loop
@@ -67,7 +72,8 @@ class Post:
         self.settings = settings
         self.events = events
         self._registry = registry
-        self._member = member
+        self.member = member
+        self._books = books
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[FarReply, str]] = {}
 
@@ -86,13 +92,19 @@ class Post:
         self._send(address, [message.TELL, address.serial, handler], args, kwargs)
 
     def ask(
-        self, address: Address, handler: str, args: Any, kwargs: dict[str, Any], reply: FarReply
+        self,
+        address: Address,
+        handler: str,
+        args: Any,
+        kwargs: dict[str, Any],
+        reply: FarReply,
+        kind: int = message.ASK,
     ) -> None:
         """Send a message with an answer; a failure to send rejects the reply."""
         number = next(self._ids)
         left = max(reply.deadline - self.loop.now(), 0.0)
         try:
-            head = [message.ASK, number, left, address.serial, handler]
+            head = [kind, number, left, address.serial, handler]
             self._send(address, head, args, kwargs)
         except DeliveryError as error:
             error.undelivered = (handler, tuple(args), kwargs)
@@ -102,7 +114,7 @@ class Post:
         reply.number = number
 
     def _send(self, address: Address, head: Envelope, args: Any, kwargs: dict[str, Any]) -> None:
-        member = self._member(address.node)
+        member = self.member(address.node)
         if address.node == self.own:
             raise ActorStopped(address.label)  # it lived here, or its ref would not lead this way
         if member is None:
@@ -114,6 +126,18 @@ class Post:
         packed, buffers = self.codec.pack(to, envelope)
         member.outbox.put(packed, buffers)
 
+    def say(self, node: str, envelope: Envelope) -> None:
+        """Send an envelope that is for a node, not for an actor.
+
+        Raises:
+            DeliveryError: It cannot leave.
+        """
+        member = self.member(node)
+        if member is None:
+            raise NodeUnreachable(node)
+        packed, _ = self.codec.pack(member.facts.name, envelope)
+        member.outbox.put(packed)
+
     def forget(self, number: int) -> None:
         """The asker has given up."""
         self._pending.pop(number, None)
@@ -121,7 +145,7 @@ class Post:
     # -- in -----------------------------------------------------------------------------------
 
     def take(self, member: Member, envelope: Envelope) -> None:
-        """Take a TELL, ASK, REPLY or FAIL.
+        """Take a TELL, ASK, SEND, REPLY or FAIL.
 
         Raises:
             RemoteProtocolError: It has another shape.
@@ -149,12 +173,23 @@ class Post:
                     self._call(to, handler, args, _keywords(rest), answer)
                 except DeliveryError as error:
                     answer.reject(error)
+            case [message.SEND, int(number), _, to, str(handler), list(args), *rest]:
+                self._sent(member, number, (to, handler, args, _keywords(rest), None))
             case [message.REPLY, int(number), value, *_]:
                 self._answered(member, number, value, None)
             case [message.FAIL, int(number), str(name), list(facts), *_]:
                 self._answered(member, number, None, rebuilt(name, facts))
             case _:
                 raise RemoteProtocolError(f"an envelope of kind {envelope[0]} has another shape")
+
+    def _sent(self, member: Member, number: int, call: tuple[Any, str, Any, Any, None]) -> None:
+        """Queue a message and say so; its handling is nobody's business."""
+        answer: Envelope = [message.REPLY, number, None]
+        try:
+            self._call(*call)
+        except DeliveryError as error:
+            answer = [message.FAIL, number, type(error).__name__, list(error.facts)]
+        self.reply(member, answer)
 
     def _told(
         self, member: Member, to: Any, handler: str, args: list[Any], kwargs: dict[str, Any]
@@ -164,7 +199,12 @@ class Post:
         except DeliveryError as error:
             self.events.emit(
                 DeadLetter(
-                    _label(to), handler, type(error).__name__, f"from {member.facts.name}: {error}"
+                    _label(to),
+                    handler,
+                    type(error).__name__,
+                    f"from {member.facts.name}: {error}",
+                    args=tuple(args),
+                    kwargs=kwargs,
                 )
             )
 
@@ -176,11 +216,15 @@ class Post:
         kwargs: dict[str, Any],
         answer: FarAnswer | None,
     ) -> None:
-        cell = self._registry.by_serial(to) if type(to) is int else None
-        if cell is None:
-            cell = self._cell(to)
-        spec = cell.find(handler)
-        checked = spec.arguments.checked(cell.address.label, args, kwargs)
+        try:
+            cell = self._registry.by_serial(to) if type(to) is int else None
+            if cell is None:
+                cell = self._cell(to)
+            spec = cell.find(handler)
+            checked = spec.arguments.checked(cell.address.label, args, kwargs)
+        except DeliveryError as error:
+            self._books.refuse(type(error).__name__)
+            raise
         if answer is not None:
             answer.actor, answer.handler = cell.address.label, handler
         cell.put((spec, checked, kwargs, answer))
@@ -253,6 +297,43 @@ class FarReply(Reply[Any]):
         super().expire()
 
 
+class FarSend(FarReply):
+    """Tries to send a message until the receiver has room for it, or the deadline comes."""
+
+    __slots__ = ("_message", "_pause", "_was_full")
+
+    def __init__(
+        self, post: Post, message: tuple[Address, str, Any, dict[str, Any]], seconds: float
+    ) -> None:
+        super().__init__(post, message[0].label, message[1], seconds)
+        self._message = message
+        self._pause = SEND_PAUSE
+        self._was_full: DeliveryError | None = None
+
+    def attempt(self) -> None:
+        """Send it once more."""
+        if not self.is_done:
+            address, handler, args, kwargs = self._message
+            self._post.ask(address, handler, args, kwargs, self, message.SEND)
+
+    def reject(self, error: BaseException) -> None:
+        """Try again later if it is only for want of room."""
+        if isinstance(error, MailboxFull | LinkFull):
+            self._was_full, self.number = error, 0
+            self._post.loop.call_later(self._pause, self.attempt)
+            self._pause = min(2 * self._pause, SEND_PAUSE_MOST)
+        else:
+            super().reject(error)
+
+    def expire(self) -> None:
+        """There was no room in time, or no word came."""
+        if self._was_full is not None and self.number == 0:
+            self._deadlines = None
+            super().reject(self._was_full)
+        else:
+            super().expire()
+
+
 class FarRoute:
     """The way to one actor of another node."""
 
@@ -270,13 +351,22 @@ class FarRoute:
         else:
             self._post.loop.call_from_thread(self._tell_or_drop, name, args, kwargs)
 
-    def _tell_or_drop(self, name: str, args: Any, kwargs: dict[str, Any]) -> None:
+    def _tell_or_drop(self, name: str, args: Any, kwargs: dict[str, Any]) -> bool:
         try:
             self._post.tell(self._address, name, args, kwargs)
         except DeliveryError as error:
             self._post.events.emit(
-                DeadLetter(self._address.label, name, type(error).__name__, str(error))
+                DeadLetter(
+                    self._address.label,
+                    name,
+                    type(error).__name__,
+                    str(error),
+                    args=tuple(args),
+                    kwargs=kwargs,
+                )
             )
+            return False
+        return True
 
     def ask(
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
@@ -294,6 +384,31 @@ class FarRoute:
             post.loop.call_from_thread(reply.arm, post.deadlines, deadline)
             post.loop.call_from_thread(post.ask, address, name, args, kwargs, reply)
         return reply
+
+    def send(
+        self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
+    ) -> Reply[None]:
+        """See `Ref.send`."""
+        post = self._post
+        name = handler if isinstance(handler, str) else handler.__name__
+        seconds, deadline = deadline_for(post.loop.now(), within, post.settings.ask_timeout)
+        reply = FarSend(post, (self._address, name, args, kwargs), seconds)
+        reply.deadline = deadline
+        if post.loop.is_current():
+            reply.arm(post.deadlines, deadline)
+            reply.attempt()
+        else:
+            post.loop.call_from_thread(reply.arm, post.deadlines, deadline)
+            post.loop.call_from_thread(reply.attempt)
+        return reply
+
+    def offer(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """See `Ref.offer`."""
+        name = handler if isinstance(handler, str) else handler.__name__
+        if not self._post.loop.is_current():
+            self._post.loop.call_from_thread(self._tell_or_drop, name, args, kwargs)
+            return True
+        return self._tell_or_drop(name, args, kwargs)
 
     def stop(self, within: float | None) -> Reply[None]:
         """See `Ref.stop`."""

@@ -3,54 +3,65 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 
 from actormq.errors import one_line
 from actormq.events import (
+    ActorFailed,
     DeadLetter,
     Event,
     Events,
     HandlerFailed,
+    LoopHeld,
     MemberChanged,
     NodeStarted,
     Notice,
     PeerRefused,
 )
+from actormq.observe.limit import Later, Limit
 
 DEAD_LETTERS_A_SECOND = 10  # lines; a flood of losses must not become a flood of lines
+FAILURES_A_SECOND = 10  # tracebacks; 1 000 actors that crash at once would write 30 000 lines
+
+REASONS = {
+    "ActorStopped": "the actor has stopped",
+    "MailboxFull": "its mailbox is full, see mailbox_limit",
+    "asker gave up": "nobody waits for its answer any more, so it was not run",
+    "late reply": "the reply came after its asker had given up",
+    "peer gone": "the peer it was for has left",
+    "full": "there is no room in the socket",
+    "subscriber full": "the subscriber does not keep up",
+}
+"""What is said of a dead letter that brings no sentence of its own."""
 
 log = logging.getLogger("actormq")
 
 
-class _Limit:
-    """So many lines a second; says afterwards how many were left out."""
-
-    def __init__(self, lines: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._lines = lines
-        self._clock = clock
-        self._second = 0
-        self._count = 0
-
-    def allows(self) -> bool:
-        """Whether one more line may be written now."""
-        second = int(self._clock())
-        if second != self._second:
-            if self._count > self._lines:
-                log.warning("%d more dead letters in that second", self._count - self._lines)
-            self._second, self._count = second, 0
-        self._count += 1
-        return self._count <= self._lines
-
-
-def log_events(events: Events, node: str) -> None:
+def log_events(  # noqa: C901 one case for each kind
+    events: Events, node: str, later: Later
+) -> Callable[[], None]:
     """Write a node's events to the logger `actormq` from now on.
 
     Args:
         events: Those of the node.
         node: Its name, for the lines.
+        later: Calls a function after so many seconds, as the node's loop does.
+
+    Returns:
+        What ends it, and says what has been left out until then.
     """
-    limit = _Limit(DEAD_LETTERS_A_SECOND)
+    letters = Limit(
+        DEAD_LETTERS_A_SECOND,
+        lambda count: log.warning(
+            "%s: and %d more dead letters within a second: `actormq ps` counts them", node, count
+        ),
+        later,
+    )
+    failures = Limit(
+        FAILURES_A_SECOND,
+        lambda count: log.error("%s: and %d more handlers raised within a second", node, count),
+        later,
+    )
 
     def write(event: Event) -> None:
         match event:
@@ -63,17 +74,51 @@ def log_events(events: Events, node: str) -> None:
                 log.warning("%s: %s: %s", node, one_line(event.who), one_line(event.reason))
             case Notice():
                 log.log(event.level, "%s: %s", node, one_line(event.text))
-            case HandlerFailed():
+            case LoopHeld():
+                _log_hold(node, event)
+            case HandlerFailed() if failures.allows():
                 error = event.error
                 log.error("%s: %s.%s raised", node, event.actor, event.handler, exc_info=error)
-            case DeadLetter() if limit.allows():
-                text = "%s: dead letter for %s.%s: %s"
-                whom, why = (event.actor, event.handler), event.detail or event.reason
-                log.warning(text, node, *map(one_line, whom), one_line(why))
+            case ActorFailed() if failures.allows():
+                error = event.error
+                where = f"{event.actor}.{event.handler}" if event.handler else event.actor
+                log.error("%s: %s failed: %s", node, where, event.consequence, exc_info=error)
+            case DeadLetter() if letters.allows(event.count):
+                _log_dead_letter(node, event)
             case _:
                 pass
 
-    events.listen(write)
+    ends = events.listen(write, any_thread=True)  # logging takes care of threads itself
+
+    def end() -> None:
+        ends()
+        letters.flush()
+        failures.flush()
+
+    return end
+
+
+def _log_hold(node: str, event: LoopHeld) -> None:
+    whose = _whose(event)
+    if event.is_over:
+        log.warning("%s: %s held the loop for %.3g s", node, whose, event.seconds)
+    else:
+        text = "%s: %s has held the loop for %.3g s, nothing else runs meanwhile:\n%s"
+        log.warning(text, node, whose, event.seconds, event.stack)
+
+
+def _log_dead_letter(node: str, event: DeadLetter) -> None:
+    why = event.detail or REASONS.get(event.reason, event.reason)
+    what = "message" if event.count == 1 else f"{event.count} messages"
+    if event.handler == "reply":
+        what = what.replace("message", "reply").replace("replys", "replies")
+    whom = event.actor if event.handler == "reply" else f"{event.actor}.{event.handler}"
+    text = "%s: a dead letter, %s for %s: %s"
+    log.warning(text, node, what, one_line(whom), one_line(why))
+
+
+def _whose(event: LoopHeld) -> str:
+    return one_line(f"{event.actor}.{event.handler}" if event.actor else event.handler)
 
 
 def _tcp(endpoints: tuple[str, ...]) -> str:

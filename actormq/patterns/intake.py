@@ -78,6 +78,8 @@ class Intake:
         self.is_async = inspect.iscoroutinefunction(method)
         self.is_plain = not self.is_async
         self.concurrent = marks.concurrent
+        self.retry = 0  # the next one stands in the mailbox by then
+        self.raises = marks.raises
         self.function = self._run
         self._context = context
         self._label = label

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from actormq.context import Context
+from actormq.deadlines import deadline_for
 from actormq.errors import (
     ActormqError,
     DeliveryError,
@@ -33,7 +34,6 @@ from actormq.patterns.live import Live
 from actormq.patterns.payload import CodecName
 from actormq.patterns.replier import ERROR, ERROR_FRAMES, NOT_RUN, STOPPED
 from actormq.patterns.sockets import Endpoints, Socket
-from actormq.turns import deadline_for
 
 RETRY = 0.05  # s until those who wait are looked after again, where no event tells
 

@@ -12,6 +12,7 @@ from actormq.testing.logged import Logged
 from actormq.testing.meshes import Mesh
 from actormq.testing.probe import Probe, Received
 from actormq.testing.probes import Probes
+from actormq.testing.simulation import Ledger, Simulation, SimulationFailed, World, simulate
 from actormq.testing.waiting import Until, until
 
 __all__ = [
@@ -21,13 +22,18 @@ __all__ = [
     "DeadLetters",
     "Fault",
     "Injector",
+    "Ledger",
     "Logged",
     "Mesh",
     "Probe",
     "Probes",
     "Received",
+    "Simulation",
+    "SimulationFailed",
     "Until",
+    "World",
     "fail_at",
     "settled",
+    "simulate",
     "until",
 ]

@@ -1,0 +1,340 @@
+"""The children of one actor: started, restarted and stopped as `rules.supervision` decides.
+
+An ordinary actor may have children as well; then nothing is restarted, and they stop before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
+
+from actormq.actor import Actor
+from actormq.errors import (
+    ActormqError,
+    ActorStopped,
+    NodeNotRunning,
+    RestartLimitReached,
+    SetupError,
+)
+from actormq.events import ActorFailed
+from actormq.mailbox import State
+from actormq.ref import Ref
+from actormq.rules import supervision
+from actormq.rules.circles import drawn
+from actormq.rules.restart import RestartBudget
+from actormq.rules.supervision import Supervision
+from actormq.signals import FAILED, STOPPED, Failure
+from actormq.supervisor import Child, Supervisor, circle_of, supervision_of
+from actormq.turns import described
+
+if TYPE_CHECKING:
+    from actormq.cell import Cell
+
+DEPTH_LIMIT = 64  # supervisors within supervisors; more is one that contains itself
+
+
+class Family:
+    """The children of one actor.
+
+    Args:
+        parent: The actor's cell.
+
+    Attributes:
+        parent: The same.
+        rules: What decides on restarts; None in the family of an ordinary actor.
+    """
+
+    def __init__(self, parent: Cell) -> None:
+        self.parent = parent
+        self.rules: Supervision | None = None
+        self._runtime = parent.runtime
+        self._budget = RestartBudget()
+        self._cells: dict[int, Cell] = {}  # in the order of their start
+        self._specs: dict[int, Child[Any]] = {}
+        self._failures: dict[int, tuple[BaseException, str]] = {}  # the last, and in which handler
+        self._newest: BaseException | None = None
+        self._waits: dict[int, asyncio.TimerHandle] = {}
+        self._starts: dict[int, asyncio.Task[None]] = {}  # those that are under way
+        self._begun: asyncio.Future[None] | None = None
+        self._first_starts: dict[int, asyncio.Future[None]] = {}
+        self._done: asyncio.Future[None] | None = None
+        self._deadline = 0.0
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The children, in the order of their start."""
+        return list(self._cells.values())
+
+    # -- coming -------------------------------------------------------------------------------
+
+    async def begin(self, supervisor: Supervisor) -> None:
+        """Start what a supervisor is to run, one after another.
+
+        Raises:
+            SetupError: What it was told cannot be.
+            StartFailed: One of them did not start; all others have been stopped again.
+        """
+        strategy, self._budget, backoff = supervision_of(supervisor)
+        self._check_depth(type(supervisor))
+        self.rules = Supervision(strategy, self._budget, backoff, self._runtime.chance)
+        try:
+            for spec in supervisor.children:
+                self._enter(spec)
+        except BaseException:
+            self._leave_all()
+            raise
+        self._begun = self._runtime.loop.aio.create_future()
+        self._act(self.rules.begin([(key, spec.policy) for key, spec in self._specs.items()]))
+        await self._begun
+
+    def _check_depth(self, kind: type[Supervisor]) -> None:
+        circle = circle_of(kind)
+        ancestors: list[type[Actor]] = [kind]
+        family = self.parent.family
+        while family is not None:
+            ancestors.append(family.parent.kind)
+            family = family.parent.family
+        if circle is None and len(ancestors) > DEPTH_LIMIT:
+            circle = ancestors[1:3]
+        if circle is not None:
+            names = drawn([each.__name__ for each in circle])
+            raise SetupError(f"{names}: supervisors that contain each other would never all start")
+
+    def _enter(self, spec: Child[Any]) -> Cell:
+        cell: Cell = self._runtime.node.new_cell(spec.kind, spec.name, spec.args, spec.kwargs, self)
+        self._cells[cell.address.serial] = cell
+        self._specs[cell.address.serial] = spec
+        return cell
+
+    async def spawn(self, spec: Child[Any]) -> Ref[Any]:
+        """Start one more child.
+
+        Raises:
+            StartFailed: It did not start; it is not kept.
+            NameTaken: The name is taken.
+            NodeNotRunning: The node or the parent is stopping.
+        """
+        if self._done is not None or not self.parent.is_open:
+            raise NodeNotRunning(self._runtime.node.name)
+        cell = self._enter(spec)
+        if self.rules is None:
+            try:
+                await cell.start()
+            except BaseException:
+                self._leave(cell.address.serial)
+                raise
+            return cell.ref
+        key = cell.address.serial
+        first = self._first_starts[key] = self._runtime.loop.aio.create_future()
+        self._act(self.rules.add(key, spec.policy))
+        await first
+        return cell.ref
+
+    # -- going --------------------------------------------------------------------------------
+
+    async def stop_child(self, child: Ref[Any] | str) -> None:
+        """Stop a child for good; one that is not there is no error."""
+        for key, cell in list(self._cells.items()):
+            is_it = cell.name == child if isinstance(child, str) else cell.ref == child
+            if is_it:
+                reply = cell.when_ended()
+                self.remove(key)
+                await reply
+
+    def remove(self, key: int) -> None:
+        """Stop a child for good."""
+        if self.rules is not None:
+            self._act(self.rules.remove(key))
+        else:
+            self._cells[key].stop(None)
+
+    async def stop(self, seconds: float) -> None:
+        """Stop all, the last that was started first.
+
+        Args:
+            seconds: Time for all of them together; what has not ended by then is left behind.
+        """
+        loop = self._runtime.loop
+        self._deadline = loop.now() + seconds
+        if self.rules is None:
+            replies = [cell.stop(seconds) for cell in reversed(self.cells)]
+            for reply in replies:
+                await reply
+            return
+        self._done = loop.aio.create_future()
+        self._act(self.rules.stop())
+        await asyncio.wait([self._done], timeout=seconds)
+        self._leave_all()
+
+    def ended(self, cell: Cell, error: BaseException | None, handler: str) -> None:
+        """A child has come down, because of a failure or in order; the rules say what then."""
+        key = cell.address.serial
+        if self.rules is None or key not in self._cells:
+            return
+        if error is not None:
+            self._failures[key] = (error, handler)
+            self._newest = error
+        actions = self.rules.ended(key, error is not None, self._runtime.loop.now())
+        if error is not None:
+            what = self._consequence(key, actions)
+            self._runtime.events.emit(ActorFailed(cell.address.label, handler, error, what))
+        self._act(actions)
+
+    def left(self, cell: Cell) -> None:
+        """A child has ended for good."""
+        self._leave(cell.address.serial)
+
+    # -- what the rules say -------------------------------------------------------------------
+
+    def _act(self, actions: Iterable[supervision.Action]) -> None:
+        for action in actions:
+            match action:
+                case supervision.Start(key):
+                    self._starts[key] = self._keep(self._start(key))
+                case supervision.Stop(key):
+                    self._keep(self._stop(key))
+                case supervision.Wait(key, seconds):
+                    self._wait(key, seconds)
+                case supervision.Forget(key):
+                    self._forget(key)
+                case supervision.GiveUp(key):
+                    self._give_up(key)
+                case supervision.Started():
+                    _settle(self._begun)
+                case supervision.StartFailed(key):
+                    _settle(self._begun, self._failures[key][0])
+                    self._leave_all()
+                case supervision.Done():
+                    _settle(self._done)
+                    self._leave_all()
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._runtime.loop.aio.create_task(work)
+        self._runtime.node.keep(task)
+        return task
+
+    async def _start(self, key: int) -> None:
+        cell, rules, now = self._cells[key], self.rules, self._runtime.loop.now
+        assert rules is not None
+        try:
+            await cell.open(self._failure(key, cell, rules))
+        except (ActormqError, asyncio.CancelledError) as error:
+            self._starts.pop(key, None)
+            self._not_started(key, cell, error)
+        else:
+            self._starts.pop(key, None)
+            self._failures.pop(key, None)
+            _settle(self._first_starts.pop(key, None))
+            self._act(rules.started(key, now()))
+
+    def _failure(self, key: int, cell: Cell, rules: Supervision) -> Failure | None:
+        """Why a child is started again; None if this is its first time."""
+        count = rules.restart_count(key)
+        if not count:
+            return None
+        error, handler = self._failures.get(key, (self._newest, ""))
+        return Failure(error or ActorStopped(cell.address.label), handler, count, cell.actor)
+
+    def _not_started(self, key: int, cell: Cell, error: BaseException) -> None:
+        if key not in self._cells:
+            return
+        assert self.rules is not None
+        self._failures[key] = (error, "on_start")
+        is_restart = self.rules.restart_count(key) > 0
+        actions = self.rules.start_failed(key, self._runtime.loop.now())
+        if is_restart:
+            what = self._consequence(key, actions)
+            self._runtime.events.emit(ActorFailed(cell.address.label, "on_start", error, what))
+        self._act(actions)
+
+    async def _stop(self, key: int) -> None:
+        start = self._starts.get(key)
+        if start is not None:  # it reports by itself that it did not start
+            start.cancel()
+            await asyncio.wait([start])
+        cell = self._cells.get(key)
+        if cell is None or cell.state is not State.RUNNING:
+            return
+        settings, now = self._runtime.settings, self._runtime.loop.now()
+        seconds = self._specs[key].stop_timeout or settings.shutdown_timeout
+        if self._done is not None:
+            seconds = min(seconds, max(self._deadline - now, 0.0))
+        await cell.bring_down(seconds)
+        self.ended(cell, None, "")
+
+    def _wait(self, key: int, seconds: float) -> None:
+        handle = self._waits.pop(key, None)
+        if handle is not None:
+            handle.cancel()
+        self._waits[key] = self._runtime.loop.call_later(seconds, self._due, key)
+
+    def _due(self, key: int) -> None:
+        del self._waits[key]
+        assert self.rules is not None
+        self._act(self.rules.due(key, self._runtime.loop.now()))
+
+    def _forget(self, key: int) -> None:
+        cell = self._cells[key]
+        first = self._first_starts.pop(key, None)
+        error = self._failures[key][0] if key in self._failures else None
+        self._end(cell)
+        _settle(first, error or NodeNotRunning(self._runtime.node.name))
+
+    def _give_up(self, key: int) -> None:
+        cell, error = self._cells[key], self._failures[key][0]
+        limit = RestartLimitReached(
+            self.parent.address.label,
+            cell.address.label,
+            self._budget.restarts,
+            self._budget.period,
+            described(error),
+        )
+        limit.__cause__ = error
+        self._leave_all()
+        if self._begun is not None and not self._begun.done():
+            _settle(self._begun, limit)
+        else:
+            self.parent.escalate(limit)
+
+    def _consequence(self, key: int, actions: Iterable[supervision.Action]) -> str:
+        """What becomes of a child that failed, in words."""
+        if self.rules is not None and self.rules.is_stopping:
+            return "its supervisor stops" if self._done is not None else "its supervisor gives up"
+        for action in actions:
+            match action:
+                case supervision.Wait(_, seconds):
+                    return f"it is restarted in {seconds:.2g} s"
+                case supervision.Forget(other) if other == key:
+                    return "it is not restarted"
+        return "it is restarted"
+
+    # -- the list -----------------------------------------------------------------------------
+
+    def _end(self, cell: Cell) -> None:
+        """End a child for good; by `left` it comes off the list."""
+        failure = self._failures.get(cell.address.serial)
+        if failure is None:
+            cell.end(STOPPED, "")
+        else:
+            cell.end(FAILED, described(failure[0]))
+
+    def _leave(self, key: int) -> None:
+        self._cells.pop(key, None)
+        self._specs.pop(key, None)
+        self._failures.pop(key, None)
+        handle = self._waits.pop(key, None)
+        if handle is not None:
+            handle.cancel()
+
+    def _leave_all(self) -> None:
+        for cell in self.cells:
+            self._end(cell)
+
+
+def _settle(future: asyncio.Future[None] | None, error: BaseException | None = None) -> None:
+    if future is not None and not future.done():
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)

@@ -1,0 +1,109 @@
+"""Whose code a thread runs: the user's handler, found in a stack.
+
+Nothing is noted beforehand, so that handlers pay nothing for being found.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from dataclasses import dataclass
+from types import FrameType
+
+from actormq.actor import Actor
+from actormq.context import Context
+
+FRAMES_SHOWN = 30  # innermost frames of a stack; a recursion has a thousand, all alike
+_OURS = ("actormq.", "asyncio.", "tornado.", "concurrent.", "threading", "zmq.", "contextvars")
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """What was found in a stack.
+
+    Attributes:
+        actor: The actor, if it is the code of one.
+        handler: The outermost method of the actor, or else the outermost function that is no
+            part of what runs it.
+        stack: The stack from there inward, as text.
+    """
+
+    actor: Actor | None
+    handler: str
+    stack: str
+
+    @property
+    def context(self) -> Context | None:
+        """What the actor was given by its cell; None while it has not been."""
+        return getattr(self.actor, "_actormq_context", None)
+
+    @property
+    def label(self) -> str:
+        """The actor's name, its class if it has none yet, or ""."""
+        return label_of(self.actor) if self.actor is not None else ""
+
+
+def culprit(innermost: FrameType, outside: FrameType | None = None) -> Culprit:
+    """Find the handler in a stack, which may go on running meanwhile.
+
+    Args:
+        innermost: Where the thread is.
+        outside: A frame of that stack; only what it called is looked at.
+    """
+    frames = []
+    step: FrameType | None = innermost
+    while step is not None and step is not outside:
+        frames.append(step)
+        step = step.f_back
+    frames.reverse()
+    actor, first = None, 0
+    for number, frame in enumerate(frames):
+        actor = owner(frame)
+        if actor is not None:
+            first = number
+            break
+    else:
+        for number, frame in enumerate(frames):
+            if not frame.f_globals.get("__name__", "").startswith(_OURS):
+                first = number
+                break
+    shown = frames[first:]
+    name = shown[0].f_code.co_name if shown else "?"
+    return Culprit(actor, name, _text(shown))
+
+
+def stack_of(thread: int) -> Culprit | None:
+    """Find the handler that a thread runs; None if the thread has ended.
+
+    Args:
+        thread: Its ident.
+    """
+    frame = sys._current_frames().get(thread)  # noqa: SLF001 documented, for this purpose
+    return culprit(frame) if frame is not None else None
+
+
+def label_of(actor: Actor) -> str:
+    """The actor's name; its class if it has none yet."""
+    context: Context | None = getattr(actor, "_actormq_context", None)
+    return context.address.label if context is not None else type(actor).__name__
+
+
+def owner(frame: FrameType) -> Actor | None:
+    """The actor whose method runs in a frame, by its first argument."""
+    code = frame.f_code
+    if not code.co_argcount:
+        return None
+    try:
+        first = frame.f_locals.get(code.co_varnames[0])
+    except RuntimeError:  # the frame ended while it was looked at
+        return None
+    return first if isinstance(first, Actor) else None
+
+
+def _text(frames: list[FrameType]) -> str:
+    hidden = max(len(frames) - FRAMES_SHOWN, 0)
+    pairs = ((frame, frame.f_lineno) for frame in (*frames[:1], *frames[1 + hidden :]))
+    lines = traceback.StackSummary.extract(pairs).format()
+    if hidden:
+        lines.insert(1, f"  ... {hidden} more ...\n")
+    return "".join(lines).rstrip()

@@ -1,0 +1,212 @@
+"""The standard scenario: a mesh with random traffic and random faults, and what must hold of it.
+
+- Between two actors nothing comes twice and nothing overtakes, whatever the network does.
+- Once all faults are healed, all nodes see each other soon, and all see the same names.
+- Every envelope that left is accounted for, at every moment.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+from actormq.actor import Actor, every, handler
+from actormq.errors import DeliveryError, OutcomeUnknown
+from actormq.node import Node
+from actormq.testing.simulation.world import World
+
+TALK_INTERVAL = 0.5  # s between two words of an actor
+PAUSE = (0.2, 1.5)  # s between two faults
+LENGTH = (0.3, 8.0)  # s that a fault lasts: shorter and longer than all patience of a node
+SETTLED = 20.0  # s after the last fault by which all must see all
+PATIENCE = 4.0  # s until connections that were cut have found that they are not any more
+QUIET = 2.0  # s from then on in which nothing may change any more
+
+
+@dataclass(slots=True)
+class Account:
+    """What the actors of the standard scenario have seen.
+
+    Attributes:
+        told: Messages that were told, and taken by the link.
+        heard: Those that came.
+        outcomes: How asks ended.
+        wrongs: What must not have happened.
+    """
+
+    told: int = 0
+    heard: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    wrongs: list[str] = field(default_factory=list)
+
+
+class Talker(Actor):
+    """Tells and asks others of its kind now and then.
+
+    Args:
+        names: Those of all.
+        chance: Whom, and what.
+        account: Where what it sees is counted.
+    """
+
+    def __init__(self, names: list[str], chance: random.Random, account: Account) -> None:
+        self._names = names
+        self._chance = chance
+        self._account = account
+        self._last: dict[str, int] = {}
+        self._number = 0
+
+    @every(TALK_INTERVAL)
+    @handler(concurrent=True)  # or two who ask each other would wait for each other
+    async def talk(self) -> None:
+        """Say something to somebody."""
+        found = self.node.find_all(self._chance.choice(self._names))
+        if not found:
+            return
+        self._number += 1
+        try:
+            if self._chance.random() < 0.5:  # noqa: PLR2004 as often tells as asks
+                found[0].tell(Talker.hear, f"{self.name} {self.node.id}", self._number)
+                self._account.told += 1
+            else:
+                answer = await found[0].within(1.0).ask(Talker.answer, self._number)
+                if answer != self._number:
+                    self._account.wrongs.append(f"asked {self._number}, was told {answer}")
+                self._account.outcomes["answered"] += 1
+        except (DeliveryError, OutcomeUnknown) as error:
+            self._account.outcomes[type(error).__name__] += 1
+
+    @handler
+    def hear(self, who: str, number: int) -> None:
+        """Take a word; from each it must be a later one than the last."""
+        last = self._last.get(who, 0)
+        if number <= last:
+            self._account.wrongs.append(f"word {number} of {who} came behind its word {last}")
+        self._last[who] = number
+        self._account.heard += 1
+
+    @handler
+    def answer(self, number: int) -> int:
+        """Give back what was asked."""
+        return number
+
+
+class Standard:
+    """A scenario, see above.
+
+    Args:
+        nodes: How many.
+        seconds: How long faults go on.
+    """
+
+    def __init__(self, nodes: int, seconds: float) -> None:
+        self._names = [f"n{number}" for number in range(nodes)]
+        self._seconds = seconds
+        self.account = Account()
+
+    async def __call__(self, world: World) -> Account:
+        """Run it.
+
+        Raises:
+            AssertionError: Something does not hold.
+        """
+        chance = world.random
+        for name in self._names:
+            others = [other for other in self._names if other != name]
+            join = chance.sample(others, k=1) if others else []
+            await world.start(name, self._boot(world, name), join=join)
+        await world.settled(SETTLED)
+        end = world.time + self._seconds
+        while world.time < end:
+            await world.sleep(_between(chance, PAUSE))
+            await self._fault(world)
+            self._check_ledger(world)
+        await self._mend(world)
+        world.note("all is mended")
+        await world.sleep(PATIENCE)
+        await world.until(lambda: self._is_well(world), SETTLED)
+        world.note("all is well")
+        await world.sleep(QUIET)
+        if not self._is_well(world):
+            raise AssertionError("the mesh was whole and is not any more, without a fault")
+        self._check_ledger(world)
+        return self.account
+
+    def _boot(self, world: World, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+        async def boot(node: Node) -> None:
+            chance = random.Random(world.random.getrandbits(64))  # noqa: S311 a simulation's
+            await node.spawn(Talker, f"talker {name}", self._talkers, chance, self.account)
+            await node.spawn(Talker, "anybody", self._talkers, chance, self.account)
+
+        return boot
+
+    @property
+    def _talkers(self) -> list[str]:
+        return [f"talker {name}" for name in self._names]
+
+    # -- faults -------------------------------------------------------------------------------
+
+    async def _fault(self, world: World) -> None:
+        chance = world.random
+        one, other = chance.sample(self._names, k=2) if len(self._names) > 1 else self._names * 2
+        is_up = one in {node.name for node in world.nodes}
+        kind = chance.randrange(9)
+        if not is_up:
+            await world.restart(one)
+        elif kind == 0:
+            side = chance.sample(self._names, k=chance.randrange(1, len(self._names) + 1))
+            world.partition(side)
+        elif kind == 1:
+            world.cut(one, other, one_way=True)
+        elif kind == 2:  # noqa: PLR2004 a die
+            world.cut(one, other)
+        elif kind == 3:  # noqa: PLR2004 a die
+            world.tear(one, other)
+        elif kind == 4:  # noqa: PLR2004 a die
+            world.crash(one, silent=chance.random() < 0.5)  # noqa: PLR2004 as often as not
+        elif kind == 5:  # noqa: PLR2004 a die
+            await self._stop(world, one)
+        elif kind == 6:  # noqa: PLR2004 a die
+            world.pause(one)
+            await world.sleep(_between(chance, LENGTH))
+            world.resume(one)
+        elif kind == 7:  # noqa: PLR2004 a die
+            world.worsen(loss=0.3 * chance.random())
+        else:
+            world.heal()
+        if kind < 3 and is_up:  # noqa: PLR2004 a die
+            await world.sleep(_between(chance, LENGTH))
+            if chance.random() < 0.7:  # noqa: PLR2004 or the next fault comes on top
+                world.heal()
+
+    async def _stop(self, world: World, name: str) -> None:
+        await world.stop(name)
+
+    async def _mend(self, world: World) -> None:
+        world.heal()
+        world.worsen(loss=0.0)
+        for name in self._names:
+            if name not in {node.name for node in world.nodes}:
+                await world.restart(name)
+
+    # -- what must hold -----------------------------------------------------------------------
+
+    def _is_well(self, world: World) -> bool:
+        return world.is_whole() and all(
+            len(node.find_all("anybody")) == len(self._names)
+            and all(len(node.find_all(name)) == 1 for name in self._talkers)
+            for node in world.nodes
+        )
+
+    def _check_ledger(self, world: World) -> None:
+        ledger = world.ledger()
+        if self.account.wrongs:
+            raise AssertionError(self.account.wrongs[0])
+        if not ledger.is_balanced:
+            raise AssertionError(f"the ledger is not balanced: {ledger}")
+
+
+def _between(chance: random.Random, bounds: tuple[float, float]) -> float:
+    low, high = bounds
+    return low + (high - low) * chance.random()

@@ -1,0 +1,316 @@
+"""The world of a simulation: machines that a scenario starts, cuts off, crashes and heals."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+from actormq.cluster.member import Traffic
+from actormq.errors import SetupError
+from actormq.events import DeadLetter, Event, HandlerFailed, MemberChanged, PeerRefused
+from actormq.node import Node
+from actormq.settings import NodeOptions
+from actormq.testing.simulation.discovery import Multicast
+from actormq.testing.simulation.loop import EPOCH, VirtualLoop
+from actormq.testing.simulation.machine import SimulatedMachine, SimulatedNode
+from actormq.testing.simulation.network import Conditions, Network
+from actormq.testing.simulation.record import Record
+from actormq.turns import kind_of
+
+PORT = 7_000  # of every simulated node that is not given another one: `join=["n0"]` finds it
+LOOK = 0.05  # s between looks at a condition
+
+Boot = Callable[[Node], Awaitable[object]]
+"""What the program on a machine does once its node has started, each time it starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The envelopes of all links of a world, each a count since it began.
+
+    Attributes:
+        sent: Handed to connections by outboxes.
+        received: Taken from connections by members of those who sent them.
+        dropped: Lost by reason: `broken` with its connection, `closed` at an end that had closed,
+            `double` to the double of a connect, `unread` at a node whose member the sender was not.
+        in_flight: Under way.
+    """
+
+    sent: int
+    received: int
+    dropped: dict[str, int]
+    in_flight: int
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every envelope is accounted for, once."""
+        return self.sent == self.received + sum(self.dropped.values()) + self.in_flight
+
+
+class World:
+    """What a scenario acts on. All times are virtual seconds.
+
+    Args:
+        seed: From which all chance comes.
+        loop: The virtual loop.
+        conditions: How the network is.
+        record: Where what happens is written.
+
+    Attributes:
+        seed: From which all chance comes.
+        random: Chance for the scenario.
+        dead_letters: How many messages between actors reached no handler, by reason.
+    """
+
+    def __init__(
+        self, seed: int, loop: VirtualLoop, conditions: Conditions, record: Record
+    ) -> None:
+        self.seed = seed
+        self.random = random.Random(f"{seed}/scenario")
+        self.dead_letters: Counter[str] = Counter()
+        self._loop = loop
+        self._record = record
+        self._network = Network(loop, random.Random(f"{seed}/network"), conditions, record)
+        self._multicast = Multicast(self._network)
+        self._machines: dict[str, SimulatedMachine] = {}
+        self._programs: dict[str, tuple[Boot | None, NodeOptions]] = {}
+        self._past: list[SimulatedNode] = []
+
+    # -- time ---------------------------------------------------------------------------------
+
+    @property
+    def time(self) -> float:
+        """How long the world has been there."""
+        return self._loop.time() - EPOCH
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(seconds)
+
+    async def until(self, condition: Callable[[], object], within: float = 30.0) -> float:
+        """Let time pass until a condition holds.
+
+        Args:
+            condition: Looked at now, and every 0.05 s.
+            within: The most that it may take.
+
+        Returns:
+            How long it took.
+
+        Raises:
+            AssertionError: It did not hold in time.
+        """
+        begun = self.time
+        while not condition():
+            if self.time - begun >= within:
+                raise AssertionError(f"not within {within:g} virtual seconds")
+            await asyncio.sleep(LOOK)
+        return self.time - begun
+
+    def note(self, text: str) -> None:
+        """Write a line of the trace."""
+        self._record.note("-", text)
+
+    # -- nodes --------------------------------------------------------------------------------
+
+    @property
+    def nodes(self) -> list[Node]:
+        """The nodes that run, hanging ones included, in the order of their machines."""
+        return [m.node for m in self._machines.values() if m.node is not None]
+
+    def node(self, name: str) -> Node:
+        """The node that runs on a machine.
+
+        Raises:
+            SetupError: None does.
+        """
+        machine = self._machines.get(name)
+        if machine is None or machine.node is None:
+            raise SetupError(f"no node runs on {name!r}: start or restart it")
+        return machine.node
+
+    async def start(
+        self, name: str, boot: Boot | None = None, /, **options: Unpack[NodeOptions]
+    ) -> Node:
+        """Start a node on a machine of its own.
+
+        Args:
+            name: The name of both. `join=["n0"]` means the node of that name.
+            boot: What the program there does once the node has started, and after each restart.
+            options: The node's settings, see `Settings`. It is found by simulated multicast
+                unless `discovery=False`.
+
+        Raises:
+            SetupError: A node runs there, or a setting cannot be.
+        """
+        self._programs[name] = (boot, options)
+        if name not in self._machines:
+            chance = random.Random(f"{self.seed}/machine {name}")
+            self._machines[name] = SimulatedMachine(
+                name, self._loop, self._network, self._multicast, chance, self._machines.get
+            )
+        return await self._boot(name)
+
+    async def _boot(self, name: str) -> Node:
+        machine = self._machines[name]
+        if machine.node is not None:
+            raise SetupError(f"a node runs on {name!r} already: stop or crash it first")
+        boot, given = self._programs[name]
+        options: NodeOptions = {"name": name, "mesh": "simulated", "port": PORT, **given}
+        options["insecure_lan"] = True  # each is a machine of its own, and the LAN is in here
+        places = options.get("join", ())
+        options["join"] = [p if ":" in p else f"{p}:{PORT}" for p in places]
+        machine.boot()
+        self._network.power(name, on=True)
+        node = machine.node = SimulatedNode(machine, **options)
+        self._past.append(node)
+        node.events.listen(lambda event: self._heard(name, event))
+        self._record.note(name, f"starts as {node.id}")
+        await node.start()
+        if boot is not None:
+            await machine.run(_booted(boot, node))
+        return node
+
+    async def stop(self, name: str) -> None:
+        """Stop a node in order."""
+        node = self.node(name)
+        self._record.note(name, "stops")
+        await node.stop()
+        self._machines[name].stopped()
+        self._record.note(name, "has stopped")
+
+    def crash(self, name: str, *, silent: bool = False) -> None:
+        """End a node without a goodbye.
+
+        Args:
+            name: Whose.
+            silent: Whether the machine is gone as well, as if its power had: otherwise the
+                process was killed, and its connections break.
+        """
+        self.node(name)
+        self._record.note(name, "loses power" if silent else "crashes")
+        if silent:
+            self._network.power(name, on=False)
+        self._machines[name].crash(0.0 if silent else self._network.chance.random())
+
+    async def restart(self, name: str) -> Node:
+        """Start the program of a machine again, after a crash or a stop; its node is a new one."""
+        if name not in self._programs:
+            raise SetupError(f"nothing has run on {name!r} before: start it")
+        return await self._boot(name)
+
+    def pause(self, name: str) -> None:
+        """Let a node hang, as in a handler that does not come back; what it is sent waits."""
+        self.node(name)
+        self._record.note(name, "hangs")
+        self._machines[name].hold()
+
+    def resume(self, name: str) -> None:
+        """Let it go on."""
+        self.node(name)
+        self._record.note(name, "goes on")
+        self._machines[name].resume()
+
+    # -- the network --------------------------------------------------------------------------
+
+    def partition(self, *groups: Iterable[str]) -> None:
+        """Cut groups of machines off from each other; those that are not named are a group.
+
+        A later partition replaces it.
+        """
+        sides = [list(group) for group in groups]
+        self.note(f"partition {' | '.join(' '.join(side) for side in sides)}")
+        self._network.partition(sides)
+
+    def cut(self, one: str, other: str, *, one_way: bool = False) -> None:
+        """Let nothing through from one machine to another, and back unless it is `one_way`."""
+        self.note(f"cut {one} {'->' if one_way else '<->'} {other}")
+        self._network.cut([(one, other)] if one_way else [(one, other), (other, one)])
+
+    def heal(self, one: str | None = None, other: str | None = None) -> None:
+        """End cuts: between two machines, all of one machine, or all cuts and the partition."""
+        self.note(f"heal {one or 'all'} {other or ''}".rstrip())
+        wanted = {name for name in (one, other) if name is not None}
+        self._network.heal(lambda source, target: wanted <= {source, target}, whole=not wanted)
+
+    def tear(self, one: str, other: str) -> int:
+        """Break the connections between two machines, as a router that restarts; count them."""
+        self.note(f"tear {one} {other}")
+        return self._network.tear(one, other)
+
+    def worsen(
+        self,
+        *,
+        delay: tuple[float, float] | None = None,
+        loss: float | None = None,
+        duplicates: float | None = None,
+    ) -> None:
+        """Change how the network is from now on; see `Conditions`."""
+        before = self._network.conditions
+        now = Conditions(
+            before.delay if delay is None else delay,
+            before.loss if loss is None else loss,
+            before.duplicates if duplicates is None else duplicates,
+        )
+        self.note(f"network: delay {now.delay}, loss {now.loss}, duplicates {now.duplicates}")
+        self._network.conditions = now
+
+    # -- what can be asked --------------------------------------------------------------------
+
+    def ledger(self) -> Ledger:
+        """Count the envelopes of all links, those of nodes that are gone included."""
+        total = Traffic()
+        for node in self._past:
+            traffic = node.traffic()
+            total.sent += traffic.sent
+            total.received += traffic.received
+            total.unread += traffic.unread
+        dropped = dict(sorted({**self._network.lost, "unread": total.unread}.items()))
+        return Ledger(total.sent, total.received, dropped, self._network.in_flight())
+
+    def is_whole(self) -> bool:
+        """Whether all nodes that run know each other, nobody else, and all for alive."""
+        nodes = self.nodes
+        ids = {node.id for node in nodes}
+        return all(
+            {peer.facts.node for peer in node.mesh_view.peers() if peer.state.value == "alive"}
+            == {peer.facts.node for peer in node.mesh_view.peers()}
+            == ids - {node.id}
+            for node in nodes
+        )
+
+    async def settled(self, within: float = 30.0) -> float:
+        """Wait until all nodes that run know each other; see `until`."""
+        return await self.until(self.is_whole, within)
+
+    # -- the record ---------------------------------------------------------------------------
+
+    def _heard(self, name: str, event: Event) -> None:
+        match event:
+            case MemberChanged():
+                text = f"{event.name} {event.node} is {event.state}: {event.reason}"
+                self._record.note(name, text)
+            case DeadLetter():
+                self.dead_letters[event.reason] += event.count
+                text = f"dead letter {event.actor}.{event.handler}: {event.reason}"
+                self._record.note(name, text)
+            case HandlerFailed():
+                text = f"{event.actor}.{event.handler} raised {kind_of(event.error)}"
+                self._record.note(name, text)
+            case PeerRefused():
+                self._record.note(name, f"{event.who} refused: {event.reason}")
+            case _:
+                pass
+
+    def end(self) -> None:
+        """End what is left; the scenario is over."""
+        for machine in self._machines.values():
+            machine.bury()
+
+
+async def _booted(boot: Boot, node: Node) -> Any:
+    return await boot(node)

@@ -1,0 +1,360 @@
+"""Actors that are answerable for others: restarts, their company, their limit, their end."""
+
+import asyncio
+
+import pytest
+
+from actormq import (
+    Actor,
+    ActorStopped,
+    Backoff,
+    Failure,
+    NameTaken,
+    RemoteError,
+    RestartLimitReached,
+    SetupError,
+    StartFailed,
+    Supervisor,
+    Terminated,
+    child,
+    handler,
+)
+from actormq.events import ActorFailed
+
+AT_ONCE = Backoff(first=0.0, most=0.0)
+
+
+class Log:
+    """What happened, in order; shared by the actors of one test as an argument."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+
+
+class Part(Actor):
+    """Says what happens to it, and fails when it is told to."""
+
+    def __init__(self, log: Log, fail_starts: int = 0) -> None:
+        self.log_ = log
+        self.count = 0
+        self.fail_starts = fail_starts
+
+    async def on_start(self) -> None:
+        self.log_.add(f"{self.name} starts")
+
+    async def on_restart(self, failure: Failure) -> None:
+        self.failure = failure
+
+    async def on_stop(self) -> None:
+        self.log_.add(f"{self.name} stops")
+
+    @handler
+    def add(self) -> int:
+        self.count += 1
+        return self.count
+
+    @handler
+    def fail(self, text: str = "told to") -> None:
+        raise RuntimeError(text)
+
+    @handler
+    async def fail_later(self) -> None:
+        await asyncio.sleep(0)
+        raise RuntimeError("later")
+
+    @handler
+    def last_failure(self) -> tuple[str, str, int, int]:
+        failure = self.failure
+        return str(failure.error), failure.handler, failure.restart_count, failure.previous.count
+
+    @handler(raises=KeyError)
+    def look_up(self, key: str) -> None:
+        raise KeyError(key)
+
+
+class Rack(Supervisor):
+    backoff = AT_ONCE
+
+    def __init__(self, log: Log, *names: str, strategy: str = "one_for_one", policy="on_error"):
+        self.strategy = strategy
+        self.children = [child(Part, name, log).restarts(policy) for name in names]
+
+
+@pytest.fixture
+def failures():
+    """Collects the failures of supervised actors on a node, which are logged as errors."""
+
+    def listen(node):
+        seen = []
+        node.events.listen(lambda e: seen.append(e) if isinstance(e, ActorFailed) else None)
+        return seen
+
+    return listen
+
+
+async def test_a_supervisor_starts_its_children_in_order_and_stops_them_in_reverse(nodes):
+    node, log = await nodes.start(), Log()
+    rack = await node.spawn(Rack, "rack", log, "a", "b", "c")
+    assert log.lines == ["a starts", "b starts", "c starts"]
+    assert await (await node.find("b")).ask("add") == 1
+    await rack.stop()
+    assert log.lines[3:] == ["c stops", "b stops", "a stops"]
+    assert node.find_all("a") == []
+
+
+@pytest.mark.parametrize("method", ["fail", "fail_later"])
+async def test_a_restart_keeps_ref_name_and_mailbox_and_makes_a_new_instance(
+    nodes, until, logged, method
+):
+    logged.expect("a.fail")
+    node, log = await nodes.start(), Log()
+    await node.spawn(Rack, "rack", log, "a")
+    ref = await node.find("a")
+    assert await ref.ask("add") == 1
+    failing = ref.ask(method)
+    waiting = [ref.ask("add"), ref.ask("add")]
+    with pytest.raises(RemoteError):
+        await failing
+    assert [await reply for reply in waiting] == [1, 2]
+    assert await node.find("a") == ref
+    assert log.lines == ["a starts", "a stops", "a starts"]
+    assert await ref.ask("last_failure") == (
+        "told to" if method == "fail" else "later",
+        method,
+        1,
+        1,
+    )
+
+
+async def test_an_exception_that_is_declared_is_an_answer_and_no_failure(nodes):
+    node, log = await nodes.start(), Log()
+    await node.spawn(Rack, "rack", log, "a")
+    ref = await node.find("a")
+    await ref.ask("add")
+    with pytest.raises(RemoteError, match="KeyError"):
+        await ref.ask("look_up", "x")
+    assert await ref.ask("add") == 2
+
+
+async def test_who_has_no_supervisor_goes_on_after_a_failed_message(nodes):
+    node, log = await nodes.start(), Log()
+    ref = await node.spawn(Part, "a", log)
+    await ref.ask("add")
+    with pytest.raises(RemoteError):
+        await ref.ask("fail")
+    assert await ref.ask("add") == 2
+
+
+@pytest.mark.parametrize(
+    ("strategy", "lines"),
+    [
+        ("one_for_one", ["b stops", "b starts"]),
+        ("one_for_all", ["b stops", "c stops", "a stops", "a starts", "b starts", "c starts"]),
+        ("rest_for_one", ["b stops", "c stops", "b starts", "c starts"]),
+    ],
+)
+async def test_a_strategy_says_who_else_is_restarted(nodes, until, logged, strategy, lines):
+    logged.expect("b.fail failed")
+    node, log = await nodes.start(), Log()
+    await node.spawn(Rack, "rack", log, "a", "b", "c", strategy=strategy)
+    refs = [await node.find(name) for name in "abc"]
+    log.lines.clear()
+    with pytest.raises(RemoteError):
+        await refs[1].ask("fail")
+    await until(lambda: len(log.lines) == len(lines))
+    assert log.lines == lines
+    assert [await ref.ask("add") for ref in refs] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("policy", "is_back"), [("always", True), ("on_error", False), ("never", False)]
+)
+async def test_a_policy_says_who_is_started_again_after_an_orderly_end(nodes, policy, is_back):
+    node, log = await nodes.start(), Log()
+    await node.spawn(Rack, "rack", log, "a", policy=policy)
+    ref = await node.find("a")
+    await ref.stop()
+    if is_back:
+        assert await ref.ask("add") == 1
+    else:
+        with pytest.raises(ActorStopped):
+            await ref.ask("add")
+        assert node.find_all("a") == []
+
+
+async def test_a_child_that_is_never_restarted_ends_with_its_failure(nodes, logged, until):
+    logged.expect("a.fail failed: it is not restarted")
+    node, log = await nodes.start(), Log()
+    watcher = await node.spawn(Watcher, "watcher")
+    await node.spawn(Rack, "rack", log, "a", policy="never")
+    ref = await node.find("a")
+    await watcher.ask("begin", ref)
+    ref.tell("fail")
+    left = ref.ask("add")
+    with pytest.raises(ActorStopped):
+        await left
+    await until(lambda: watcher.ask("ends"))
+    assert await watcher.ask("ends") == [("a", "failed", "RuntimeError: told to")]
+
+
+class Watcher(Actor):
+    def __init__(self) -> None:
+        self.terminated: list[Terminated] = []
+
+    @handler
+    def begin(self, ref) -> None:
+        self.watch(ref)
+
+    @handler
+    def end(self, ref) -> None:
+        self.unwatch(ref)
+
+    async def on_terminated(self, terminated: Terminated) -> None:
+        self.terminated.append(terminated)
+
+    @handler
+    def ends(self) -> list[tuple[str, str, str]]:
+        return [(t.ref.name, t.reason, t.detail) for t in self.terminated]
+
+
+async def test_past_its_limit_a_supervisor_fails_and_at_the_top_the_node_ends(nodes, logged):
+    logged.expect("it is restarted", "its supervisor gives up", "the node ends")
+    node, log = await nodes.start(), Log()
+    await node.spawn(Rack, "rack", log, "a", "b")
+    ref = await node.find("a")
+    for _ in range(4):
+        ref.tell("fail")
+    with pytest.raises(RestartLimitReached, match="'rack' gave up: 'a' failed again"):
+        await node.stopped()
+    assert "b stops" in log.lines
+    assert not node.is_running
+
+
+class Building(Supervisor):
+    backoff = AT_ONCE
+    max_restarts = 1
+
+    def __init__(self, log: Log) -> None:
+        self.children = [child(Rack, "rack", log, "a").restarts("always")]
+
+
+async def test_a_supervisor_that_gave_up_is_restarted_by_its_own(nodes, logged, until):
+    logged.expect("it is restarted", "its supervisor gives up", "rack failed")
+    node, log = await nodes.start(), Log()
+    await node.spawn(Building, "building", log)
+    ref = await node.find("a")
+    for _ in range(4):
+        ref.tell("fail")
+    await until(lambda: log.lines.count("a starts") == 5)
+    again = await node.find("a")
+    assert again != ref  # its supervisor was made anew, and all below it
+    assert await again.ask("add") == 1
+    with pytest.raises(ActorStopped):
+        await ref.ask("add")
+
+
+async def test_children_come_and_go_while_it_runs(nodes):
+    node, log = await nodes.start(), Log()
+    rack = await node.spawn(Rack, "rack", log)
+    ref = await rack.ask(Rack.start_child, child(Part, "x", log).restarts("always"))
+    assert await ref.ask("add") == 1
+    with pytest.raises(RemoteError, match="NameTaken"):
+        await rack.ask(Rack.start_child, child(Part, "x", log))
+    await rack.ask(Rack.stop_child, ref)
+    with pytest.raises(ActorStopped):
+        await ref.ask("add")
+    other = await rack.ask(Rack.start_child, child(Part, "x", log))
+    await rack.ask(Rack.stop_child, "x")
+    with pytest.raises(ActorStopped):
+        await other.ask("add")
+
+
+class Unborn(Actor):
+    async def on_start(self) -> None:
+        raise OSError("no sensor")
+
+
+class Bad(Supervisor):
+    children = (child(Part, "first", Log()), child(Unborn, "unborn"))
+
+
+async def test_a_child_that_does_not_start_fails_the_start_of_its_supervisor(nodes):
+    node = await nodes.start()
+    with pytest.raises(StartFailed, match=r"one of its children raised .*unborn.*no sensor"):
+        await node.spawn(Bad, "bad")
+    assert node.find_all("first") == []
+    assert len(node._runtime.registry) == 1
+
+
+async def test_a_dynamic_child_that_does_not_start_is_not_kept(nodes):
+    node, log = await nodes.start(), Log()
+    rack = await node.spawn(Rack, "rack", log)
+    with pytest.raises(RemoteError, match="no sensor"):
+        await rack.ask(Rack.start_child, child(Unborn, "unborn"))
+    assert await rack.ask(Rack.start_child, child(Part, "unborn", log))
+
+
+# -- bad input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("attributes", "sentence"),
+    [
+        ({"strategy": "one_for_none"}, "supervisor Odd: strategy 'one_for_none' is unknown"),
+        ({"period": -1}, "supervisor Odd: .*period"),
+        ({"max_restarts": -1}, "supervisor Odd: .*restarts=-1"),
+        ({"children": [Part]}, "is no child: write child"),
+        ({"children": 5}, "supervisor Odd"),
+        ({"backoff": 1.0}, r"backoff 1.0 is no Backoff\(...\)"),
+    ],
+)
+def test_what_a_supervisor_is_told_is_checked_as_its_class_is_made(attributes, sentence):
+    with pytest.raises(SetupError, match=sentence):
+        type("Odd", (Supervisor,), attributes)
+
+
+def test_what_is_no_actor_is_no_child():
+    with pytest.raises(SetupError, match="is no class that extends Actor"):
+        child(str, "text")
+    with pytest.raises(SetupError, match="a name is a text"):
+        child(Part, 5, Log())
+    with pytest.raises(SetupError, match="restart policy 'sometimes' is unknown"):
+        child(Part, "a", Log()).restarts("sometimes")
+    with pytest.raises(SetupError, match="stops_within"):
+        child(Part, "a", Log()).stops_within(0)
+
+
+async def test_supervisors_that_contain_each_other_are_refused(nodes):
+    class Chicken(Supervisor):
+        pass
+
+    class Egg(Supervisor):
+        children = (child(Chicken),)
+
+    Chicken.children = (child(Egg),)
+    node = await nodes.start()
+    with pytest.raises(SetupError, match="Chicken -> Egg -> Chicken"):
+        await node.spawn(Chicken)
+    assert len(node._runtime.registry) == 1
+
+
+async def test_a_supervisor_that_makes_itself_again_and_again_is_refused(nodes):
+    class Doll(Supervisor):
+        def __init__(self) -> None:
+            self.children = [child(Doll)]
+
+    node = await nodes.start()
+    with pytest.raises(SetupError, match="Doll -> Doll"):
+        await node.spawn(Doll)
+    assert len(node._runtime.registry) == 1
+
+
+async def test_two_children_of_one_name_are_refused_before_any_starts(nodes):
+    node, log = await nodes.start(), Log()
+    with pytest.raises(NameTaken):
+        await node.spawn(Rack, "rack", log, "a", "a")
+    assert log.lines == []
+    assert len(node._runtime.registry) == 1
