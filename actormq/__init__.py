@@ -5,15 +5,15 @@ The public names. The package below them, from the ground up; an import points o
     errors, settings, address, message, codec, ledger    words, facts and bytes
     rules/                                        decisions without I/O
     loop, deadlines, stepping, port, transport, inlet    the loop, its time and its sockets
-    reply, ref, actor, supervisor, signals        what users extend, and what others hold of it
+    reply, ref, place, actor, supervisor, signals    what users extend, and what others hold of it
     stacks, watchdog, waits                       finds what holds the loop, and who waits for whom
     mailbox, turns, cell, family, registry        what runs an actor, and its children
     cluster/                                      who is there, and messages between nodes
     patterns/                                     the sockets that actors own
     devices/                                      what forwards between two sockets
-    steward, node, run, topology                  a node, put together
-    observe/, cli/                                what people see
-    testing/                                      what they test their actors with
+    elsewhere/                                    actors in a thread or process of their own
+    machine, steward, node, run, topology         a node, put together
+    observe/, cli/, testing/                      what people see, and test with
 """
 
 from actormq.actor import Actor, every, handler
@@ -45,6 +45,7 @@ from actormq.errors import (
     PeerGone,
     PeerLost,
     PortInUse,
+    ProcessLost,
     ProtocolError,
     RemoteError,
     RemoteProtocolError,
@@ -114,6 +115,7 @@ __all__ = [
     "PeerGone",
     "PeerLost",
     "PortInUse",
+    "ProcessLost",
     "ProtocolError",
     "Publisher",
     "Puller",

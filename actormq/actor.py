@@ -11,6 +11,7 @@ from typing import (
     Any,
     ClassVar,
     Concatenate,
+    Literal,
     ParamSpec,
     Protocol,
     Self,
@@ -20,6 +21,7 @@ from typing import (
 
 from actormq.arguments import Arguments
 from actormq.errors import LifecycleError, SetupError
+from actormq.place import LOOP, check_class
 from actormq.signals import Failure, Terminated
 
 if TYPE_CHECKING:
@@ -152,8 +154,9 @@ class HandlerSpec:
     Attributes:
         name: The method's name.
         function: The method.
-        is_plain: A `def` that runs on the loop: the fast way.
+        is_plain: A `def` that runs on the node's loop: the fast way.
         is_async: An `async def`.
+        is_blocking: A `def` that runs in a worker thread, wherever the actor runs.
         concurrent: Whether the next message may come in while it awaits.
         retry: How often a message that failed is handled again.
         raises: Exceptions that are answers.
@@ -165,19 +168,23 @@ class HandlerSpec:
         "concurrent",
         "function",
         "is_async",
+        "is_blocking",
         "is_plain",
         "name",
         "raises",
         "retry",
     )
 
-    def __init__(self, owner: type, name: str, function: Callable[..., Any], marks: _Marks) -> None:
+    def __init__(
+        self, owner: type[Actor], name: str, function: Callable[..., Any], marks: _Marks
+    ) -> None:
         self._owner = owner
         self._arguments: Arguments | None = None
         self.name = name
         self.function = function
         self.is_async = inspect.iscoroutinefunction(function)
-        self.is_plain = not self.is_async and not marks.blocking
+        self.is_blocking = marks.blocking
+        self.is_plain = owner.runs_in == LOOP and not self.is_async and not marks.blocking
         self.concurrent = marks.concurrent
         self.retry = marks.retry
         self.raises = marks.raises
@@ -195,10 +202,18 @@ class Actor:
 
     Extend it, mark methods with `@handler`, and spawn it; `__init__` takes whatever you like, and
     needs no `super().__init__()`. Names that begin with `_actormq` are taken; all others are yours.
+
+    Attributes:
+        runs_in: Where the object lives and its methods run: on the node's "loop", in a "thread" of
+            its own, or in a "process" of its own, whose end is a failure like another.
+        hang_limit: Seconds that an actor in a process may hold that process's loop before it is
+            taken for lost and killed; None: for ever. A blocking handler does not hold it.
     """
 
     __slots__ = ("__weakref__", "_actormq_context")
 
+    runs_in: ClassVar[Literal["loop", "thread", "process"]] = "loop"
+    hang_limit: ClassVar[float | None] = 1.25  # s; seen within 2 s, with a beat each 0.25 s
     mailbox_limit: ClassVar[int | None] = None
     """Messages that the mailbox of one such actor holds; None: the node's `mailbox_limit`."""
 
@@ -216,6 +231,7 @@ class Actor:
                 _enter(cls, name, value, cls._actormq_handlers, cls._actormq_periodic)
             elif hasattr(type(value), "open") and hasattr(type(value), "__set_name__"):
                 cls._actormq_sockets[name] = value
+        check_class(cls, cls.runs_in, cls.hang_limit, list(cls._actormq_sockets))
 
     # -- what the actor may use ---------------------------------------------------------------
 

@@ -12,15 +12,18 @@ from actormq.address import Address
 from actormq.context import LiveSocket, Timer
 from actormq.deadlines import CURRENT, Served
 from actormq.errors import (
+    ActormqError,
     ActorStopped,
     HandlerCancelled,
+    RemoteError,
     RestartLimitReached,
     SetupError,
     StartFailed,
 )
-from actormq.events import HandlerFailed
+from actormq.events import ActorFailed, HandlerFailed
 from actormq.family import Family
 from actormq.mailbox import State
+from actormq.place import Place, Reported
 from actormq.ref import Ref
 from actormq.reply import Reply
 from actormq.runtime import Runtime
@@ -32,6 +35,7 @@ from actormq.turns import Again, Turns, described, end_served, kind_of, text_of
 
 _NOTHING: dict[str, Any] = {}  # no arguments, shared by all
 CUT_OFF = 1.0  # s that a handler has to end once it was cancelled; one that swallows that is left
+PLACE_GRACE = 1.0  # s that a thread or process has to end by itself, at least
 LAST_MOMENT = 0.1  # s that on_stop gets at least, however late it is
 
 Recipe = tuple[type[Actor], tuple[Any, ...], dict[str, Any]]
@@ -212,6 +216,10 @@ class Cell(Turns):
             StartFailed: Its constructor raised.
         """
         kind, args, kwargs = self._recipe
+        if self.place is not None:
+            # The object is made there, by `_open_there`; turns have an empty one to pass over.
+            self.actor = object.__new__(kind)
+            return
         try:
             # In two steps, so that the constructor may already use `self.name` and the like.
             actor = kind.__new__(kind, *args, **kwargs)
@@ -267,6 +275,19 @@ class Cell(Turns):
 
     async def _open(self, failure: Failure | None) -> None:
         kind = self.kind
+        if self.place is not None:
+            await self._run_hook("on_start", self._open_there(self.place, failure))
+        else:
+            await self._open_here(failure)
+        self.state = State.RUNNING
+        for periodic, seconds in kind._actormq_periodic.values():  # noqa: SLF001 as in make
+            self._keep(Periodic(self, seconds, periodic))
+        if self.restart_count == 0:
+            self.runtime.registry.publish(self)
+        self._next_turn()
+
+    async def _open_here(self, failure: Failure | None) -> None:
+        kind = self.kind
         for attribute, spec in kind._actormq_sockets.items():  # noqa: SLF001 as in make
             self.sockets[attribute] = spec.open(attribute, self)
         if isinstance(self.actor, Supervisor):
@@ -275,12 +296,32 @@ class Cell(Turns):
             await self._run_hook("on_restart", self.actor.on_restart(failure))
         if kind.on_start is not Actor.on_start:
             await self._run_hook("on_start", self.actor.on_start())
-        self.state = State.RUNNING
-        for periodic, seconds in kind._actormq_periodic.values():  # noqa: SLF001 as in make
-            self._keep(Periodic(self, seconds, periodic))
-        if self.restart_count == 0:
-            self.runtime.registry.publish(self)
-        self._next_turn()
+
+    async def _open_there(self, place: Place, failure: Failure | None) -> None:
+        await place.open()
+        if failure is not None:
+            await self._begin_there(place, "on_restart", failure)
+        await self._begin_there(place, "on_start")
+
+    async def _begin_there(self, place: Place, hook: str, *args: Any) -> None:
+        try:
+            await self._run_there(place, hook, *args)
+        except Exit:
+            raise
+        except RemoteError as error:
+            label = self.address.label
+            raise StartFailed(label, hook, error.type, error.text) from error.__cause__
+        except Exception as error:  # a border: the hook is not ours
+            raise self._start_failed(hook, error) from error
+
+    async def _run_there(self, place: Place, hook: str, *args: Any) -> None:
+        """Run a hook where the object is, if its class has it."""
+        if getattr(self.kind, hook) is getattr(Actor, hook):
+            return
+        try:
+            await place.run(hook, args, {}, 0.0)
+        except Reported as reported:
+            raise reported.error from reported.error.__cause__
 
     async def _begin_children(self, supervisor: Supervisor) -> None:
         family = self._children = Family(self)
@@ -313,6 +354,8 @@ class Cell(Turns):
         except Exit as exit_:
             self.runtime.node.fail(exit_.word)
             raise self._start_failed(hook, exit_.word) from exit_.word
+        except StartFailed:  # it says more than could be said here
+            raise
         except Exception as error:  # a border: the hook is not ours
             raise self._start_failed(hook, error) from error
         finally:
@@ -326,6 +369,13 @@ class Cell(Turns):
         """A handler raised: a supervised actor comes down, any other goes on."""
         if self.is_supervised and self.state is State.RUNNING:
             self.fall(error, handler)
+
+    def place_lost(self, error: ActormqError, handler: str) -> None:
+        """The process that the object was in has ended by itself."""
+        if self.state is State.RUNNING and not self.is_supervised:
+            consequence = "it has ended, for nobody supervises it"
+            self.runtime.events.emit(ActorFailed(self.address.label, handler, error, consequence))
+        self.fall(error, handler)
 
     def fall(self, error: BaseException, handler: str) -> None:
         """This instance is lost: let the supervisor decide, or end if there is none."""
@@ -429,6 +479,8 @@ class Cell(Turns):
             await self._run_on_stop(max(deadline - self.runtime.loop.now(), LAST_MOMENT))
         for timer in list(self._timers or ()):
             timer.cancel()
+        if self.place is not None:
+            await self.place.close(max(deadline - self.runtime.loop.now(), PLACE_GRACE))
         await self._close_sockets()
         self._abandon()
         self._is_busy = self._is_crowded = False
@@ -457,7 +509,10 @@ class Cell(Turns):
     async def _run_on_stop(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await contained(self.actor.on_stop())
+                if self.place is None:
+                    await contained(self.actor.on_stop())
+                elif self.place.is_open:
+                    await self._run_there(self.place, "on_stop")
         except Exit as exit_:
             self.runtime.node.fail(exit_.word)
         except Exception as error:  # noqa: BLE001 a border: on_stop is not ours

@@ -103,5 +103,5 @@ class Context(Protocol):
     ) -> Timer:
         """Send itself a message later."""
 
-    def receive(self, call: Call, args: Sequence[Any], answer: Answer | None) -> None:
+    def receive(self, call: Call, args: Sequence[Any], answer: Answer | None, /) -> None:
         """Queue what came on one of its sockets for `call.function(actor, *args)`."""

@@ -75,13 +75,13 @@ def run_to_end(
             if node.failure is not None:
                 raise _as_exit(node.failure) from None
             raise
-        except KeyboardInterrupt as word:  # of a handler; one of a terminal comes as a signal
-            raise _as_exit(word) from None
         finally:
             left = runner.run(_settle())
             runner.close()
         if signals.number and (left or node.left):
             raise SystemExit(128 + signals.number)
+        if node.failure is not None:
+            raise _as_exit(node.failure)
         return value
 
 

@@ -13,6 +13,7 @@ The branches answer the catcher's question: *did it run, and may I send again?*
             SocketFull   PeerGone   NobodyThere   AskCircle
         OutcomeUnknown                   it left and no word came: it may have run
             AskTimeout (TimeoutError)   RequestTimeout (TimeoutError)   PeerLost   HandlerCancelled
+            ProcessLost
         RemoteError                      it ran and raised: carries type, text, traceback
         RestartLimitReached              a supervisor gave up
         ProtocolError
@@ -339,6 +340,23 @@ class HandlerCancelled(OutcomeUnknown):
         )
 
 
+class ProcessLost(OutcomeUnknown):
+    """The process that an actor runs in came to its end, and the actor's state with it.
+
+    Attributes:
+        how: What happened to it, such as "was killed by SIGSEGV".
+        handler: What it was running, "" if nothing.
+    """
+
+    def __init__(self, actor: str, how: str, handler: str = "", advice: str = "") -> None:
+        during = f" while it ran {handler}" if handler else ""
+        advised = f": {advice}" if advice else ""
+        super().__init__(
+            f"the process of actor {actor!r} {how}{during}{advised}", actor, how, handler, advice
+        )
+        self.how, self.handler = how, handler
+
+
 class RemoteError(ActormqError):
     """The handler ran and raised.
 
@@ -427,6 +445,7 @@ TRAVELLING: dict[str, type[ActormqError]] = {
         NodeUnreachable,
         NotEncodable,
         PeerLost,
+        ProcessLost,
         RemoteError,
         StartFailed,
     )

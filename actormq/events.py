@@ -103,6 +103,7 @@ class DeadLetter(Event):
         reason: One of few, for counting: the name of the error that its sender would have been
             given (`ActorStopped`, `MailboxFull`, `HandlerNotFound`, `ArgumentMismatch`, ...), or
             `asker gave up`: the deadline of its ask was over before its turn came;
+            `retries exhausted`: its handler raised each of the times that `retry` allows;
             `late reply`: its ask was given up; `full`, `subscriber full`: a socket with
             full="drop" had no room; `peer gone`: a socket's peer had left; `not answered`,
             `unasked reply`, `no reply`, `closed`: see docs/patterns.md.

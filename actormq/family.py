@@ -234,7 +234,8 @@ class Family:
         if not count:
             return None
         error, handler = self._failures.get(key, (self._newest, ""))
-        return Failure(error or ActorStopped(cell.address.label), handler, count, cell.actor)
+        previous = cell.actor if cell.place is None else cell.place.left
+        return Failure(error or ActorStopped(cell.address.label), handler, count, previous)
 
     def _not_started(self, key: int, cell: Cell, error: BaseException) -> None:
         if key not in self._cells:

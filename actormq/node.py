@@ -25,6 +25,7 @@ from actormq.cluster.services import MeshServices
 from actormq.cluster.watches import Watches
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
+from actormq.elsewhere.places import OwnPlaces
 from actormq.errors import ActormqError, ActorNotFound, NodeNotRunning, SetupError
 from actormq.events import Events, NodeStarted
 from actormq.family import Family
@@ -33,6 +34,7 @@ from actormq.machine import MACHINE, Machine
 from actormq.mailbox import State
 from actormq.message import PROTOCOL, Facts
 from actormq.observe.logs import log_events
+from actormq.place import LOOP
 from actormq.ref import Ref
 from actormq.registry import Registry
 from actormq.runtime import Runtime
@@ -221,6 +223,8 @@ class Node:
         label = label or name or f"{kind.__name__.lower()}#{serial}"
         address = runtime.address(serial, label)
         cell = Cell(runtime, (kind, args, kwargs), address, name, family)
+        if kind.runs_in != LOOP:
+            cell.place = runtime.places.new(cell, kind, args, kwargs)
         runtime.registry.add(cell)
         return cell
 
@@ -391,6 +395,7 @@ class Node:
             watching=watches,
             books=books,
             next_serial=lambda: next(self._serials),
+            places=OwnPlaces(),
             chance=machine.chance,
             watched=machine.watch(
                 self.id,
@@ -530,6 +535,7 @@ class Node:
         if steward is not None:
             await steward.stop(min(seconds, 1.0))
             steward.cut_off()
+        await runtime.places.close()
         self._mesh.stop("it was stopped")
         if self._post is not None:
             self._post.close()

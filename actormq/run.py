@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TypeVar, Unpack
 
+from actormq.elsewhere.finding import pass_over
 from actormq.ending import run_to_end
 from actormq.node import Node
 from actormq.settings import NodeOptions
@@ -34,11 +35,15 @@ def run(
             and the signal's number. Or a handler raised it.
         RestartLimitReached: A supervisor under no other one gave up.
     """
+    pass_over()  # in a process of an actor, this script is loaded for its classes only
     node = Node(**options)
 
     async def body() -> R:
-        async with node:
+        await node.start()  # not `async with`: what ended the node is raised outside of the loop
+        try:
             return await main(node)
+        finally:
+            await node.stop()
 
     def end(task: asyncio.Task[R]) -> None:
         if node.is_awaited:

@@ -13,6 +13,7 @@ from actormq.deadlines import Deadlines
 from actormq.events import Events
 from actormq.ledger import Books
 from actormq.loop import Loop
+from actormq.place import Places
 from actormq.settings import Settings
 from actormq.stepping import Stepper
 from actormq.threads import Threads
@@ -106,6 +107,7 @@ class Runtime:
     services: Services
     watching: Watching
     next_serial: Callable[[], int]
+    places: Places
     watched: Watched
     chance: Callable[[], float] = random.random
     books: Books = field(default_factory=Books)

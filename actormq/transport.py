@@ -74,6 +74,11 @@ LINK_DIALER = Role(
     {**_HEARTBEAT, zmq.IMMEDIATE: 1, zmq.RECONNECT_IVL: -1, zmq.SNDHWM: LINK_HWM},
 )
 
+# -- between a node and the processes of its actors --
+# One connection for one process: what comes after it ended must not meet the next one.
+PROCESS_LISTENER = Role(zmq.ROUTER, {zmq.ROUTER_MANDATORY: 1, zmq.RCVHWM: LINK_HWM})
+PROCESS_DIALER = Role(zmq.DEALER, {zmq.IMMEDIATE: 1, zmq.RECONNECT_IVL: -1, zmq.SNDHWM: LINK_HWM})
+
 # -- of actors --
 # Without heartbeats: one that reaches a peer which has sent its last words and left is answered
 # with a reset, and the system drops what has come and was not read (80 000 of 100 000 messages).

@@ -15,9 +15,10 @@ from actormq.actor import Actor
 from actormq.address import Address
 from actormq.context import Call
 from actormq.deadlines import Served
-from actormq.errors import HandlerCancelled, RemoteError
+from actormq.errors import ActormqError, HandlerCancelled, ProcessLost, RemoteError
 from actormq.events import HandlerFailed
 from actormq.mailbox import Mailbox, Message, State
+from actormq.place import Place, Reported
 from actormq.runtime import Runtime
 from actormq.settings import CONCURRENT_LIMIT, TURN_MESSAGES, TURN_SECONDS
 from actormq.stepping import SUSPENDED, Exit
@@ -27,6 +28,9 @@ RETRIES_EXHAUSTED = "retries exhausted"
 
 GAVE_UP = "asker gave up"
 """Why a message is dead whose asker waits no more."""
+
+
+TEXT_LIMIT = 20_000  # characters of what an exception says, and of the end of its traceback
 
 
 class Again:
@@ -45,12 +49,17 @@ class Again:
 
 
 class Turns(Mailbox):
-    """The mailbox of one actor, and its turns."""
+    """The mailbox of one actor, and its turns.
 
-    __slots__ = ("_is_crowded", "_tasks")
+    Attributes:
+        place: Where the user's object is, None for on the loop; then `actor` is the object.
+    """
+
+    __slots__ = ("_is_crowded", "_tasks", "place")
 
     def __init__(self, runtime: Runtime, kind: type[Actor], address: Address) -> None:
         super().__init__(runtime, kind, address)
+        self.place: Place | None = None
         self._is_crowded = False  # busy because of many concurrent handlers, not of one that is not
         self._tasks: dict[asyncio.Future[Any], tuple[Message, Served]] | None = None
 
@@ -137,8 +146,12 @@ class Turns(Mailbox):
         """
         call, args, kwargs, answer = message
         context, served = self.runtime.contexts.of(self, call, answer)
-        if not call.is_async:
-            task: asyncio.Future[Any] = self.runtime.loop.aio.run_in_executor(
+        task: asyncio.Future[Any]
+        if self.place is not None:
+            deadline = answer.deadline if answer is not None else 0.0
+            task = self.place.run(call.name, args, kwargs or {}, deadline)
+        elif not call.is_async:
+            task = self.runtime.loop.aio.run_in_executor(
                 self.runtime.threads,
                 lambda: context.run(_run_blocking, call.function, self.actor, args, kwargs or {}),
             )
@@ -210,19 +223,30 @@ class Turns(Mailbox):
             self._report(message, error, is_told=False)
             self.runtime.node.fail(error)  # somebody wants the program to end, not this message
             return
-        error.__traceback__ = _inward(error, call.name)
         is_answer = isinstance(error, call.raises)
+        if isinstance(error, Reported):
+            if not error.has_run:
+                self.received_count -= 1  # it was refused on the way there
+                self.bury(message, error.error)
+                return
+            is_answer = error.is_answer
+        else:
+            error.__traceback__ = _inward(error, call.name)
         if not is_answer and call.retry > 0:
             self._put_first((Again(call), args, kwargs, answer))
         else:
             self._report(message, error, is_told=self.is_supervised and not is_answer)
         if not is_answer:
-            self.failed(error, call.name)
+            self.failed(error.error if isinstance(error, Reported) else error, call.name)
 
     def _report(self, message: Message, error: BaseException, is_told: bool) -> None:
         """Tell the asker, or whoever reads the log unless that is told in another way."""
         call, _, _, answer = message
         label = self.address.label
+        remote: ActormqError | None = None
+        if isinstance(error, Reported):
+            error = remote = error.error
+            is_told = is_told or isinstance(error, ProcessLost)
         if isinstance(call, Again):
             self.received_count -= 1  # nobody has handled it
             self.runtime.books.dropped[RETRIES_EXHAUSTED] += 1
@@ -231,7 +255,7 @@ class Turns(Mailbox):
             if not is_told:
                 self.runtime.events.emit(HandlerFailed(label, call.name, error))
         else:
-            answer.reject(remote_error(label, call.name, error))
+            answer.reject(remote or remote_error(label, call.name, error))
 
     def _put_first(self, message: Message) -> None:
         """Put a message that was being handled before all others, whatever the limit."""
@@ -254,7 +278,7 @@ def remote_error(actor: str, handler: str, error: BaseException) -> RemoteError:
         handler,
         kind_of(error),
         text_of(error),
-        "".join(traceback.format_exception(error)),
+        _carried("".join(traceback.format_exception(error))[-TEXT_LIMIT:]),
     )
     remote.__cause__ = error
     return remote
@@ -266,6 +290,13 @@ def text_of(error: BaseException) -> str:
         text = str(error)
     except Exception as other:  # noqa: BLE001 a border: its author's __str__ is not ours
         text = f"(its text cannot be had: {type(other).__name__})"
+    if len(text) > TEXT_LIMIT:
+        text = f"{text[:TEXT_LIMIT]} ... ({len(text)} characters)"
+    return _carried(text)
+
+
+def _carried(text: str) -> str:
+    """A text without what UTF-8 cannot carry."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

@@ -32,15 +32,18 @@ def of_threads(runtime: Runtime) -> list[str]:
 
 def of_tasks(tasks: Iterable[asyncio.Task[Any]]) -> list[str]:
     """Name tasks that did not end when they were cancelled."""
-    lines = []
-    for task in tasks:
-        coroutine: Any = carried(task)
-        frame = getattr(coroutine, "cr_frame", None)
+    return [f"{_described(task)} goes on although it was cancelled" for task in tasks]
+
+
+def _described(task: asyncio.Task[Any]) -> str:
+    first = step = carried(task)
+    while step is not None:  # what awaits what, down to the actor's own method
+        frame = getattr(step, "cr_frame", None)
         actor = stacks.owner(frame) if frame is not None else None
-        label = stacks.label_of(actor) if actor is not None else ""
-        handler = getattr(coroutine, "__name__", None) or task.get_name()
-        lines.append(f"{_name(label, handler)} goes on although it was cancelled")
-    return lines
+        if actor is not None:
+            return _name(stacks.label_of(actor), step.__name__)
+        step = getattr(step, "cr_await", None) or getattr(step, "gi_yieldfrom", None)
+    return getattr(first, "__qualname__", None) or task.get_name()
 
 
 def _of_loop(runtime: Runtime) -> Iterator[tuple[str, str]]:

@@ -14,6 +14,7 @@ NAMES = {
     *("MessageTooLarge", "NotEncodable"),
     *("OutcomeUnknown", "AskTimeout", "RequestTimeout", "PeerLost", "HandlerCancelled"),
     *("IncompatibleSockets", "SocketFull", "PeerGone", "NobodyThere", "AskCircle"),
+    "ProcessLost",
     *("Requester", "Replier", "Pusher", "Puller", "Dealer", "Router", "Pair", "Peer"),
     *("Queue", "Forwarder", "Streamer", "DeviceStatistics"),
     *("RemoteError", "RestartLimitReached"),

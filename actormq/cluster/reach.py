@@ -133,8 +133,8 @@ class Reach:
         member = self._hub.members.get(key)
         if key in self._attempts or (member is not None and member.link is not None):
             return
-        # One that is held for dead is dialled as well: after a cut it may hold us for dead, too, and
-        # then neither would hear the other say hello.
+        # One that is held for dead is dialled as well: after a cut it may hold us for dead, too,
+        # and then neither would hear the other say hello.
         self._attempts[key] = Attempt(key, endpoints, self._open, self._loop.call_later, self)
 
     def _open(self, endpoint: str, owner: Attempt) -> Link:

@@ -103,8 +103,10 @@ LINES = [
     ),
     (
         DeadLetter("lamp", "set", "asker gave up"),
-        "roof: a dead letter, message for lamp.set: nobody waits for its answer any more, so it "
-        "was not run",
+        (
+            "roof: a dead letter, message for lamp.set: nobody waits for its answer any more, "
+            "so it was not run"
+        ),
     ),
     (
         DeadLetter("attic", "reply", "late reply"),
@@ -139,8 +141,10 @@ def test_a_hold_is_a_warning_with_its_stack_and_a_word_when_it_is_over(events, c
     events.emit(LoopHeld("lamp", "set", 0.51, '  File "lamp.py", line 3', is_over=False))
     events.emit(LoopHeld("", "main", 1.25, "", is_over=True))
     assert [record.message for record in caplog.records] == [
-        "roof: lamp.set has held the loop for 0.51 s, nothing else runs meanwhile:\n"
-        '  File "lamp.py", line 3',
+        (
+            "roof: lamp.set has held the loop for 0.51 s, nothing else runs meanwhile:\n"
+            '  File "lamp.py", line 3'
+        ),
         "roof: main held the loop for 1.25 s",
     ]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}

@@ -7,16 +7,9 @@ import random
 from collections import Counter
 
 import pytest
-from examples_count import examples_count
-from hypothesis import settings
+from examples_count import run_machine, seconds_allowed
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from naive_supervisor import NaiveSupervisor
 
 from actormq.rules.backoff import Backoff
@@ -250,9 +243,6 @@ class Supervisors(RuleBasedStateMachine):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(0 if examples_count() > 1000 else 120)
+@pytest.mark.timeout(seconds_allowed())
 def test_supervision_does_what_a_naive_supervisor_does():
-    run_state_machine_as_test(
-        Supervisors,
-        settings=settings(max_examples=examples_count(), deadline=None, stateful_step_count=40),
-    )
+    run_machine(Supervisors)

@@ -14,16 +14,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import heapq
 import itertools
 import sys
 import weakref
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar, TypeVarTuple
+
+from actormq.testing.simulation.refusing import Refusing
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 EPOCH = 1_000.0  # s; a machine that has been up for a while, as all have been
 STEPS_LIMIT = 1_000_000  # callbacks of one lane in one moment: more is a loop that never waits
@@ -89,7 +93,7 @@ class Handle(asyncio.TimerHandle):
             self._cancelled = True
             self._callback = self._args = None
             if self._scheduled:
-                self._loop.timer_cancelled()  # type: ignore[attr-defined]  # it is ours
+                self._loop.timer_cancelled()
 
 
 class Task(asyncio.Task[Any]):
@@ -101,7 +105,7 @@ class Task(asyncio.Task[Any]):
         return self.number
 
 
-class VirtualLoop(asyncio.AbstractEventLoop):
+class VirtualLoop(Refusing):
     """Runs callbacks by lanes, and time by jumps.
 
     Args:
@@ -132,15 +136,16 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def call_soon(
         self,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> Handle:
         """Call it in this moment, when its lane gets there."""
         if context is None:
             context = contextvars.copy_context()
         handle = Handle(self._now, callback, args, self, context)
-        self._put(context.get(LANE) or self._main, handle)
+        lane = context.get(LANE)
+        self._put(lane or self._main, handle)
         return handle
 
     call_soon_threadsafe = call_soon  # there are no threads
@@ -148,8 +153,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_later(
         self,
         delay: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> Handle:
         """Call it after `delay` seconds."""
@@ -158,8 +163,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
     def call_at(
         self,
         when: float,
-        callback: Callable[..., object],
-        *args: Any,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> Handle:
         """Call it at a time."""
@@ -189,7 +194,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     # -- running ------------------------------------------------------------------------------
 
-    def run_until_complete(self, future: Generator[Any, None, T] | Any) -> Any:
+    def run_until_complete(self, future: Awaitable[T] | Any) -> T:
         """Run until a coroutine or a future is done.
 
         Raises:
@@ -199,7 +204,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         sys.set_asyncgen_hooks(firstiter=self._generators.add, finalizer=self._finalize)
         asyncio._set_running_loop(self)  # noqa: SLF001 as asyncio's own loops do
         try:
-            awaited = asyncio.ensure_future(future, loop=self)
+            awaited: asyncio.Future[T] = asyncio.ensure_future(future, loop=self)
             active, is_done = self._active, awaited.done
             while not is_done():
                 while active:
@@ -253,7 +258,8 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             if handle._cancelled:  # noqa: SLF001 ours
                 self._cancelled_count -= 1
             else:
-                self._put(handle._context.get(LANE) or self._main, handle)  # noqa: SLF001 ours
+                lane = handle._context.get(LANE)  # noqa: SLF001 ours
+                self._put(lane or self._main, handle)
 
     # -- lanes --------------------------------------------------------------------------------
 
@@ -290,7 +296,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def run_in_executor(
-        self, _executor: Any, func: Callable[..., T], *args: Any
+        self,
+        executor: Any,  # noqa: ARG002 there is none
+        func: Callable[[*Ts], T],
+        *args: *Ts,
     ) -> asyncio.Future[T]:
         """Call it here, soon: there are no threads, and no time passes meanwhile."""
         future: asyncio.Future[T] = self.create_future()
@@ -343,7 +352,5 @@ async def _closed(generator: AsyncGenerator[Any, Any]) -> None:
 
 def ended(coroutine: Coroutine[Any, Any, Any] | Any) -> None:
     """End a coroutine of a machine that is gone; what it does at its end is nobody's concern."""
-    try:
+    with contextlib.suppress(Exception):  # it is not there any more to fail
         coroutine.close()
-    except Exception:  # noqa: BLE001, S110 it is not there any more to fail
-        pass

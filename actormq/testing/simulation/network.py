@@ -67,6 +67,7 @@ class Network:
         self._numbers = itertools.count(1)
         self._listeners: dict[tuple[str, str], End] = {}
         self._connections: dict[int, Connection] = {}
+        self._at: dict[str, dict[int, Connection]] = {}  # by machine
         self._ghosts: dict[bytes, Connection] = {}
         self._cuts: set[tuple[str, str]] = set()
         self._sides: dict[str, int] = {}
@@ -90,6 +91,8 @@ class Network:
         """Dial an endpoint of a machine."""
         connection = Connection(self, next(self._numbers), dialer, target, endpoint, routing_id)
         self._connections[connection.number] = connection
+        for place in (dialer.place, target):
+            self._at.setdefault(place.name, {})[connection.number] = connection
         self._refresh([connection])
         connection.open()
         return connection
@@ -97,6 +100,8 @@ class Network:
     def ended(self, connection: Connection) -> None:
         """Forget a connection."""
         self._connections.pop(connection.number, None)
+        for place in (connection.forth.source, connection.forth.target):
+            self._at[place.name].pop(connection.number, None)
 
     # -- luck ---------------------------------------------------------------------------------
 
@@ -197,7 +202,7 @@ class Network:
             self._down.discard(place)
         else:
             self._down.add(place)
-        self._refresh(self._connections.values())
+        self._refresh(self._of(place))
 
     def _refresh(self, connections: Iterable[Connection]) -> None:
         """Let connections know what is cut now."""
@@ -213,7 +218,7 @@ class Network:
         pair = {one, other}
         torn = [
             connection
-            for stream, connection in self._streams()
+            for stream, connection in self._streams(self._of(one))
             if stream is connection.forth and {stream.source.name, stream.target.name} == pair
         ]
         for connection in torn:
@@ -222,9 +227,12 @@ class Network:
 
     def moved(self, place: Place) -> None:
         """The context of a machine has changed: what is under way arrives in the new one."""
-        for stream, _ in self._streams():
+        for stream, _ in self._streams(self._of(place.name)):
             if stream.target is place:
                 stream.moved()
+
+    def _of(self, place: str) -> Iterable[Connection]:
+        return self._at.get(place, {}).values()
 
     def _streams(
         self, connections: Iterable[Connection] | None = None

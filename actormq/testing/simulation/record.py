@@ -79,7 +79,7 @@ class Record:
             yield f"{time - EPOCH:.6f} {where} {text}{said}\n"
 
 
-def _said(envelope: Envelope) -> str:
+def _said(envelope: Envelope) -> str:  # noqa: C901, PLR0911, PLR0912 a table of kinds
     """An envelope in a few words."""
     match envelope:
         case [message.HELLO, _, _, {"name": name, "incarnation": incarnation}]:

@@ -117,7 +117,7 @@ def simulate(
     logging.getLogger("actormq").addHandler(internal)
     try:
         try:
-            result = loop.run_until_complete(_run(run, world))
+            result: R = loop.run_until_complete(_run(run, world))
         except Exception as error:
             raise _failed(world, record, scenario, f"{type(error).__name__}: {error}") from error
         for surprise in (*loop.failures, *internal.errors):

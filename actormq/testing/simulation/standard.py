@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from actormq.actor import Actor, every, handler
 from actormq.errors import DeliveryError, OutcomeUnknown
 from actormq.node import Node
-from actormq.testing.simulation.world import World
+from actormq.testing.simulation.world import Boot, World
 
 TALK_INTERVAL = 0.5  # s between two words of an actor
 PAUSE = (0.2, 1.5)  # s between two faults
 LENGTH = (0.3, 8.0)  # s that a fault lasts: shorter and longer than all patience of a node
 SETTLED = 20.0  # s after the last fault by which all must see all
 PATIENCE = 4.0  # s until connections that were cut have found that they are not any more
+FAULTS = ("partition", "cut", "cut", "crash", "crash", "stop", "hang", "tear", "weather")
+EVEN = 0.5
 QUIET = 2.0  # s from then on in which nothing may change any more
 
 
@@ -66,7 +68,7 @@ class Talker(Actor):
             return
         self._number += 1
         try:
-            if self._chance.random() < 0.5:  # noqa: PLR2004 as often tells as asks
+            if self._chance.random() < EVEN:
                 found[0].tell(Talker.hear, f"{self.name} {self.node.id}", self._number)
                 self._account.told += 1
             else:
@@ -133,7 +135,7 @@ class Standard:
         self._check_ledger(world)
         return self.account
 
-    def _boot(self, world: World, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def _boot(self, world: World, name: str) -> Boot:
         async def boot(node: Node) -> None:
             chance = random.Random(world.random.getrandbits(64))  # noqa: S311 a simulation's
             await node.spawn(Talker, f"talker {name}", self._talkers, chance, self.account)
@@ -148,40 +150,38 @@ class Standard:
     # -- faults -------------------------------------------------------------------------------
 
     async def _fault(self, world: World) -> None:
+        """Let something happen, mostly to one machine or between two."""
         chance = world.random
         one, other = chance.sample(self._names, k=2) if len(self._names) > 1 else self._names * 2
-        is_up = one in {node.name for node in world.nodes}
-        kind = chance.randrange(9)
-        if not is_up:
+        if one not in {node.name for node in world.nodes}:
             await world.restart(one)
-        elif kind == 0:
-            side = chance.sample(self._names, k=chance.randrange(1, len(self._names) + 1))
-            world.partition(side)
-        elif kind == 1:
-            world.cut(one, other, one_way=True)
-        elif kind == 2:  # noqa: PLR2004 a die
-            world.cut(one, other)
-        elif kind == 3:  # noqa: PLR2004 a die
-            world.tear(one, other)
-        elif kind == 4:  # noqa: PLR2004 a die
-            world.crash(one, silent=chance.random() < 0.5)  # noqa: PLR2004 as often as not
-        elif kind == 5:  # noqa: PLR2004 a die
-            await self._stop(world, one)
-        elif kind == 6:  # noqa: PLR2004 a die
-            world.pause(one)
-            await world.sleep(_between(chance, LENGTH))
-            world.resume(one)
-        elif kind == 7:  # noqa: PLR2004 a die
-            world.worsen(loss=0.3 * chance.random())
-        else:
-            world.heal()
-        if kind < 3 and is_up:  # noqa: PLR2004 a die
-            await world.sleep(_between(chance, LENGTH))
-            if chance.random() < 0.7:  # noqa: PLR2004 or the next fault comes on top
-                world.heal()
+            return
+        match chance.choice(FAULTS):
+            case "partition":
+                world.partition(
+                    chance.sample(self._names, k=chance.randrange(1, max(2, len(self._names))))
+                )
+                await self._cut_for_a_while(world)
+            case "cut":
+                world.cut(one, other, one_way=chance.random() < EVEN)
+                await self._cut_for_a_while(world)
+            case "crash":
+                world.crash(one, silent=chance.random() < EVEN)
+            case "stop":
+                await world.stop(one)
+            case "hang":
+                world.pause(one)
+                await world.sleep(_between(chance, LENGTH))
+                world.resume(one)
+            case "tear":
+                world.tear(one, other)
+            case _:
+                world.worsen(loss=0.3 * chance.random())
 
-    async def _stop(self, world: World, name: str) -> None:
-        await world.stop(name)
+    async def _cut_for_a_while(self, world: World) -> None:
+        await world.sleep(_between(world.random, LENGTH))
+        if world.random.random() < EVEN:  # or the next fault comes on top
+            world.heal()
 
     async def _mend(self, world: World) -> None:
         world.heal()

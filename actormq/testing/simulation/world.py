@@ -70,11 +70,11 @@ class World:
         self, seed: int, loop: VirtualLoop, conditions: Conditions, record: Record
     ) -> None:
         self.seed = seed
-        self.random = random.Random(f"{seed}/scenario")
+        self.random = chance_of(seed, "scenario")
         self.dead_letters: Counter[str] = Counter()
         self._loop = loop
         self._record = record
-        self._network = Network(loop, random.Random(f"{seed}/network"), conditions, record)
+        self._network = Network(loop, chance_of(seed, "network"), conditions, record)
         self._multicast = Multicast(self._network)
         self._machines: dict[str, SimulatedMachine] = {}
         self._programs: dict[str, tuple[Boot | None, NodeOptions]] = {}
@@ -149,7 +149,7 @@ class World:
         """
         self._programs[name] = (boot, options)
         if name not in self._machines:
-            chance = random.Random(f"{self.seed}/machine {name}")
+            chance = chance_of(self.seed, f"machine {name}")
             self._machines[name] = SimulatedMachine(
                 name, self._loop, self._network, self._multicast, chance, self._machines.get
             )
@@ -310,6 +310,11 @@ class World:
         """End what is left; the scenario is over."""
         for machine in self._machines.values():
             machine.bury()
+
+
+def chance_of(seed: int, whose: str) -> random.Random:
+    """Chance for one part of a world, so that more of it in one part changes no other."""
+    return random.Random(f"{seed}/{whose}")  # noqa: S311 it must be foretold
 
 
 async def _booted(boot: Boot, node: Node) -> Any:

@@ -1,0 +1,144 @@
+"""Classes by name: what a process is told, and how it finds what was meant.
+
+No object travels, only `module:Class`. The classes of a user's script are in `__main__`, which is
+another module in the other process: that one loads the script under a name of its own, up to where
+it starts its node.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+from pathlib import Path
+
+from actormq.actor import Actor
+from actormq.errors import SetupError
+
+MAIN = "__main__"
+LOADED_MAIN = "__actormq_main__"  # the script of the node, as a process of its actors has it
+
+
+class Reached(BaseException):
+    """The script has come to where it would start a node: all before that has been defined."""
+
+
+class _Loading:
+    is_on = False
+
+
+def pass_over() -> None:
+    """Go no further if this is a script that is only loaded for its classes.
+
+    Raises:
+        Reached: It is.
+    """
+    if _Loading.is_on:
+        raise Reached
+
+
+def target_of(kind: type, where: str = "process") -> str:
+    """Name a class so that another process finds it.
+
+    Raises:
+        SetupError: It cannot be found from its name, or lives where nobody else can look.
+    """
+    module, path = kind.__module__, kind.__qualname__
+    if module == LOADED_MAIN:
+        module = MAIN
+    if "<locals>" in path:
+        raise SetupError(
+            f"{path} is defined inside a function, where a {where} of its own cannot find it: "
+            "move the class to the top of its module"
+        )
+    if kind.__module__ == MAIN and main_path() is None and main_name() is None:
+        raise SetupError(
+            f"{path} was typed into a session, which a {where} of its own cannot read: put the "
+            "class into a file"
+        )
+    try:
+        there = _at(sys.modules[kind.__module__], path)
+    except (KeyError, AttributeError):
+        there = None
+    if there is not kind:
+        raise SetupError(
+            f"{kind.__module__}:{path} is not where its name says, and a {where} of its own would "
+            "not find it: bind the class to its own name at the top of its module"
+        )
+    return f"{module}:{path}"
+
+
+def main_path() -> str | None:
+    """The file of the running script, None if it has none."""
+    main = sys.modules.get(MAIN)
+    file = getattr(main, "__file__", None)
+    if main_name() is not None or file is None or not Path(file).is_file():
+        return None
+    return str(Path(file).resolve())
+
+
+def main_name() -> str | None:
+    """The module that was started with `python -m`, None if none was."""
+    spec = getattr(sys.modules.get(MAIN), "__spec__", None)
+    return spec.name if spec is not None else None
+
+
+def load_main(path: str | None, name: str | None) -> None:
+    """Load the script of the node under a name of its own, in a process of one of its actors.
+
+    Whatever it raises comes out.
+    """
+    if LOADED_MAIN in sys.modules:
+        return
+    _Loading.is_on = True
+    try:
+        if name is not None:
+            module = importlib.import_module(name)
+        else:
+            assert path is not None
+            loader = importlib.machinery.SourceFileLoader(LOADED_MAIN, path)
+            spec = importlib.util.spec_from_loader(LOADED_MAIN, loader)
+            assert spec is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[LOADED_MAIN] = module
+            try:
+                loader.exec_module(module)
+            except Reached:
+                pass
+            except BaseException:
+                del sys.modules[LOADED_MAIN]
+                raise
+        sys.modules[LOADED_MAIN] = module
+    finally:
+        _Loading.is_on = False
+
+
+def found(target: str) -> type[Actor]:
+    """Find the class of a target; `__main__` is the script of the node.
+
+    Raises:
+        SetupError: It is not there, or no actor.
+        Exception: Whatever its module raises as it is imported.
+    """
+    module_name, _, path = target.partition(":")
+    if module_name == MAIN and LOADED_MAIN in sys.modules:
+        module_name = LOADED_MAIN
+    module = sys.modules.get(module_name) or importlib.import_module(module_name)
+    try:
+        kind = _at(module, path)
+    except AttributeError:
+        kind = None
+    if not (isinstance(kind, type) and issubclass(kind, Actor)):
+        raise SetupError(
+            f"{target} is no actor class where a process of its own looks for it: define it at "
+            "the top of its module, above what starts the node"
+        )
+    return kind
+
+
+def _at(module: object, path: str) -> object:
+    value = module
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value

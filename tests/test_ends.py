@@ -1,0 +1,243 @@
+"""How a node ends: in order, in time, with nothing left and nothing unsaid."""
+
+import asyncio
+import gc
+import threading
+import time
+
+import pytest
+import zmq
+
+from actormq import (
+    Actor,
+    ActorStopped,
+    Node,
+    NodeNotRunning,
+    RemoteError,
+    Supervisor,
+    child,
+    handler,
+    run,
+)
+
+
+class Part(Actor):
+    """Notes its end in a list that the test shares with it."""
+
+    def __init__(self, order: list[str]) -> None:
+        self.order = order
+        self.gate = asyncio.Event()
+
+    @handler
+    async def grow(self, name: str) -> None:
+        await self.spawn(Part, name, self.order)
+
+    @handler
+    async def wait(self) -> str:
+        await asyncio.sleep(0.02)
+        self.order.append(f"{self.name} is done")
+        return self.name
+
+    @handler
+    async def hang(self) -> None:
+        while True:
+            try:
+                await asyncio.sleep(3_600)
+            except asyncio.CancelledError:
+                if self.gate.is_set():
+                    raise
+
+    @handler
+    def note(self) -> None: ...
+
+    async def on_stop(self) -> None:
+        self.order.append(self.name)
+
+
+class Rack(Supervisor):
+    def __init__(self, order: list[str], strategy: str) -> None:
+        self.strategy = strategy
+        self.children = [child(Part, name, order) for name in ("a", "b")]
+
+
+@pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
+async def test_children_stop_before_parents_and_the_last_of_them_first(nodes, strategy):
+    node, order = await nodes.start(shutdown_timeout=5.0), []
+    parent = await node.spawn(Part, "parent", order)
+    await parent.ask("grow", "child")
+    await (await node.find("child")).ask("grow", "grandchild")
+    await node.spawn(Rack, "rack", order, strategy)
+    await node.stop()
+    assert sorted(order) == ["a", "b", "child", "grandchild", "parent"]
+    assert order.index("grandchild") < order.index("child") < order.index("parent")
+    assert order.index("b") < order.index("a")
+
+
+async def test_a_handler_under_way_ends_and_what_waits_is_answered(nodes):
+    node, order = await nodes.start(shutdown_timeout=5.0), []
+    ref = await node.spawn(Part, "part", order)
+    under_way, waiting = ref.ask("wait"), ref.ask("wait")
+    ref.tell("note")
+    await asyncio.sleep(0)
+    stopping = asyncio.create_task(node.stop())
+    assert await under_way == "part"
+    with pytest.raises(ActorStopped):
+        await waiting
+    await stopping
+    assert order == ["part is done", "part"]
+    assert node.events.dead_letter_count["ActorStopped"] == 1
+    with pytest.raises(NodeNotRunning):
+        await node.spawn(Part, "late", order)
+
+
+async def test_what_does_not_end_is_named_and_left_behind_in_time(nodes):
+    node, order = await nodes.start(shutdown_timeout=0.6), []
+    parent = await node.spawn(Part, "parent", order)
+    await parent.ask("grow", "child")
+    cell = node._runtime.registry.by_name("child")
+    hanging = (await node.find("child")).ask("hang")
+    await asyncio.sleep(0)
+    begun = time.monotonic()
+    await node.stop()
+    assert time.monotonic() - begun < 0.6 + 0.5  # the least that a loaded machine may add
+    assert [line for line in node.left if line.startswith("child.hang")]
+    assert hanging.is_done
+    cell.actor.gate.set()  # let it go, for this test leaves nothing behind
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+
+
+async def test_a_parent_that_stops_takes_its_children_along_and_only_them(nodes):
+    node, order = await nodes.start(), []
+    parent = await node.spawn(Part, "parent", order)
+    await parent.ask("grow", "child")
+    await node.spawn(Part, "other", order)
+    await parent.stop()
+    assert order == ["child", "parent"]
+    assert node.find_all("child") == []
+    assert node.find_all("other") != []
+
+
+async def test_a_child_that_stops_leaves_its_parent_alone(nodes):
+    node, order = await nodes.start(), []
+    parent = await node.spawn(Part, "parent", order)
+    await parent.ask("grow", "child")
+    await (await node.find("child")).stop()
+    await parent.ask("grow", "child")  # the name is free again
+    assert order == ["child"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("error::ResourceWarning")
+def test_nothing_is_left_of_a_node_however_often_it_starts_and_ends(mesh):
+    before = {thread.ident for thread in threading.enumerate()}
+
+    async def main(node: Node) -> None:
+        order: list[str] = []
+        await node.spawn(Rack, "rack", order, "one_for_one")
+        parent = await node.spawn(Part, "parent", order)
+        await parent.ask("grow", "child")
+        parent.tell("wait")
+
+    for _ in range(200):
+        run(main, mesh=mesh, discovery=False, shutdown_timeout=5.0)
+    gc.collect()
+    assert [s for s in gc.get_objects() if isinstance(s, zmq.Socket) and not s.closed] == []
+    left = {t for t in threading.enumerate() if t.ident not in before}
+    for thread in left:
+        thread.join(5.0)
+    assert [thread for thread in left if thread.is_alive()] == []
+
+
+# -- words that are meant for the whole program ---------------------------------------------------
+
+
+class Ender(Actor):
+    @handler
+    def leave(self, status: int) -> None:
+        raise SystemExit(status)
+
+    @handler
+    async def leave_later(self, status: int) -> None:
+        await asyncio.sleep(0)
+        raise SystemExit(status)
+
+    @handler
+    def interrupt(self) -> None:
+        raise KeyboardInterrupt
+
+    @handler(blocking=True)
+    def leave_in_a_thread(self, status: int) -> None:
+        raise SystemExit(status)
+
+
+@pytest.mark.parametrize("method", ["leave", "leave_later", "leave_in_a_thread"])
+@pytest.mark.parametrize("waits", [True, False], ids=["waiting", "busy"])
+def test_a_handler_that_exits_ends_the_program_in_order_with_its_status(
+    mesh, logged, method, waits
+):
+    logged.expect("the node ends: SystemExit: 7")
+    order: list[str] = []
+
+    async def main(node: Node) -> None:
+        await node.spawn(Part, "part", order)
+        ref = await node.spawn(Ender, "ender")
+        with pytest.raises(RemoteError, match="SystemExit: 7"):
+            await ref.ask(method, 7)
+        if waits:
+            await node.stopped()
+        else:
+            await asyncio.sleep(3_600)
+
+    with pytest.raises(SystemExit) as ended:
+        run(main, mesh=mesh, discovery=False)
+    assert ended.value.code == 7
+    assert order == ["part"]
+
+
+def test_a_keyboard_interrupt_in_a_handler_ends_the_program_as_ctrl_c_does(mesh, logged):
+    logged.expect("ender.interrupt raised", "the node ends: KeyboardInterrupt")
+
+    async def main(node: Node) -> None:
+        (await node.spawn(Ender, "ender")).tell("interrupt")
+        await node.stopped()
+
+    with pytest.raises(SystemExit) as ended:
+        run(main, mesh=mesh, discovery=False)
+    assert ended.value.code == 130
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+class Odd(Actor):
+    @handler
+    def fail(self, how: str) -> None:
+        raise {
+            "silent": RuntimeError(),
+            "mute": Mute(),
+            "surrogates": RuntimeError("\udcff"),
+            "long": RuntimeError("x" * 10_000_000),
+            "binary": RuntimeError(b"\x00", object()),
+        }[how]
+
+
+@pytest.mark.parametrize(
+    ("how", "text"),
+    [
+        ("silent", r"odd.fail raised RuntimeError$"),
+        ("mute", r"Mute: \(its text cannot be had: ValueError\)"),
+        ("surrogates", r"RuntimeError: \\udcff"),
+        ("long", r"x{100}"),
+        ("binary", r"object object"),
+    ],
+)
+@pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
+async def test_whatever_a_handler_raises_reaches_its_asker(nodes, how, text, far):
+    node, other = await nodes.pair() if far else [await nodes.start()] * 2
+    await other.spawn(Odd, "odd")
+    ref = await node.find("odd")
+    with pytest.raises(RemoteError, match=text):
+        await ref.ask("fail", how)
