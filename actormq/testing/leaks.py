@@ -51,6 +51,7 @@ class Leaks:
         self._show: Callable[..., None] = warnings.showwarning
         self._has_frozen = False
         self._said: list[str] = []
+        self._expected: list[str] = []
 
     def __enter__(self) -> Self:
         self._threads = set(threading.enumerate())
@@ -104,14 +105,28 @@ class Leaks:
         self._said += sentences
 
     def nodes(self) -> list[Node]:
-        """The nodes that run, and did not before."""
+        """The nodes that were started since, and still run."""
+        return [node for node in self._started() if node._runtime is not None]  # noqa: SLF001 as below
+
+    def _started(self) -> list[Node]:
         return [node for node in started_nodes() if node not in self._nodes]
 
+    def expect(self, *texts: str) -> None:
+        """Reckon with what is left, by a text of its sentence; each must come at least once."""
+        self._expected += texts
+
     def complaints(self) -> list[str]:
-        """A sentence for each thing that was left."""
+        """A sentence for each thing that was left, and for each that was expected and was not."""
+        found = self._found()
+        surprises = [x for x in found if not any(text in x for text in self._expected)]
+        absent = [text for text in self._expected if not any(text in x for x in found)]
+        return surprises + [f"expected to be left: {x}" for x in absent]
+
+    def _found(self) -> list[str]:
         self._collect()
         nodes = self.nodes()
-        found = [*self._said, *map(node_left, nodes)]
+        found = [*self._said, *map(_actors_left, self._started()), *map(node_left, nodes)]
+        found = [sentence for sentence in found if sentence]
         found += self._sockets_left([_context_of(node) for node in nodes])
         found += self._threads_left()
         return found + [f"not closed, a ResourceWarning: {text}" for text in self._warned]
@@ -147,6 +162,12 @@ class Leaks:
             and not thread.name.startswith(self._ignored)
             and not isinstance(thread, GarbageCollectorThread)  # pyzmq's own, one for ever
         ]
+
+
+def _actors_left(node: Node) -> str:
+    """The sentence for what had not ended when its node did; "" if all had."""
+    what = "; ".join(node.left)
+    return f"actor left: node {node.name!r} stopped without the end of {what}" if what else ""
 
 
 def node_left(node: Node) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Self, Unpack
 
 from actormq.node import Node
-from actormq.registry import Registry
 from actormq.settings import NodeOptions
 from actormq.testing.waiting import until_or
 
@@ -30,7 +29,6 @@ class Mesh:
     def __init__(self) -> None:
         self.name = f"test-{secrets.token_hex(6)}"
         self.nodes: list[Node] = []
-        self._registries: list[tuple[Node, Registry]] = []
         self._listeners: list[Callable[[Node], None]] = []
 
     async def __aenter__(self) -> Self:
@@ -62,8 +60,6 @@ class Mesh:
         node = Node(**own)
         await node.start()
         self.nodes.append(node)
-        assert node._runtime is not None  # noqa: SLF001 the kit may look inside
-        self._registries.append((node, node._runtime.registry))  # noqa: SLF001 as above
         for listener in self._listeners:
             listener(node)
         await self.acquainted()
@@ -98,13 +94,3 @@ class Mesh:
     async def stop(self) -> None:
         """Stop all nodes."""
         await asyncio.gather(*(node.stop() for node in self.nodes))
-
-    def left(self) -> list[str]:
-        """A sentence for each actor that was still there when its node had stopped."""
-        return [
-            f"actor left: {cell.address.label!r} ({cell.kind.__qualname__}) of node {node.name!r} "
-            f"is still {cell.state.name.lower()}, for its `on_stop` or a handler does not end"
-            for node, registry in self._registries
-            if not node.is_running
-            for cell in registry.cells()
-        ]

@@ -197,14 +197,13 @@ def _actormq_loop(request: pytest.FixtureRequest, no_leaks: Leaks) -> Iterator[T
 
 
 @pytest.fixture
-def mesh(_actormq_loop: TestLoop, no_leaks: Leaks) -> Iterator[Mesh]:
+def mesh(_actormq_loop: TestLoop) -> Iterator[Mesh]:
     """Nodes in a mesh of the test's own, stopped at its end: `node = await mesh.start()`."""
     mesh = Mesh()
     yield mesh
     if isinstance(_actormq_loop.loop, ClockLoop):
         _actormq_loop.loop.thaw()  # what does not end in time shall be cut off
     _actormq_loop.run(mesh.stop())
-    no_leaks.say(*mesh.left())
 
 
 @pytest.fixture

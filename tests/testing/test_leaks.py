@@ -30,7 +30,7 @@ async def test_it(mesh):
     await node.spawn(Stubborn, "mule")
 """,
         "True",
-        "actor left: 'mule' (Stubborn) of node 'n0' is still stopping",
+        "actor left: node 'n0' stopped without the end of ",
     ),
     "socket": (
         """
