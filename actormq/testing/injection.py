@@ -6,6 +6,7 @@ know nothing of it, and undoing it is putting the old table back.
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import functools
 import threading
@@ -59,6 +60,11 @@ class Fault:
         self._timers = []
 
     def _put_in(self, name: str) -> None:
+        place: Any = self._cell.place
+        if place is not None:  # its handlers run in a thread or process, and are called by name
+            self._cell.find(name)
+            self._put_before(place, name)
+            return
         periodic = [
             timer
             for timer in self._cell._timers or ()  # noqa: SLF001 as above
@@ -72,6 +78,22 @@ class Fault:
         for timer in periodic:
             self._timers.append((timer, timer._spec))  # noqa: SLF001 as above
             timer._spec = self._wrapped(timer._spec)  # noqa: SLF001 as above
+
+    def _put_before(self, place: Any, name: str) -> None:
+        run = place.run
+
+        def run_or_fail(called: str, *rest: Any) -> asyncio.Future[Any]:
+            if called == name:
+                try:
+                    self._count()
+                except BaseException as error:  # noqa: BLE001 the one that was asked for
+                    failed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+                    failed.set_exception(error)
+                    return failed
+            future: asyncio.Future[Any] = run(called, *rest)
+            return future
+
+        place.run = run_or_fail
 
     def _wrapped(self, spec: HandlerSpec) -> HandlerSpec:
         function, wrapped = spec.function, copy.copy(spec)
@@ -99,7 +121,7 @@ class Fault:
             is_due = self.seen == self._number
         if is_due:
             self.is_hit = True
-            raise self._error
+            raise self._error.with_traceback(None)
 
 
 @overload
@@ -111,7 +133,8 @@ def fail_at(ref: Ref[Any], handler: str, number: int, error: BaseException) -> F
 def fail_at(ref: Ref[Any], handler: Any, number: int, error: BaseException) -> Fault:
     """Let an actor fail at its n-th message from now on; the others are handled as ever.
 
-    For handlers of every kind (`def`, `async def`, `blocking`), and for what `@every` runs.
+    For handlers of every kind (`def`, `async def`, `blocking`), wherever the actor runs and however
+    often it is restarted; also for what `@every` repeats, on the loop until the actor is restarted.
     Use it as `with fail_at(...)`, or by the fixture `inject`, which takes it out at the end.
 
     Args:

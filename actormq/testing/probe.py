@@ -21,7 +21,9 @@ from actormq.actor import Actor, HandlerSpec, handler, marks_of
 from actormq.errors import SetupError
 from actormq.node import Node
 from actormq.ref import Ref
+from actormq.signals import Terminated
 from actormq.testing.clock import ClockLoop, settled
+from actormq.testing.injection import cell_of
 from actormq.testing.waiting import until_or
 
 A = TypeVar("A", bound=Actor)
@@ -54,6 +56,7 @@ class Probe(Generic[A]):
 
     Attributes:
         received: All messages, as they came; those that were expected too.
+        terminated: What it was told of the ends of others, and did not expect yet.
     """
 
     @overload
@@ -69,6 +72,7 @@ class Probe(Generic[A]):
         self._answers: dict[str, Callable[..., Any]] = {}
         self._gates: dict[str, asyncio.Event] = {}
         self.received: list[Received] = []
+        self.terminated: list[Terminated] = []
 
     async def spawn(self, node: Node, name: str | None = None) -> Ref[A]:
         """Let it live on a node.
@@ -185,6 +189,38 @@ class Probe(Generic[A]):
         self._expected += 1
         return message
 
+    # -- whom it watches ----------------------------------------------------------------------
+
+    def watch(self, ref: Ref[Any]) -> None:
+        """Watch an actor from now on; see `Actor.watch`."""
+        actor = cell_of(self.ref).actor
+        assert actor is not None
+        actor.watch(ref)
+
+    async def expect_terminated(self, ref: Ref[Any], *, within: float = 1.0) -> Terminated:
+        """Wait until the probe is told that an actor which it watches has ended.
+
+        Args:
+            ref: The actor, watched by `watch`.
+            within: Seconds of real time.
+
+        Returns:
+            What it was told: the reason, and more words. Once; the next one is waited for.
+
+        Raises:
+            AssertionError: It was not told in time.
+        """
+        (terminated, *_) = await until_or(
+            lambda: [each for each in self.terminated if each.ref == ref],
+            within,
+            lambda: (
+                f"{self._label} was not told within {within:g} s that {ref.name!r} has ended; "
+                "it hears of those that it was told to `watch`"
+            ),
+        )
+        self.terminated.remove(terminated)
+        return terminated
+
     async def expect_no_message(self, seconds: float | None = None) -> None:
         """Make sure that nothing comes but what was expected.
 
@@ -241,14 +277,20 @@ def _names(kind: type[Actor]) -> list[str]:
 
 def _stand_in(kind: type[Actor] | None, probe: Probe[Any]) -> type[Actor]:
     """A class of actors that hand everything to a probe."""
+
+    async def on_terminated(_actor: Actor, terminated: Terminated) -> None:
+        probe.terminated.append(terminated)
+
+    hook = {"on_terminated": on_terminated}
     if kind is None:
-        stand_in = type("Probe", (Actor,), {})
+        stand_in = type("Probe", (Actor,), hook)
         stand_in._actormq_handlers = _Any(stand_in, probe)  # type: ignore[attr-defined]  # noqa: SLF001 as above
         return stand_in
     specs = {name: kind._actormq_handlers[name] for name in _names(kind)}  # noqa: SLF001 as above
     methods = {name: _recording(probe, name, spec.function) for name, spec in specs.items()}
     # The module is the class's own: its annotations are looked up there.
-    return type(f"{kind.__name__}Probe", (Actor,), {**methods, "__module__": kind.__module__})
+    body = {**hook, **methods, "__module__": kind.__module__}
+    return type(f"{kind.__name__}Probe", (Actor,), body)
 
 
 def _recording(probe: Probe[Any], name: str, like: Callable[..., Any] | None) -> Callable[..., Any]:

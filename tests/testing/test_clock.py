@@ -263,8 +263,8 @@ async def test_what_never_rests_is_named(clock, monkeypatch):
     monkeypatch.setattr("actormq.testing.clock.SETTLE_LIMIT", 0.02)
 
     async def spin():
-        while True:
-            await asyncio.sleep(0)  # noqa: ASYNC110 the very mistake
+        while True:  # noqa: ASYNC110 the very mistake
+            await asyncio.sleep(0)
 
     task = asyncio.create_task(spin())
     with pytest.raises(RuntimeError, match=r"no quiet within 0\.02 s .* a loop that never waits"):

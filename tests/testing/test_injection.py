@@ -2,7 +2,16 @@
 
 import pytest
 
-from actormq import Actor, HandlerNotFound, RemoteError, SetupError, every, handler
+from actormq import (
+    Actor,
+    HandlerNotFound,
+    RemoteError,
+    SetupError,
+    Supervisor,
+    child,
+    every,
+    handler,
+)
 from actormq.testing import fail_at
 
 
@@ -28,6 +37,14 @@ class Counter(Actor):
     @every(1)
     def tick(self) -> None:
         self.count += 1
+
+
+class Threaded(Counter):
+    runs_in = "thread"
+
+
+class Away(Counter):
+    runs_in = "process"
 
 
 BROKEN = OSError("the disk is full")
@@ -112,3 +129,34 @@ async def test_messages_are_counted_from_one(node, inject, number):
     ref = await node.spawn(Counter)
     with pytest.raises(SetupError, match="messages are counted from 1"):
         inject.fail_at(ref, "plain", number, BROKEN)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["thread", "process"])
+async def test_an_actor_that_runs_elsewhere_fails_as_well(node, inject, place):
+    kind = {"thread": Threaded, "process": Away}[place]
+    ref = await node.spawn(kind, "counter")
+    inject.fail_at(ref, kind.plain, 2, BROKEN)
+    assert await ref.ask(kind.plain) == 1
+    with pytest.raises(RemoteError, match="the disk is full"):
+        await ref.ask(kind.plain)
+    assert await ref.ask(kind.awaiting) == 2
+    assert await ref.ask(kind.plain) == 3
+
+
+@pytest.mark.slow
+async def test_a_restart_does_not_begin_the_count_anew(node, inject, logged):
+    class Rack(Supervisor):
+        children = (child(Counter, "counter").restarts("always"),)
+
+    logged.expect("counter.plain failed: it is restarted")
+    await node.spawn(Rack, "rack")
+    ref = await node.find("counter")
+    inject.fail_at(ref, Counter.plain, 1, BROKEN)
+    again = inject.fail_at(ref, Counter.plain, 3, BROKEN)
+    with pytest.raises(RemoteError):
+        await ref.ask(Counter.plain)
+    assert await ref.ask(Counter.plain) == 1  # a new instance
+    with pytest.raises(RemoteError):
+        await ref.ask(Counter.plain)
+    assert again.is_hit

@@ -30,7 +30,7 @@ async def test_it(mesh):
     await node.spawn(Stubborn, "mule")
 """,
         "True",
-        "actor left: node 'n0' stopped without the end of ",
+        "actor left: node 'n0' stopped without the end of mule.on_stop goes on",
     ),
     "socket": (
         """
@@ -251,3 +251,12 @@ async def test_next(node):
 """)
     assert "task left: Task-" in done.stdout.str()
     assert done.parseoutcomes()["passed"] == 2
+
+
+@pytest.mark.parametrize(("mend", "passes"), [("pass", True), ("context.destroy(0)", False)])
+def test_a_test_may_reckon_with_what_it_leaves(trial, mend, passes):
+    source = LEFT["socket"][0].replace("(node)", "(node, no_leaks)")
+    source = source.replace("global context", 'global context; no_leaks.expect("PUSH at tcp")')
+    done = trial.run(source.format(mend=mend))
+    done.assert_outcomes(passed=1, errors=0 if passes else 1)
+    assert ("expected to be left: PUSH at tcp" in done.stdout.str()) is not passes

@@ -125,6 +125,63 @@ async def test_it(node):
     done.stdout.fnmatch_lines(["*take the marker 'asyncio' off this test and actormq runs it*"])
 
 
+GREEDY = """
+import inspect
+import pytest
+
+class TheirFunction(pytest.Function):
+    def runtest(self):
+        raise AssertionError("taken by the other plugin")
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pycollect_makeitem(obj):
+    made = yield
+    if not inspect.iscoroutinefunction(obj):
+        return made
+    taken = []
+    for item in made:
+        item.add_marker("asyncio")
+        taken.append(
+            TheirFunction.from_parent(
+                item.parent,
+                name=item.name,
+                callspec=getattr(item, "callspec", None),
+                callobj=item.obj,
+                fixtureinfo=item._fixtureinfo,
+                originalname=item.originalname,
+            )
+        )
+    return taken
+"""
+"""Takes every async test as pytest-asyncio does in its auto mode: by items of a class of its own."""
+
+
+def test_a_plugin_that_takes_every_async_test_leaves_ours_to_us(trial):
+    done = trial.run(
+        """
+@pytest.mark.parametrize("who", ["a", "b"])
+async def test_ours(node, who):
+    ref = await node.spawn(Greeter)
+    assert await ref.ask(Greeter.greet, who) == f"hello {who}"
+
+class TestOurs:
+    async def test_it(self, clock):
+        await clock.advance(1)
+
+async def test_theirs():
+    pass
+
+@pytest.mark.asyncio
+async def test_theirs_by_its_marker():
+    pass
+""",
+        ini="markers = asyncio: of another plugin",
+        conftest=GREEDY,
+    )
+    done.assert_outcomes(passed=3, failed=2)
+    assert done.stdout.str().count("AssertionError: taken by the other plugin") >= 2
+
+
 def test_methods_parameters_and_marks_work_as_everywhere(trial):
     done = trial.run("""
 class TestGreeter:

@@ -238,3 +238,28 @@ async def test_no_message_for_a_while_is_refused_where_time_goes_by_itself(probe
     greeter = await probe(Greeter)
     with pytest.raises(SetupError, match="ask for the fixture `clock`"):
         await greeter.expect_no_message(1)
+
+
+# -- whom it watches ------------------------------------------------------------------------------
+
+
+class Mortal(Actor):
+    """An actor that can be stopped."""
+
+
+@pytest.mark.parametrize("kind", [None, Greeter])
+async def test_a_probe_is_told_of_the_end_of_whom_it_watches(probe, mesh, kind):
+    near, far = await mesh.pair()
+    watcher = await probe(kind)
+    mine, theirs = await near.spawn(Mortal, "mine"), await far.spawn(Mortal, "theirs")
+    distant = await near.find("theirs")
+    watcher.watch(mine)
+    watcher.watch(distant)
+    await theirs.stop()
+    assert (await watcher.expect_terminated(distant)).reason == "stopped"
+    with pytest.raises(AssertionError, match=r"not told within 0.01 s that 'mine' has ended"):
+        await watcher.expect_terminated(mine, within=0.01)
+    await mine.stop()
+    assert (await watcher.expect_terminated(mine)).ref == mine
+    assert watcher.terminated == []
+    assert watcher.received == []
