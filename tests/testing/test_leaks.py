@@ -233,6 +233,7 @@ def test_it(no_leaks):
     assert "node left running: 'attic'" in done.stdout.str()
 
 
+@pytest.mark.slow
 def test_a_task_that_cannot_be_cancelled_does_not_hold_up_the_rest(trial):
     done = trial.run("""
 async def immortal():

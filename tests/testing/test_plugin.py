@@ -153,7 +153,7 @@ def pytest_pycollect_makeitem(obj):
         )
     return taken
 """
-"""Takes every async test as pytest-asyncio does in its auto mode: by items of a class of its own."""
+"""Takes every async test as pytest-asyncio does in its auto mode: by items of its own class."""
 
 
 def test_a_plugin_that_takes_every_async_test_leaves_ours_to_us(trial):
