@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable, Coroutine
 from typing import Any, cast
@@ -488,10 +489,18 @@ class Cell(Turns):
     async def _await_handlers(self, tasks: list[asyncio.Future[Any]], seconds: float) -> None:
         to_end = min(CUT_OFF, seconds / 4)  # of the time, for those that must be cut off
         if seconds > 0:
-            await asyncio.wait(tasks, timeout=seconds - to_end)
+            _, late = await asyncio.wait(tasks, timeout=seconds - to_end)
+            for task in late:
+                self._say_late(task)
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=max(to_end, LAST_MOMENT))
+
+    def _say_late(self, task: asyncio.Future[Any]) -> None:
+        if self._tasks and task in self._tasks:
+            handler = f"{self.address.label}.{self._tasks[task][0][0].name}"
+            text = "%s did not end in time and was cut off"
+            self.runtime.events.notice(logging.WARNING, text, handler)
 
     def _abandon(self) -> None:
         """Leave the handlers behind that did not even end when they were cut off."""

@@ -29,7 +29,7 @@ from actormq.threads import Threads
 
 R = TypeVar("R")
 
-GRACE = 0.5  # s past shutdown_timeout, within which the node ends if its loop goes round
+GRACE = 1.5  # s past shutdown_timeout, in which the node ends: SETTLE, and a busy machine
 LAST_MOMENT = 0.1  # s for tasks that have been cancelled before, in vain
 SETTLE = 1.0  # s for tasks of the user's to end once they are cancelled
 

@@ -81,7 +81,7 @@ SAID = {
     **HARD,
     "swallow": r"did not end: stuck\.swallow goes on although it was cancelled",
     "block": r"did not end: stuck\.block has blocked a thread for [\d.]+ s",
-    "wait": r"did not stop in time: stuck \(in wait\)",
+    "wait": r"stuck\.wait did not end in time and was cut off",
     "on_stop": r"did not end: stuck\.on_stop goes on",
 }
 

@@ -39,6 +39,7 @@ from actormq.errors import (
     RemoteError,
     RemoteProtocolError,
     RequestTimeout,
+    RestartLimitReached,
     SecurityError,
     SetupError,
     SocketFull,
@@ -100,6 +101,7 @@ TREE = {
     ProcessLost: OutcomeUnknown,
     HandlerCancelled: OutcomeUnknown,
     RemoteError: ActormqError,
+    RestartLimitReached: ActormqError,
     ProtocolError: ActormqError,
     LocalProtocolError: ProtocolError,
     RemoteProtocolError: ProtocolError,
@@ -159,10 +161,10 @@ def test_no_error_of_the_file_is_missing_from_the_tree():
 
 
 def test_an_unknown_error_of_a_peer_becomes_a_remote_error_of_that_type():
-    error = rebuilt("RestartLimitReached", ["rack", 3])
+    error = rebuilt("OutOfPaper", ["rack", 3])
 
     assert isinstance(error, RemoteError)
-    assert error.type == "RestartLimitReached"
+    assert error.type == "OutOfPaper"
     assert "rack, 3" in str(error)
 
 

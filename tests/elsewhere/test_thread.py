@@ -115,8 +115,8 @@ async def test_whoever_wants_the_program_to_end_is_heard_as_on_the_loop(nodes, u
     node = await nodes.start()
     actor = await node.spawn(Thread, "actor")
     actor.tell(Thread.exit)
-    with pytest.raises(SystemExit):
-        await node.stopped()
+    await node.stopped()
+    assert isinstance(node.failure, SystemExit)
 
 
 @pytest.mark.parametrize(
