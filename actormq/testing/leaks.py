@@ -49,6 +49,7 @@ class Leaks:
         self._warned: list[str] = []
         self._socket_init: Callable[..., None] = zmq.Socket.__init__
         self._show: Callable[..., None] = warnings.showwarning
+        self._catching = warnings.catch_warnings()
         self._has_frozen = False
         self._said: list[str] = []
         self._expected: list[str] = []
@@ -65,8 +66,8 @@ class Leaks:
 
     def __exit__(self, *_: object) -> None:
         zmq.Socket.__init__ = self._socket_init  # type: ignore[method-assign]  # as it was
-        if warnings.showwarning == self._warn:
-            warnings.showwarning = self._show
+        self._catching.__exit__(None, None, None)
+        self._thaw()
 
     # -- noting -------------------------------------------------------------------------------
 
@@ -86,11 +87,12 @@ class Leaks:
         """Take down each ResourceWarning; all others go where they went.
 
         Raised as errors they would keep pyzmq's `__del__` from closing its socket, and then the
-        end of its context would wait for ever. pytest puts the filters back after each test.
+        end of its context would wait for ever.
         """
+        self._catching.__enter__()
         warnings.filterwarnings("always", category=ResourceWarning)
         self._show = warnings.showwarning
-        warnings.showwarning = self._warn  # type: ignore[assignment]  # put back in __exit__
+        warnings.showwarning = self._warn  # type: ignore[assignment]  # put back by _catching
 
     def _warn(self, message: Warning | str, category: type[Warning], *rest: Any) -> None:
         if issubclass(category, ResourceWarning):
@@ -137,7 +139,11 @@ class Leaks:
     def _collect(self) -> None:
         """Let go of what only circles hold; what was there before is frozen, and costs nothing."""
         gc.collect()
+        self._thaw()
+
+    def _thaw(self) -> None:
         if self._has_frozen:
+            self._has_frozen = False
             gc.unfreeze()
 
     def _sockets_left(self, of_nodes: list[Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from actormq.events import DeadLetter, Event
+from actormq.events import DeadLetter
 from actormq.node import Node
 from actormq.testing.waiting import until_or
 
@@ -19,11 +19,7 @@ class DeadLetters:
 
     def listen(self, node: Node) -> None:
         """Write down those of a node from now on."""
-        node.events.listen(self._note)
-
-    def _note(self, event: Event) -> None:
-        if isinstance(event, DeadLetter):
-            self.all.append(event)
+        node.events.listen(self.all.append, DeadLetter)
 
     async def expect(
         self,
