@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import weakref
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
@@ -49,6 +50,12 @@ CLOSING_SHARE = 0.3  # of shutdown_timeout is kept for goodbyes and sockets, aft
 HANDLERS_SHARE = 0.9  # of what is left then, so that those who are late still end in order
 STOPPED_AT_ONCE = 200  # actors that a node stops in one step, some ms; others want their turn too
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
+_STARTED: weakref.WeakSet[Node] = weakref.WeakSet()
+
+
+def started_nodes() -> list[Node]:
+    """The nodes of this process that were ever started, and are still held; for tests."""
+    return list(_STARTED)
 
 
 class Node:
@@ -309,6 +316,7 @@ class Node:
         if self._runtime is not None or self._ended is not None:
             raise SetupError(f"node {self.name!r} has been started before: make a new one")
         self._ended = asyncio.Event()
+        _STARTED.add(self)
         runtime = self._runtime = self._assemble()
         assert self._mesh is not None
         try:

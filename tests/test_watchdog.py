@@ -111,8 +111,8 @@ WAYS = ["plain", "at_once", "resumed", "child"]
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_handler_that_holds_the_loop_is_told_while_it_does(nodes, until, way):
-    node = await nodes.start(hold_limit=LIMIT)
+async def test_a_handler_that_holds_the_loop_is_told_while_it_does(mesh, until, way):
+    node = await mesh.start(hold_limit=LIMIT)
     heard = Heard(node)
     ref = await node.spawn(Hog, "hog", heard.go)
     await ref.ask(way)
@@ -130,8 +130,8 @@ async def test_a_handler_that_holds_the_loop_is_told_while_it_does(nodes, until,
 
 
 @pytest.mark.parametrize("way", ["__init__", "on_start", "tick", "on_stop", "take"])
-async def test_so_is_whatever_else_an_actor_runs(nodes, until, way):
-    node = await nodes.start(hold_limit=LIMIT)
+async def test_so_is_whatever_else_an_actor_runs(mesh, until, way):
+    node = await mesh.start(hold_limit=LIMIT)
     heard = Heard(node)
     ref = await node.spawn(Hog, "hog", heard.go, id(heard), way)
     if way == "take":
@@ -154,8 +154,8 @@ class Feeder(Actor):
         await self.out.send("task")
 
 
-async def test_what_is_no_actors_is_told_by_its_function(nodes, until):
-    node = await nodes.start(hold_limit=LIMIT)
+async def test_what_is_no_actors_is_told_by_its_function(mesh, until):
+    node = await mesh.start(hold_limit=LIMIT)
     heard = Heard(node)
 
     async def careless():
@@ -166,8 +166,8 @@ async def test_what_is_no_actors_is_told_by_its_function(nodes, until):
     assert (heard.later[0].actor, heard.later[0].handler) == ("", "careless")
 
 
-async def test_python_code_that_computes_is_found_as_well(nodes, until, caplog):
-    node = await nodes.start(hold_limit=LIMIT)
+async def test_python_code_that_computes_is_found_as_well(mesh, until, caplog):
+    node = await mesh.start(hold_limit=LIMIT)
     heard = Heard(node)
     ref = await node.spawn(Hog, "hog", heard.go)
     begun = time.monotonic()
@@ -182,8 +182,8 @@ async def test_python_code_that_computes_is_found_as_well(nodes, until, caplog):
     assert re.search(r"n0: hog.busy held the loop for [0-9.]+ s$", lines[1])
 
 
-async def test_c_code_that_keeps_the_interpreters_lock_is_told_at_its_line(nodes, until):
-    node = await nodes.start(hold_limit=LIMIT)
+async def test_c_code_that_keeps_the_interpreters_lock_is_told_at_its_line(mesh, until):
+    node = await mesh.start(hold_limit=LIMIT)
     heard = Heard(node)
     ref = await node.spawn(Hog, "hog", heard.go)
     length = 28
@@ -194,8 +194,8 @@ async def test_c_code_that_keeps_the_interpreters_lock_is_told_at_its_line(nodes
     assert "re.match" in heard.later[0].stack
 
 
-async def test_a_busy_loop_of_short_work_and_an_idle_one_are_not_told(nodes):
-    node = await nodes.start(hold_limit=LIMIT)
+async def test_a_busy_loop_of_short_work_and_an_idle_one_are_not_told(mesh):
+    node = await mesh.start(hold_limit=LIMIT)
     heard = Heard(node)
     ref = await node.spawn(Hog, "hog", heard.go)
     aside = ref.ask(Hog.aside, 3 * LIMIT)
@@ -207,13 +207,13 @@ async def test_a_busy_loop_of_short_work_and_an_idle_one_are_not_told(nodes):
     assert heard.events == []
 
 
-async def test_an_infinite_limit_watches_nothing(nodes):
-    await nodes.start(hold_limit=math.inf)
+async def test_an_infinite_limit_watches_nothing(mesh):
+    await mesh.start(hold_limit=math.inf)
     assert "actormq-watchdog" not in [thread.name for thread in threading.enumerate()]
 
 
-async def test_one_thread_watches_all_nodes_and_ends_with_the_last(nodes):
-    first, second = await nodes.pair(hold_limit=LIMIT)
+async def test_one_thread_watches_all_nodes_and_ends_with_the_last(mesh):
+    first, second = await mesh.pair(hold_limit=LIMIT)
     assert [t.name for t in threading.enumerate()].count("actormq-watchdog") == 1
     await first.stop()
     assert [t.name for t in threading.enumerate()].count("actormq-watchdog") == 1
@@ -221,8 +221,8 @@ async def test_one_thread_watches_all_nodes_and_ends_with_the_last(nodes):
     assert "actormq-watchdog" not in [t.name for t in threading.enumerate()]
 
 
-async def test_each_hold_is_told_to_the_node_of_its_actor(nodes, until):
-    first, second = await nodes.pair(hold_limit=LIMIT)
+async def test_each_hold_is_told_to_the_node_of_its_actor(mesh, until):
+    first, second = await mesh.pair(hold_limit=LIMIT)
     heard, other = Heard(second), Heard(first)
     ref = await second.spawn(Hog, "hog", heard.go)
     await ref.ask(Hog.plain)
@@ -230,8 +230,8 @@ async def test_each_hold_is_told_to_the_node_of_its_actor(nodes, until):
     assert other.events == []
 
 
-async def test_a_node_remembers_the_longest_hold_of_each_actor(nodes, until):
-    node = await nodes.start(hold_limit=LIMIT)
+async def test_a_node_remembers_the_longest_hold_of_each_actor(mesh, until):
+    node = await mesh.start(hold_limit=LIMIT)
     heard = Heard(node)
     ref = await node.spawn(Hog, "hog", heard.go)
     for seconds in (6 * LIMIT, 2 * LIMIT):

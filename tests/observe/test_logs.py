@@ -158,8 +158,8 @@ class Crasher(Actor):
         raise ValueError("as always")
 
 
-async def test_a_thousand_actors_that_crash_at_once_write_few_lines(nodes, logged, until, caplog):
-    node = await nodes.start()
+async def test_a_thousand_actors_that_crash_at_once_write_few_lines(mesh, logged, until, caplog):
+    node = await mesh.start()
     crashed = []
     node.events.listen(crashed.append, HandlerFailed)
     refs = [await node.spawn(Crasher) for _ in range(1_000)]
