@@ -80,6 +80,11 @@ class Reach:
         """Whether nobody is being dialled: all who are known are linked, or do not answer."""
         return not self._attempts
 
+    @property
+    def is_joining(self) -> bool:
+        """Whether it was told with --join whom to dial, and does so again when they are lost."""
+        return bool(self._joins)
+
     # -- whom -------------------------------------------------------------------------------
 
     def hint(self, found: Announcement) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import assert_type
 
 from actormq import Actor, Node, Publisher, Ref, Reply, Subscriber, every, handler, run
+from actormq.testing import Fault, Mesh, Probe, Received, fail_at, until
 
 
 class Greeter(Actor):
@@ -84,6 +85,23 @@ async def main(node: Node) -> int:
     async for refs in node.watch("collector"):
         return len(refs)
     return 0
+
+
+async def kit() -> None:
+    async with Mesh() as mesh:
+        near, far = await mesh.pair(ask_timeout=0.5)
+        assert_type(near, Node)
+        probe = Probe(Greeter)
+        assert_type(probe, Probe[Greeter])
+        assert_type(await probe.spawn(far, "greeter"), Ref[Greeter])
+        probe.answers(Greeter.greet, "hello")
+        probe.answers_with("count", lambda *numbers: sum(numbers))
+        probe.raises(Greeter.read, OSError())
+        assert_type(await probe.ref.ask(Greeter.greet, "LAN"), str)
+        assert_type(await probe.expect(Greeter.greet, "LAN", within=0.5), Received)
+        await Probe().spawn(near)
+        assert_type(fail_at(probe.ref, Greeter.greet, 1, ValueError()), Fault)
+        assert_type(await until(lambda: len(probe.received)), int)
 
 
 if __name__ == "__main__":

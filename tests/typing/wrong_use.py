@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from actormq import Actor, Node, Publisher, Subscriber, handler, run
+from actormq.testing import Probe, fail_at
 
 
 class Greeter(Actor):
@@ -52,6 +53,12 @@ async def main(node: Node) -> None:
     greeter.tell(Greeter.greet, 3)  # error
     greeter.tell(Greeter.count)  # error
     greeter.within("1 s")  # error
+    probe = Probe(Greeter)
+    probe.answers(Other.flush, 1)  # error
+    probe.raises(Greeter.greet, "no")  # error
+    await probe.expect(Other.flush)  # error
+    fail_at(greeter, Other.flush, 1, ValueError())  # error
+    Probe(int)  # error
     print(number, text)  # noqa: T201
 
 
