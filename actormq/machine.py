@@ -18,8 +18,10 @@ import psutil
 
 from actormq.address import new_node_id
 from actormq.cluster.discovery import Discovery
+from actormq.elsewhere.places import OwnPlaces
 from actormq.events import LoopHeld
 from actormq.loop import Loop
+from actormq.place import Places
 from actormq.rules.admission import LAN
 from actormq.settings import Settings
 from actormq.threads import Threads
@@ -73,6 +75,10 @@ class Machine:
     ) -> Watched:
         """Look out for what holds the node's loop; see `Watched`."""
         return Watched(node_id, loop.thread, limit, report)
+
+    def places(self) -> Places:
+        """Threads and processes for actors that do not run on the loop."""
+        return OwnPlaces()
 
     def chance(self) -> float:
         """Draw a number evenly from 0 (within) to 1 (without)."""
