@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from actormq.address import Address
 from actormq.context import Timer
+from actormq.deadlines import Served
 from actormq.errors import ActormqError, SetupError
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ class Tenant(Protocol):
     ) -> Ref[Any]:
         """Start a child of the actor."""
 
+    def serving(self) -> Sequence[tuple[asyncio.Future[Any], Served]]:
+        """The handlers under way."""
+
     def watch(self, ref: Ref[Any]) -> None:
         """Let the actor be told of the end of another."""
 
@@ -99,7 +103,9 @@ class Tenant(Protocol):
 class Places(Protocol):
     """The places of a node."""
 
-    def new(self, tenant: Tenant, kind: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Place:
+    def new(
+        self, tenant: Tenant, kind: Any, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Place | None:
         """Make the place of an actor that does not run on the loop; it is not open yet.
 
         Args:
@@ -107,6 +113,9 @@ class Places(Protocol):
             kind: Its class.
             args: What its constructor takes.
             kwargs: Likewise.
+
+        Returns:
+            The place; None where there is none but the loop, as in a simulation.
 
         Raises:
             SetupError: The class cannot run there.

@@ -128,8 +128,11 @@ class Supervisor(Actor):
     period: float = 5.0
     backoff: Backoff = Backoff()
 
+    _actormq_has_start = True
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._actormq_has_start = True
         supervision_of(cls)
 
     @handler

@@ -14,6 +14,10 @@ class Host(Protocol):
 
     runtime: Runtime
 
+    @property
+    def is_supervised(self) -> bool:
+        """Whether a supervisor reports its failures."""
+
     def put_or_drop(self, message: Any) -> None:
         """Queue a message."""
 
@@ -86,7 +90,7 @@ class Periodic:
         """The turn is over, and it failed."""
         self._is_waiting = False
         cause = error.__cause__
-        if cause is not None:
+        if cause is not None and not self._host.is_supervised:
             name = getattr(self._host, "address", None)
             label = getattr(name, "label", "?")
             self._host.runtime.events.emit(HandlerFailed(label, self._spec.name, cause))

@@ -17,7 +17,7 @@ LAYERS = [
     {
         *("reply", "ref", "arguments", "context", "signals", "actor", "supervisor", "runtime"),
         "place",
-        *("mailbox", "turns", "timers", "family", "cell", "registry"),
+        *("mailbox", "turns", "timers", "family", "instance", "cell", "registry"),
         *("waits", "stacks", "watchdog"),
     },
     {"cluster"},

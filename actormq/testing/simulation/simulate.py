@@ -119,7 +119,10 @@ def simulate(
         try:
             result: R = loop.run_until_complete(_run(run, world))
         except Exception as error:
-            raise _failed(world, record, scenario, f"{type(error).__name__}: {error}") from error
+            why = f"{type(error).__name__}: {error}"
+            if loop.failures:
+                why += f"; before that, a callback raised {loop.failures[0]!r}"
+            raise _failed(world, record, scenario, why) from error
         for surprise in (*loop.failures, *internal.errors):
             text = f"a callback raised {type(surprise).__name__}: {surprise}"
             raise _failed(world, record, scenario, text) from surprise
