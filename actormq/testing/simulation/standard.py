@@ -219,6 +219,10 @@ class Standard:
             raise AssertionError(self.account.wrongs[0])
         if not ledger.is_balanced:
             raise AssertionError(f"the ledger is not balanced: {ledger}")
+        for node in world.nodes:
+            own = node.ledger() if node.is_running else None
+            if own is not None and not own.is_balanced:
+                raise AssertionError(f"the ledger of {node.name} is not balanced: {own}")
 
 
 def _between(chance: random.Random, bounds: tuple[float, float]) -> float:
