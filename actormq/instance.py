@@ -128,6 +128,9 @@ class Instance(Turns):
             actor = kind.__new__(kind, *args, **kwargs)
             actor._actormq_context = cast("Context", self)  # noqa: SLF001 an actor is handed its powers here, and only here
             kind.__init__(actor, *args, **kwargs)
+        except (KeyboardInterrupt, SystemExit) as word:
+            self.runtime.node.fail(word)
+            raise self.start_failed("its constructor", word) from word
         except Exception as error:  # a border: constructors are not ours
             raise self.start_failed("its constructor", error) from error
         self.actor = actor
@@ -185,7 +188,7 @@ class Instance(Turns):
         if getattr(self.kind, hook) is getattr(Actor, hook):
             return
         try:
-            await place.run(hook, args, {}, 0.0)
+            await place.run(hook, args, {}, None)
         except Reported as reported:
             raise reported.error from reported.error.__cause__
 

@@ -1,6 +1,7 @@
 """How a node ends: in order, in time, with nothing left and nothing unsaid."""
 
 import asyncio
+import contextlib
 import gc
 import threading
 import time
@@ -14,6 +15,7 @@ from actormq import (
     Node,
     NodeNotRunning,
     RemoteError,
+    StartFailed,
     Supervisor,
     child,
     handler,
@@ -198,6 +200,35 @@ def test_a_handler_that_exits_ends_the_program_in_order_with_its_status(
         run(main, mesh=mesh_name, discovery=False)
     assert ended.value.code == 7
     assert order == ["part"]
+
+
+class Unborn(Actor):
+    def __init__(self, hook: str) -> None:
+        self.hook = hook
+        if hook == "constructor":
+            raise SystemExit(7)
+
+    async def on_start(self) -> None:
+        if self.hook == "on_start":
+            raise SystemExit(7)
+
+    async def on_stop(self) -> None:
+        if self.hook == "on_stop":
+            raise SystemExit(7)
+
+
+@pytest.mark.parametrize("hook", ["constructor", "on_start", "on_stop"])
+def test_so_does_a_hook(mesh_name, logged, hook):
+    logged.expect("the node ends: SystemExit: 7")
+
+    async def main(node: Node) -> None:
+        with contextlib.suppress(StartFailed):
+            await (await node.spawn(Unborn, "unborn", hook)).stop()
+        await node.stopped()
+
+    with pytest.raises(SystemExit) as ended:
+        run(main, mesh=mesh_name, discovery=False)
+    assert ended.value.code == 7
 
 
 def test_a_keyboard_interrupt_in_a_handler_ends_the_program_as_ctrl_c_does(mesh_name, logged):

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from actormq import Node, PeerLost
+from actormq import Actor, Node, PeerLost, Ref, Terminated, handler
 from actormq.events import MemberChanged
 
 pytestmark = pytest.mark.slow
@@ -120,3 +120,33 @@ async def test_a_node_that_hangs_for_a_moment_is_not_held_for_dead(programs, mes
         ref.tell("hang", 4.0)
         assert await ref.within(20).ask("ping") == "c"
         assert not watcher.of("c", "dead")
+
+
+class Mourner(Actor):
+    def __init__(self) -> None:
+        self.terminated: list[tuple[float, Terminated]] = []
+
+    @handler
+    def begin(self, ref: Ref) -> None:
+        self.watch(ref)
+
+    async def on_terminated(self, terminated: Terminated) -> None:
+        self.terminated.append((time.monotonic(), terminated))
+
+
+async def test_who_watches_an_actor_of_a_node_that_is_killed_is_told_in_time(
+    programs, mesh_name, until
+):
+    async with Node(mesh=mesh_name, name="watcher", discovery=False) as node:
+        mourner = await node.spawn(Mourner, "mourner")
+        seen = node._runtime.registry.by_name("mourner").actor.terminated
+        process = programs.worker(
+            "c", "--no-zeroconf", "--join", node.address.removeprefix("tcp://")
+        )
+        await mourner.ask("begin", await node.find("c", timeout=20))
+        begun = time.monotonic()
+        process.kill()
+        await until(lambda: seen)
+        (at, terminated), *others = seen
+        assert (terminated.ref.name, terminated.reason, others) == ("c", "node lost", [])
+        assert at - begun < KILLED
