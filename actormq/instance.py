@@ -185,7 +185,7 @@ class Instance(Turns):
         if getattr(self.kind, hook) is getattr(Actor, hook):
             return
         try:
-            await place.run(hook, args, {}, 0.0)
+            await place.run(hook, args, {}, None)
         except Reported as reported:
             raise reported.error from reported.error.__cause__
 

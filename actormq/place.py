@@ -43,7 +43,7 @@ class Place(Protocol):
         """
 
     def run(
-        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], deadline: float
+        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], served: Served | None
     ) -> asyncio.Future[Any]:
         """Run a method of the object there: a handler, or a hook such as `on_start`.
 
@@ -51,7 +51,7 @@ class Place(Protocol):
             name: The method.
             args: Its arguments.
             kwargs: Likewise.
-            deadline: When the ask that it serves must be answered, on the node's clock; 0 if none.
+            served: The message that it serves, None for a hook.
 
         Returns:
             A future of what it returns. One that is cancelled cuts the method off.

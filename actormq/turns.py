@@ -148,8 +148,7 @@ class Turns(Mailbox):
         context, served = self.runtime.contexts.of(self, call, answer)
         task: asyncio.Future[Any]
         if self.place is not None:
-            deadline = answer.deadline if answer is not None else 0.0
-            task = self.place.run(call.name, args, kwargs or {}, deadline)
+            task = self.place.run(call.name, args, kwargs or {}, served)
         elif not call.is_async:
             task = self.runtime.loop.aio.run_in_executor(
                 self.runtime.threads,

@@ -53,7 +53,7 @@ def _actors(report: NodeReport) -> Table:
     table.add_column("class")
     table.add_column("mailbox", justify="right")
     table.add_column("received", justify="right")
-    shown = list(_as_tree(report.actors))[:SHOWN]
+    shown = list(as_tree(report.actors))[:SHOWN]
     notes = [_note(actor) for _, actor in shown]
     if any(notes):
         table.add_column("note", style="yellow")
@@ -64,7 +64,7 @@ def _actors(report: NodeReport) -> Table:
     return table
 
 
-def _as_tree(actors: Sequence[ActorReport]) -> Iterator[tuple[int, ActorReport]]:
+def as_tree(actors: Sequence[ActorReport]) -> Iterator[tuple[int, ActorReport]]:
     """Actors with their depth, children behind their parents."""
     children: defaultdict[str, list[ActorReport]] = defaultdict(list)
     names = {actor.name for actor in actors}

@@ -227,9 +227,6 @@ class Mesh:
 
     def _meet(self, facts: Facts) -> Member:
         member = self.members.get(facts.node)
-        if member is not None and facts.incarnation > member.facts.incarnation:
-            self._bury(member, State.DEAD, "it came back as a new incarnation")
-            member = None
         if member is None:
             outbox = Outbox(self._loop, facts.name, self._settings.link_limit)
             # Of two idle nodes the one with the lower id asks, a little before the other would.
@@ -239,6 +236,7 @@ class Mesh:
             if not facts.is_guest:
                 member.evidence.cut_at = self._loop.now()  # until our own link to it stands
         else:
+            # A higher incarnation, perhaps: others have held it for dead, and we have not.
             member.facts = facts
         return member
 

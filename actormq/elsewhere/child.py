@@ -24,7 +24,7 @@ from actormq.arguments import Arguments
 from actormq.cluster.outbox import Outbox
 from actormq.codec import Codec
 from actormq.context import Context
-from actormq.deadlines import Deadlines
+from actormq.deadlines import Deadlines, Served
 from actormq.elsewhere import words
 from actormq.elsewhere.away import Away
 from actormq.elsewhere.bench import Bench, clean, remote_error
@@ -265,8 +265,8 @@ class _Program:
             self._fail(number, error, has_run=False)
             return
         self._running[number] = (spec, bool(left))
-        deadline = self._loop.now() + left if left else 0.0
-        self._bench.begin(number, spec, checked, kwargs, deadline)
+        served = Served(self._loop.now() + left) if left else None
+        self._bench.begin(number, spec, checked, kwargs, served)
 
     # -- what came of it ----------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actormq.cli.table import show
+from actormq.cli.table import as_tree, show
 from actormq.report import ActorReport, NodeReport
 
 
@@ -19,6 +19,8 @@ def actor(**more):
     [
         ({"handler": "set", "busy": 2.34}, "in set for 2.34 s"),
         ({"handler": "set", "busy": 2.0, "awaits": "hub"}, "awaits hub for 2 s in set"),
+        ({"restarts": 1}, "restarted 1 time"),
+        ({"restarts": 2, "is_down": True}, "down, waits for its restart, restarted 2 times"),
         ({"held": 0.75, "held_by": "set"}, "held the loop for 0.75 s in set"),
         (
             {"handler": "a", "busy": 1.5, "held": 3.0, "held_by": "b"},
@@ -44,3 +46,18 @@ def test_a_note_is_one_line_whatever_the_names_are(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "120")
     show([report(actor(handler="set", busy=2.0, awaits="[bold]h\nub\x1b"))])
     assert "awaits [bold]h ub\\x1b for 2 s in set" in capsys.readouterr().out
+
+
+def test_children_stand_behind_their_parents():
+    pairs = [("node", ""), ("rack", ""), ("other", ""), ("shelf", "rack"), ("a", "shelf")]
+    pairs += [("lone", "rack"), ("orphan", "not shown")]
+    actors = [ActorReport(name, "m:C", 0, 0, parent=parent) for name, parent in pairs]
+    assert [("  " * depth + one.name) for depth, one in as_tree(actors)] == [
+        "node",
+        "rack",
+        "  shelf",
+        "    a",
+        "  lone",
+        "other",
+        "orphan",
+    ]

@@ -81,6 +81,14 @@ async def test_what_goes_wrong_there_goes_wrong_as_on_the_loop(mesh):
     assert await actor.ask(Thread.add, 1) == 1
 
 
+async def test_those_who_await_each_other_are_told_so(mesh):
+    node = await mesh.start()
+    counter = await node.spawn(Counter, "counter")
+    actor = await node.spawn(Thread, "actor")
+    with pytest.raises(RemoteError, match="AskCircle"):
+        await actor.within(4).ask(Thread.ask_round, counter)
+
+
 async def test_one_that_holds_its_loop_holds_neither_the_node_nor_its_end(mesh, until):
     node = await mesh.start()
     held = threading.Event()

@@ -43,41 +43,16 @@ class Account:
     wrongs: list[str] = field(default_factory=list)
 
 
-class Talker(Actor):
-    """Tells and asks others of its kind now and then.
+class Listener(Actor):
+    """Hears others, and answers them.
 
     Args:
-        names: Those of all.
-        chance: Whom, and what.
-        account: Where what it sees is counted.
+        account: Where what it hears is counted.
     """
 
-    def __init__(self, names: list[str], chance: random.Random, account: Account) -> None:
-        self._names = names
-        self._chance = chance
+    def __init__(self, account: Account) -> None:
         self._account = account
         self._last: dict[str, int] = {}
-        self._number = 0
-
-    @every(TALK_INTERVAL)
-    @handler(concurrent=True)  # or two who ask each other would wait for each other
-    async def talk(self) -> None:
-        """Say something to somebody."""
-        found = self.node.find_all(self._chance.choice(self._names))
-        if not found:
-            return
-        self._number += 1
-        try:
-            if self._chance.random() < EVEN:
-                found[0].tell(Talker.hear, f"{self.name} {self.node.id}", self._number)
-                self._account.told += 1
-            else:
-                answer = await found[0].within(1.0).ask(Talker.answer, self._number)
-                if answer != self._number:
-                    self._account.wrongs.append(f"asked {self._number}, was told {answer}")
-                self._account.outcomes["answered"] += 1
-        except (DeliveryError, OutcomeUnknown) as error:
-            self._account.outcomes[type(error).__name__] += 1
 
     @handler
     def hear(self, who: str, number: int) -> None:
@@ -92,6 +67,43 @@ class Talker(Actor):
     def answer(self, number: int) -> int:
         """Give back what was asked."""
         return number
+
+
+class Talker(Listener):
+    """Tells and asks others now and then.
+
+    Args:
+        names: Those of whom it talks to.
+        chance: Whom, and what.
+        account: Where what it sees is counted.
+    """
+
+    def __init__(self, names: list[str], chance: random.Random, account: Account) -> None:
+        super().__init__(account)
+        self._names = names
+        self._chance = chance
+        self._number = 0
+
+    @every(TALK_INTERVAL)
+    @handler(concurrent=True)  # or two who ask each other would wait for each other
+    async def talk(self) -> None:
+        """Say something to somebody."""
+        found = self.node.find_all(self._chance.choice(self._names))
+        if not found:
+            return
+        other = self._chance.choice(found)
+        self._number += 1
+        try:
+            if self._chance.random() < EVEN:
+                other.tell(Listener.hear, f"{self.name} {self.node.id}", self._number)
+                self._account.told += 1
+            else:
+                answer = await other.within(1.0).ask(Listener.answer, self._number)
+                if answer != self._number:
+                    self._account.wrongs.append(f"asked {self._number}, was told {answer}")
+                self._account.outcomes["answered"] += 1
+        except (DeliveryError, OutcomeUnknown) as error:
+            self._account.outcomes[type(error).__name__] += 1
 
 
 class Standard:
@@ -136,10 +148,12 @@ class Standard:
         return self.account
 
     def _boot(self, world: World, name: str) -> Boot:
+        names = [*self._talkers, "anybody"]
+
         async def boot(node: Node) -> None:
             chance = random.Random(world.random.getrandbits(64))  # noqa: S311 a simulation's
-            await node.spawn(Talker, f"talker {name}", self._talkers, chance, self.account)
-            await node.spawn(Talker, "anybody", self._talkers, chance, self.account)
+            await node.spawn(Talker, f"talker {name}", names, chance, self.account)
+            await node.spawn(Listener, "anybody", self.account)
 
         return boot
 
