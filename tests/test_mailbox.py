@@ -292,3 +292,18 @@ async def test_the_ledger_of_a_node_accounts_for_every_message(mesh, until):
 def test_a_ledger_shows_what_is_missing():
     assert Ledger(5, 2, {"a": 1, "b": 1}, 1).is_balanced
     assert Ledger(6, 2, {"a": 1}, 1).unaccounted == 2
+
+
+async def test_what_waits_for_room_on_another_node_is_bounded(mesh, monkeypatch):
+    monkeypatch.setattr("actormq.cluster.post.SENDS_LIMIT", 20)
+    near, far = await mesh.pair()
+    _, cell = await stuck(far)
+    ref = await near.find("stuck")
+    replies = [ref.send("note", number) for number in range(50)]
+    for reply in replies[10:30]:  # the first to be refused are those that are too many
+        with pytest.raises(MailboxFull):
+            await reply
+    cell.actor.gate.set()
+    for reply in (*replies[:10], *replies[30:]):
+        await reply
+    assert near._post.sends == 0

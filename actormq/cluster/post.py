@@ -34,6 +34,7 @@ from actormq.reply import Reply
 from actormq.settings import Settings
 
 SEND_PAUSE, SEND_PAUSE_MOST = 0.005, 0.2  # s from a refusal for want of room to the next try
+SENDS_LIMIT = 10_000  # messages that wait for room elsewhere; who sends more is refused at once
 STOP = "stop_actor"
 """The handler of a node's own actor that stops another one of that node."""
 
@@ -74,6 +75,7 @@ class Post:
         self._registry = registry
         self.member = member
         self._books = books
+        self.sends = 0
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[FarReply, str]] = {}
 
@@ -306,6 +308,7 @@ class FarSend(FarReply):
         self, post: Post, message: tuple[Address, str, Any, dict[str, Any]], seconds: float
     ) -> None:
         super().__init__(post, message[0].label, message[1], seconds)
+        post.sends += 1
         self._message = message
         self._pause = SEND_PAUSE
         self._was_full: DeliveryError | None = None
@@ -318,12 +321,16 @@ class FarSend(FarReply):
 
     def reject(self, error: BaseException) -> None:
         """Try again later if it is only for want of room."""
-        if isinstance(error, MailboxFull | LinkFull):
+        if isinstance(error, MailboxFull | LinkFull) and self._post.sends <= SENDS_LIMIT:
             self._was_full, self.number = error, 0
             self._post.loop.call_later(self._pause, self.attempt)
             self._pause = min(2 * self._pause, SEND_PAUSE_MOST)
         else:
             super().reject(error)
+
+    def _finish(self) -> None:
+        self._post.sends -= 1
+        super()._finish()
 
     def expire(self) -> None:
         """There was no room in time, or no word came."""

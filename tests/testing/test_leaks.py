@@ -233,6 +233,20 @@ def test_it(no_leaks):
     assert "node left running: 'attic'" in done.stdout.str()
 
 
+def test_what_a_simulation_crashes_is_no_leak(trial):
+    done = trial.run("""
+from actormq.testing import simulate
+
+async def scenario(world):
+    globals()["kept"] = await world.start("a")
+
+def test_it(no_leaks):
+    simulate(1, scenario)
+    assert kept._runtime is not None
+""")
+    done.assert_outcomes(passed=1)
+
+
 @pytest.mark.slow
 def test_a_task_that_cannot_be_cancelled_does_not_hold_up_the_rest(trial):
     done = trial.run("""
