@@ -14,32 +14,27 @@ import msgspec
 
 from actormq import unended
 from actormq.actor import Actor
-from actormq.address import NODE_SERIAL, ActorEntry, Address
+from actormq.address import NODE_SERIAL, Address
+from actormq.assembly import assemble, ref_of
 from actormq.cell import Cell
 from actormq.cluster.directory import Directory
 from actormq.cluster.discovery import Announcement, Discovery, DiscoveryUnavailable
-from actormq.cluster.member import Member
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
-from actormq.cluster.watches import Watches
-from actormq.codec import Codec
-from actormq.deadlines import Deadlines
 from actormq.errors import ActormqError, ActorNotFound, NodeNotRunning, SetupError
 from actormq.events import Events, NodeStarted
 from actormq.family import Family
-from actormq.ledger import Books, Ledger
+from actormq.ledger import Ledger
 from actormq.machine import MACHINE, Machine
 from actormq.mailbox import State
-from actormq.message import PROTOCOL, Facts
+from actormq.message import PROTOCOL
 from actormq.observe.logs import log_events
 from actormq.place import LOOP
 from actormq.ref import Ref
-from actormq.registry import Registry
 from actormq.runtime import Runtime
 from actormq.settings import NodeOptions, Settings, checked
 from actormq.signals import STOPPED
-from actormq.stepping import Stepper
 from actormq.steward import Steward
 from actormq.turns import described
 
@@ -284,12 +279,8 @@ class Node:
             end()
 
     def _ref(self, runtime: Runtime, address: Address) -> Ref[Any]:
-        if address.node == self.id:
-            cell = runtime.registry.by_serial(address.serial)
-            if cell is not None:
-                return cell.ref
         assert self._post is not None
-        return self._post.ref(address)
+        return ref_of(runtime, self._post, address)
 
     def steward_of(self, node_id: str, name: str) -> Ref[Steward]:
         """The own actor of a node, which answers for it."""
@@ -317,7 +308,9 @@ class Node:
             raise SetupError(f"node {self.name!r} has been started before: make a new one")
         self._ended = asyncio.Event()
         _STARTED.add(self)
-        runtime = self._runtime = self._assemble()
+        parts = assemble(self, self._settings, self._machine, self._serials)
+        self._mesh, self._post, self._services = parts.mesh, parts.post, parts.services
+        runtime = self._runtime = parts.runtime
         assert self._mesh is not None
         try:
             if not self._is_guest:
@@ -333,90 +326,6 @@ class Node:
             await self._close(runtime, self._settings.shutdown_timeout)
             raise
         self.events.emit(NodeStarted(self.name, self.mesh, self._mesh.facts.endpoints))
-
-    def _assemble(self) -> Runtime:
-        """Make the parts, from the ground up."""
-        settings = self._settings
-        machine = self._machine
-        loop = machine.loop()
-        transport = machine.transport(loop, settings)
-        codec = Codec(
-            settings.message_limit,
-            settings.buffer_limit,
-            lambda value: value.address if isinstance(value, Ref) else None,
-            lambda address: self._ref(runtime, address),
-        )
-        deadlines = Deadlines(loop)
-        registry = Registry(self.name, self._registered)
-        books = Books()
-        post = self._post = Post(
-            self.id,
-            loop,
-            codec,
-            deadlines,
-            self.events,
-            registry,
-            settings,
-            lambda node: mesh.members.get(node),  # noqa: PLW0108 made below
-            books,
-        )
-        watches = Watches(self.id, registry, post)
-
-        def lost(member: Member, reason: str) -> None:
-            post.lost(member, reason)
-            watches.lost(member, reason)
-
-        scope = machine.scope(settings)
-        facts = Facts(settings.mesh, self.id, 1, self.name, scope, (), machine.identity())
-        mesh = self._mesh = Mesh(
-            loop,
-            transport,
-            codec,
-            self.events,
-            settings,
-            facts,
-            self.directory,
-            post.take,
-            watches.take,
-            watches.linked,
-            lost,
-        )
-        services = self._services = MeshServices(self.id, self.directory, mesh, post, self.events)
-        runtime = Runtime(
-            node=self,
-            node_id=self.id,
-            settings=settings,
-            loop=loop,
-            transport=transport,
-            codec=codec,
-            events=self.events,
-            deadlines=deadlines,
-            stepper=Stepper(loop.aio),
-            threads=machine.threads(self.name),
-            registry=registry,
-            services=services,
-            watching=watches,
-            books=books,
-            next_serial=lambda: next(self._serials),
-            places=machine.places(),
-            chance=machine.chance,
-            watched=machine.watch(
-                self.id,
-                loop,
-                settings.hold_limit,
-                lambda event: self.events.emit_from_thread(event, loop.call_from_thread),
-            ),
-        )
-        return runtime
-
-    def _registered(self, cell: Cell, is_there: bool) -> None:
-        assert self._services is not None
-        if is_there:
-            assert cell.name is not None
-            kind = f"{cell.kind.__module__}:{cell.kind.__qualname__}"
-            self._services.announce_actor(ActorEntry(cell.address.serial, cell.name, kind))
-        else:
-            self._services.withdraw(cell.address.serial)
 
     def _vouched(self, token: int, stream: int, baseline: dict[str, int] | None) -> None:
         assert self._services is not None

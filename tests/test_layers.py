@@ -25,7 +25,7 @@ LAYERS = [
     {"patterns"},
     {"devices"},
     {"elsewhere"},
-    {"unended", "machine", "steward", "node", "ending", "run", "topology", "blueprint"},
+    {"unended", "machine", "steward", "assembly", "node", "ending", "run", "topology", "blueprint"},
     {"", "observe"},
     {"cli", "testing", "__main__"},
 ]
