@@ -24,7 +24,7 @@ LAYERS = [
     {"patterns"},
     {"devices"},
     {"elsewhere"},
-    {"unended", "machine", "steward", "node", "ending", "run", "topology", "blueprint"},
+    {"stopping", "unended", "machine", "steward", "node", "ending", "run", "topology", "blueprint"},
     {"", "observe"},
     {"cli", "testing", "__main__"},
 ]
