@@ -34,8 +34,8 @@ from actormq.place import LOOP
 from actormq.ref import Ref
 from actormq.runtime import Runtime
 from actormq.settings import NodeOptions, Settings, checked
-from actormq.signals import STOPPED
 from actormq.steward import Steward
+from actormq.stopping import stop_all
 from actormq.turns import described
 
 A = TypeVar("A")
@@ -43,7 +43,6 @@ P = ParamSpec("P")
 
 CLOSING_SHARE = 0.3  # of shutdown_timeout is kept for goodbyes and sockets, after the actors
 HANDLERS_SHARE = 0.9  # of what is left then, so that those who are late still end in order
-STOPPED_AT_ONCE = 200  # actors that a node stops in one step, some ms; others want their turn too
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
 _STARTED: weakref.WeakSet[Node] = weakref.WeakSet()
 
@@ -428,7 +427,7 @@ class Node:
         limit = (1 - CLOSING_SHARE) * self._settings.shutdown_timeout
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
-                await _stop_all([c for c in cells if c.family is None], HANDLERS_SHARE * limit)
+                await stop_all([c for c in cells if c.family is None], HANDLERS_SHARE * limit)
         self._leave_behind(runtime, [c for c in cells if c.state is not State.STOPPED])
         await self._close(runtime, max(deadline - runtime.loop.now(), 0.0))
 
@@ -471,20 +470,6 @@ class Node:
         self._runtime = None
         assert self._ended is not None
         self._ended.set()
-
-
-async def _stop_all(cells: list[Cell], seconds: float) -> None:
-    """Stop actors that are nobody's children, all at once, the last that was started first."""
-    stops = []
-    for number, cell in enumerate(reversed(cells)):
-        if cell.is_bare and not cell.children:  # as most are; a task for each would hold the loop
-            cell.end(STOPPED, "")
-        else:
-            stops.append(cell.stop(seconds))
-        if number % STOPPED_AT_ONCE == STOPPED_AT_ONCE - 1:
-            await asyncio.sleep(0)
-    for stop in stops:
-        await stop
 
 
 def _named(settings: Settings, machine: Machine) -> Settings:
