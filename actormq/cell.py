@@ -332,8 +332,7 @@ class Cell(Instance):
             cell.cut_off()
         for task in self._tasks or ():
             task.cancel()
-        for timer in list(self._timers or ()):
-            timer.cancel()
+        self._end_timers()
         self.abandon()
         self.end(STOPPED, "its node stopped, and it did not in time")
 

@@ -110,6 +110,10 @@ class Instance(Turns):
             or self.kind.on_stop is not Actor.on_stop
         )
 
+    def _end_timers(self) -> None:
+        for timer in list(self._timers or ()):
+            timer.cancel()
+
     # -- made and opened ----------------------------------------------------------------------
 
     def make(self) -> None:
@@ -119,6 +123,7 @@ class Instance(Turns):
             StartFailed: Its constructor raised.
         """
         kind, args, kwargs = self._recipe
+        self._sockets = None
         if self.place is not None:
             # The object is made there, by `_open_there`; turns have an empty one to pass over.
             self.actor = object.__new__(kind)
@@ -246,10 +251,10 @@ class Instance(Turns):
         if is_tidy is None:
             is_tidy = all(_is_good(task) for task in own)
         await self.stop_children(max(deadline - self.runtime.loop.now(), LAST_MOMENT))
+        self._end_timers()
         if is_tidy and self.kind.on_stop is not Actor.on_stop:
             await self._run_on_stop(max(deadline - self.runtime.loop.now(), LAST_MOMENT))
-        for timer in list(self._timers or ()):
-            timer.cancel()
+            self._end_timers()  # which it may have begun
         if self.place is not None:
             await self.place.close(max(deadline - self.runtime.loop.now(), PLACE_GRACE))
         await self._close_sockets()
@@ -298,7 +303,7 @@ class Instance(Turns):
             self.runtime.events.emit(HandlerFailed(self.address.label, "on_stop", error))
 
     async def _close_sockets(self) -> None:
-        sockets, self._sockets = self._sockets or {}, None
+        sockets = self._sockets or {}  # which are kept, since they know what they have counted
         for attribute, socket in sockets.items():
             try:
                 await socket.close()

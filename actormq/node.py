@@ -382,7 +382,7 @@ class Node:
         why = str(error) if isinstance(error, ActormqError) else described(error)
         self.events.notice(logging.CRITICAL, "the node ends: %s", why)
         for ended in self._failed:
-            ended()
+            self._runtime.loop.call_soon(ended)  # behind the answer that the asker is given
         self.keep(asyncio.ensure_future(self.stop()))
 
     def when_failed(self, failed: Callable[[], object]) -> None:

@@ -27,6 +27,8 @@ class Reply(Generic[R_co]):
     instance, `result()` waits for it.
     """
 
+    is_asked = True
+
     __slots__ = (
         "_bucket",
         "_deadlines",

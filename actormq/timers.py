@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from actormq.actor import HandlerSpec
-from actormq.events import HandlerFailed
 from actormq.runtime import Runtime
 
 
@@ -13,10 +12,6 @@ class Host(Protocol):
     """What a timer knows of its cell."""
 
     runtime: Runtime
-
-    @property
-    def is_supervised(self) -> bool:
-        """Whether a supervisor reports its failures."""
 
     def put_or_drop(self, message: Any) -> None:
         """Queue a message."""
@@ -50,6 +45,8 @@ class Periodic:
 
     It is its message's answer as well: that is how it learns that the turn is over.
     """
+
+    is_asked = False
 
     __slots__ = ("_due_at", "_handle", "_host", "_is_waiting", "_seconds", "_spec", "deadline")
 
@@ -86,11 +83,6 @@ class Periodic:
         """The turn is over."""
         self._is_waiting = False
 
-    def reject(self, error: BaseException) -> None:
+    def reject(self, _error: BaseException) -> None:
         """The turn is over, and it failed."""
         self._is_waiting = False
-        cause = error.__cause__
-        if cause is not None and not self._host.is_supervised:
-            name = getattr(self._host, "address", None)
-            label = getattr(name, "label", "?")
-            self._host.runtime.events.emit(HandlerFailed(label, self._spec.name, cause))

@@ -17,6 +17,7 @@ from actormq import (
     Supervisor,
     Terminated,
     child,
+    every,
     handler,
 )
 from actormq.events import ActorFailed
@@ -358,3 +359,59 @@ async def test_two_children_of_one_name_are_refused_before_any_starts(mesh):
         await node.spawn(Rack, "rack", log, "a", "a")
     assert log.lines == []
     assert len(node._runtime.registry) == 1
+
+
+class Clock(Actor):
+    @every(0.01)
+    def tick(self) -> None:
+        raise OSError("no tick")
+
+
+class Rare(Actor):
+    @handler(raises=OSError)
+    @every(0.01)
+    def tick(self) -> None:
+        raise OSError("no answer")
+
+
+class Clocks(Supervisor):
+    max_restarts = 1_000_000
+    children = (child(Clock, "clock"), child(Rare, "rare"))
+
+
+async def test_what_nobody_asked_for_is_in_the_log_once(mesh, logged, until):
+    logged.expect("clock.tick failed: it is restarted", "rare.tick raised: OSError('no answer')")
+    node = await mesh.start()
+    await node.spawn(Clocks, "clocks")
+    await until(lambda: len({line[:20] for line in logged.lines}) > 1)
+    assert not [line for line in logged.lines if "clock.tick raised" in line]
+
+
+async def test_a_timer_of_one_instance_does_not_reach_the_next(mesh, logged, until):
+    logged.expect("late.fail failed")
+    fired = []
+
+    class Late(Actor):
+        @handler
+        def fail(self) -> None:
+            self.after(0.01, self.fire)
+            raise RuntimeError
+
+        @handler
+        def fire(self) -> None:
+            fired.append(self)
+
+        async def on_stop(self) -> None:
+            await asyncio.sleep(0.03)
+
+    class Lates(Supervisor):
+        backoff = AT_ONCE
+        children = (child(Late, "late"),)
+
+    node = await mesh.start()
+    await node.spawn(Lates)
+    ref = await node.find("late")
+    with pytest.raises(RemoteError):
+        await ref.ask("fail")
+    await ref.ask("fire")
+    assert len(fired) == 1

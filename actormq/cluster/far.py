@@ -168,6 +168,8 @@ class FarRoute:
 class FarAnswer:
     """Where the result of an ask from another node goes."""
 
+    is_asked = True
+
     __slots__ = ("_is_open", "_member", "_number", "_post", "actor", "deadline", "handler")
 
     def __init__(self, post: Post, member: Member, number: int, deadline: float) -> None:
