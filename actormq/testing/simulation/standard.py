@@ -7,16 +7,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from actormq.actor import Actor, every, handler
 from actormq.errors import DeliveryError, OutcomeUnknown
 from actormq.node import Node
+from actormq.ref import Ref
 from actormq.testing.simulation.world import Boot, World
 
 TALK_INTERVAL = 0.5  # s between two words of an actor
+TALKATIVE = 0.2  # the share of tells that are many
+WORDS, WORD_INTERVAL = 8, 0.03  # in a row, and s from one to the next: less than a mesh's patience
 PAUSE = (0.2, 1.5)  # s between two faults
 LENGTH = (0.3, 8.0)  # s that a fault lasts: shorter and longer than all patience of a node
 SETTLED = 20.0  # s after the last fault by which all must see all
@@ -92,18 +97,30 @@ class Talker(Listener):
         if not found:
             return
         other = self._chance.choice(found)
-        self._number += 1
         try:
             if self._chance.random() < EVEN:
-                other.tell(Listener.hear, f"{self.name} {self.node.id}", self._number)
-                self._account.told += 1
+                await self._tell(other)
             else:
-                answer = await other.within(1.0).ask(Listener.answer, self._number)
-                if answer != self._number:
-                    self._account.wrongs.append(f"asked {self._number}, was told {answer}")
-                self._account.outcomes["answered"] += 1
+                await self._ask(other)
         except (DeliveryError, OutcomeUnknown) as error:
             self._account.outcomes[type(error).__name__] += 1
+
+    async def _tell(self, other: Ref[Any]) -> None:
+        words = WORDS if self._chance.random() < TALKATIVE else 1
+        for _ in range(words):
+            self._number += 1
+            other.tell(Listener.hear, f"{self.name} {self.node.id}", self._number)
+            self._account.told += 1
+            if words > 1:
+                await asyncio.sleep(WORD_INTERVAL)
+
+    async def _ask(self, other: Ref[Any]) -> None:
+        self._number += 1
+        number = self._number  # others may talk meanwhile
+        answer = await other.within(1.0).ask(Listener.answer, number)
+        if answer != number:
+            self._account.wrongs.append(f"asked {number}, was told {answer}")
+        self._account.outcomes["answered"] += 1
 
 
 class Standard:

@@ -159,6 +159,20 @@ def test_a_loop_that_never_waits_is_found(loop, monkeypatch):
         loop.run_until_complete(spin())
 
 
+def test_a_timer_that_sets_itself_for_no_time_is_found(loop, monkeypatch):
+    monkeypatch.setattr("actormq.testing.simulation.loop.STEPS_LIMIT", 100)
+
+    def again():
+        loop.call_later(0, again)
+
+    async def wait():
+        again()
+        await asyncio.sleep(1)
+
+    with pytest.raises(SimulationStuck, match="time stands still"):
+        loop.run_until_complete(wait())
+
+
 def test_what_a_callback_raises_is_kept_and_the_others_run(loop):
     ran = []
 
