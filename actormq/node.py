@@ -14,33 +14,28 @@ import msgspec
 
 from actormq import unended
 from actormq.actor import Actor
-from actormq.address import NODE_SERIAL, ActorEntry, Address
+from actormq.address import NODE_SERIAL, Address
+from actormq.assembly import assemble, ref_of
 from actormq.cell import Cell
 from actormq.cluster.directory import Directory
 from actormq.cluster.discovery import Announcement, Discovery, DiscoveryUnavailable
-from actormq.cluster.member import Member
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
-from actormq.cluster.watches import Watches
-from actormq.codec import Codec
-from actormq.deadlines import Deadlines
 from actormq.errors import ActormqError, ActorNotFound, NodeNotRunning, SetupError
 from actormq.events import Events, NodeStarted
 from actormq.family import Family
-from actormq.ledger import Books, Ledger
+from actormq.ledger import Ledger
 from actormq.machine import MACHINE, Machine
 from actormq.mailbox import State
-from actormq.message import PROTOCOL, Facts
+from actormq.message import PROTOCOL
 from actormq.observe.logs import log_events
 from actormq.place import LOOP
 from actormq.ref import Ref
-from actormq.registry import Registry
 from actormq.runtime import Runtime
 from actormq.settings import NodeOptions, Settings, checked
-from actormq.signals import STOPPED
-from actormq.stepping import Stepper
 from actormq.steward import Steward
+from actormq.stopping import stop_all
 from actormq.turns import described
 
 A = TypeVar("A")
@@ -48,7 +43,6 @@ P = ParamSpec("P")
 
 CLOSING_SHARE = 0.3  # of shutdown_timeout is kept for goodbyes and sockets, after the actors
 HANDLERS_SHARE = 0.9  # of what is left then, so that those who are late still end in order
-STOPPED_AT_ONCE = 200  # actors that a node stops in one step, some ms; others want their turn too
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
 _STARTED: weakref.WeakSet[Node] = weakref.WeakSet()
 
@@ -284,12 +278,8 @@ class Node:
             end()
 
     def _ref(self, runtime: Runtime, address: Address) -> Ref[Any]:
-        if address.node == self.id:
-            cell = runtime.registry.by_serial(address.serial)
-            if cell is not None:
-                return cell.ref
         assert self._post is not None
-        return self._post.ref(address)
+        return ref_of(runtime, self._post, address)
 
     def steward_of(self, node_id: str, name: str) -> Ref[Steward]:
         """The own actor of a node, which answers for it."""
@@ -317,7 +307,9 @@ class Node:
             raise SetupError(f"node {self.name!r} has been started before: make a new one")
         self._ended = asyncio.Event()
         _STARTED.add(self)
-        runtime = self._runtime = self._assemble()
+        parts = assemble(self, self._settings, self._machine, self._serials)
+        self._mesh, self._post, self._services = parts.mesh, parts.post, parts.services
+        runtime = self._runtime = parts.runtime
         assert self._mesh is not None
         try:
             if not self._is_guest:
@@ -333,90 +325,6 @@ class Node:
             await self._close(runtime, self._settings.shutdown_timeout)
             raise
         self.events.emit(NodeStarted(self.name, self.mesh, self._mesh.facts.endpoints))
-
-    def _assemble(self) -> Runtime:
-        """Make the parts, from the ground up."""
-        settings = self._settings
-        machine = self._machine
-        loop = machine.loop()
-        transport = machine.transport(loop, settings)
-        codec = Codec(
-            settings.message_limit,
-            settings.buffer_limit,
-            lambda value: value.address if isinstance(value, Ref) else None,
-            lambda address: self._ref(runtime, address),
-        )
-        deadlines = Deadlines(loop)
-        registry = Registry(self.name, self._registered)
-        books = Books()
-        post = self._post = Post(
-            self.id,
-            loop,
-            codec,
-            deadlines,
-            self.events,
-            registry,
-            settings,
-            lambda node: mesh.members.get(node),  # noqa: PLW0108 made below
-            books,
-        )
-        watches = Watches(self.id, registry, post)
-
-        def lost(member: Member, reason: str) -> None:
-            post.lost(member, reason)
-            watches.lost(member, reason)
-
-        scope = machine.scope(settings)
-        facts = Facts(settings.mesh, self.id, 1, self.name, scope, (), machine.identity())
-        mesh = self._mesh = Mesh(
-            loop,
-            transport,
-            codec,
-            self.events,
-            settings,
-            facts,
-            self.directory,
-            post.take,
-            watches.take,
-            watches.linked,
-            lost,
-        )
-        services = self._services = MeshServices(self.id, self.directory, mesh, post, self.events)
-        runtime = Runtime(
-            node=self,
-            node_id=self.id,
-            settings=settings,
-            loop=loop,
-            transport=transport,
-            codec=codec,
-            events=self.events,
-            deadlines=deadlines,
-            stepper=Stepper(loop.aio),
-            threads=machine.threads(self.name),
-            registry=registry,
-            services=services,
-            watching=watches,
-            books=books,
-            next_serial=lambda: next(self._serials),
-            places=machine.places(),
-            chance=machine.chance,
-            watched=machine.watch(
-                self.id,
-                loop,
-                settings.hold_limit,
-                lambda event: self.events.emit_from_thread(event, loop.call_from_thread),
-            ),
-        )
-        return runtime
-
-    def _registered(self, cell: Cell, is_there: bool) -> None:
-        assert self._services is not None
-        if is_there:
-            assert cell.name is not None
-            kind = f"{cell.kind.__module__}:{cell.kind.__qualname__}"
-            self._services.announce_actor(ActorEntry(cell.address.serial, cell.name, kind))
-        else:
-            self._services.withdraw(cell.address.serial)
 
     def _vouched(self, token: int, stream: int, baseline: dict[str, int] | None) -> None:
         assert self._services is not None
@@ -519,7 +427,7 @@ class Node:
         limit = (1 - CLOSING_SHARE) * self._settings.shutdown_timeout
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
-                await _stop_all([c for c in cells if c.family is None], HANDLERS_SHARE * limit)
+                await stop_all([c for c in cells if c.family is None], HANDLERS_SHARE * limit)
         self._leave_behind(runtime, [c for c in cells if c.state is not State.STOPPED])
         await self._close(runtime, max(deadline - runtime.loop.now(), 0.0))
 
@@ -562,20 +470,6 @@ class Node:
         self._runtime = None
         assert self._ended is not None
         self._ended.set()
-
-
-async def _stop_all(cells: list[Cell], seconds: float) -> None:
-    """Stop actors that are nobody's children, all at once, the last that was started first."""
-    stops = []
-    for number, cell in enumerate(reversed(cells)):
-        if cell.is_bare and not cell.children:  # as most are; a task for each would hold the loop
-            cell.end(STOPPED, "")
-        else:
-            stops.append(cell.stop(seconds))
-        if number % STOPPED_AT_ONCE == STOPPED_AT_ONCE - 1:
-            await asyncio.sleep(0)
-    for stop in stops:
-        await stop
 
 
 def _named(settings: Settings, machine: Machine) -> Settings:

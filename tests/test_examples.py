@@ -60,6 +60,18 @@ def test_average_averages_what_it_heard():
     assert 0 < mean < 100
 
 
+def test_supervised_fails_once_and_comes_back_with_what_it_had():
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "supervised.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "roof is back after: there is no -1.0 K",
+        "good readings: 3",
+    ]
+    assert done.stderr.count("roof.note failed: it is restarted in 0.") == 1
+    assert done.stderr.count("Traceback") == 1
+
+
 def test_home_runs_a_station_until_it_is_told_to_stop(mesh_name):
     command = [sys.executable, "-m", "actormq", "node", str(EXAMPLES / "home.toml")]
     with subprocess.Popen(

@@ -25,7 +25,10 @@ LAYERS = [
     {"patterns"},
     {"devices"},
     {"elsewhere"},
-    {"unended", "machine", "steward", "node", "ending", "run", "topology", "blueprint"},
+    {
+        *("stopping", "unended", "machine", "steward", "assembly"),
+        *("node", "ending", "run", "topology", "blueprint"),
+    },
     {"", "observe"},
     {"cli", "testing", "__main__"},
 ]

@@ -295,7 +295,7 @@ def test_a_ledger_shows_what_is_missing():
 
 
 async def test_what_waits_for_room_on_another_node_is_bounded(mesh, monkeypatch):
-    monkeypatch.setattr("actormq.cluster.post.SENDS_LIMIT", 20)
+    monkeypatch.setattr("actormq.cluster.far.SENDS_LIMIT", 20)
     near, far = await mesh.pair()
     _, cell = await stuck(far)
     ref = await near.find("stuck")

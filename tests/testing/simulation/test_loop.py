@@ -155,7 +155,7 @@ def test_a_loop_that_never_waits_is_found(loop, monkeypatch):
         for _ in itertools.count():
             await asyncio.sleep(0)
 
-    with pytest.raises(SimulationStuck, match="scenario goes round in circles at 0.0"):
+    with pytest.raises(SimulationStuck, match="scenario goes round in circles"):
         loop.run_until_complete(spin())
 
 

@@ -395,10 +395,14 @@ def test_an_actor_with_sockets_of_its_own_is_refused_in_one_sentence():
 def test_a_wrong_call_says_what_is_wrong(wrong, sentence):
     async def scenario(world):
         await world.start("n0")
-        with pytest.raises(SetupError, match=sentence):
+
+        async def call():
             result = wrong(world)
             if result is not None:
                 await result
+
+        with pytest.raises(SetupError, match=sentence):
+            await call()
 
     simulate(1, scenario)
 
