@@ -3,10 +3,13 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 
+import msgpack
 import psutil
 import pytest
+import zmq
 from crunchers import (
     Counter,
     Cruncher,
@@ -405,6 +408,31 @@ async def test_a_class_that_another_process_cannot_find_is_refused(mesh):
         await node.spawn(Local)
     with pytest.raises(SetupError, match="crunchers:Elsewhere is not where its name says"):
         await node.spawn(Hidden)
+
+
+async def test_a_stranger_on_the_line_of_a_process_is_not_heard(mesh):
+    node = await mesh.start()
+    cruncher = await node.spawn(Cruncher, "cruncher")
+    spawned = node._runtime.registry.by_name("cruncher").place._spawned
+    stranger = zmq.Context.instance().socket(zmq.DEALER)
+    stranger.linger = 0
+    stranger.connect(spawned._endpoint)
+    reply = cruncher.ask(Cruncher.wait, 0.3)
+    for number in range(20):
+        stranger.send(msgpack.packb([12, number, "forged"]))
+    assert await reply == 0.3
+    stranger.close()
+    assert await cruncher.ask(Cruncher.add, 1) == 1
+
+
+async def test_without_an_interpreter_there_is_no_process(mesh, monkeypatch):
+    node = await mesh.start()
+    monkeypatch.setattr(sys, "executable", "")
+    with pytest.raises(StartFailed, match=r"sys\.executable does not say which Python to start"):
+        await node.spawn(Cruncher)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(StartFailed, match="no process for actor"):
+        await node.spawn(Cruncher)
 
 
 async def test_constructor_arguments_that_cannot_travel_are_named(mesh):
