@@ -361,6 +361,8 @@ class Cell(Turns):
             raise self._start_failed(hook, error) from error
         finally:
             self._tasks = None
+            if task.done():
+                coroutine.close()  # a task that is cut off before its first step leaves it unbegun
         if self.state is not State.STARTING:
             raise StartFailed(label, hook, "ActorStopped", "it was stopped while it started")
 
@@ -426,6 +428,8 @@ class Cell(Turns):
             self.family.remove(self.address.serial)
         elif self._stop_replies is not None:
             self._stop_replies.append(reply)
+        elif self.state is State.DOWN:
+            self._end_replies = [*(self._end_replies or ()), reply]  # it is about to end
         else:
             self._stop_replies = [reply]
             was_started = self.state is State.RUNNING
