@@ -227,6 +227,8 @@ class Instance(Turns):
             raise self.start_failed(hook, error) from error
         finally:
             self._tasks = None
+            if task.done():
+                coroutine.close()  # a task that is cut off before its first step leaves it unbegun
         if self.state is not State.STARTING:
             raise StartFailed(label, hook, "ActorStopped", "it was stopped while it started")
 
