@@ -31,7 +31,7 @@ _NOT_THE_TEST = ("zmq", "tornado", "actormq")
 class _Opened:
     """A socket, and where it was opened."""
 
-    socket: weakref.ref[Any]
+    ref: weakref.ref[Any]
     where: str
 
 
@@ -153,7 +153,7 @@ class Leaks:
         """Those that are open, without those of nodes that were left: these are named already."""
         left = []
         for opened in self._opened:
-            socket = opened.socket()
+            socket = opened.ref()
             if socket is not None and not socket.closed and socket.context not in of_nodes:
                 left.append(f"socket left open: {_described(socket)}, opened at {opened.where}")
         return left
