@@ -234,7 +234,7 @@ class Actor:
             elif hasattr(type(value), "open") and hasattr(type(value), "__set_name__"):
                 cls._actormq_sockets[name] = value
         has_hook = cls.on_start is not Actor.on_start
-        cls._actormq_has_start = has_hook or bool(cls._actormq_sockets)
+        cls._actormq_has_start |= has_hook or bool(cls._actormq_sockets)
         check_class(cls, cls.runs_in, cls.hang_limit, list(cls._actormq_sockets))
 
     # -- what the actor may use ---------------------------------------------------------------

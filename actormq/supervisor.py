@@ -132,7 +132,6 @@ class Supervisor(Actor):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._actormq_has_start = True
         supervision_of(cls)
 
     @handler

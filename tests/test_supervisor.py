@@ -273,6 +273,17 @@ async def test_children_come_and_go_while_it_runs(mesh):
         await other.ask("add")
 
 
+async def test_a_supervisor_without_a_class_of_its_own_supervises_what_it_is_given(mesh, logged):
+    logged.expect("x.fail failed: it is restarted")
+    node, log = await mesh.start(), Log()
+    supervisor = await node.spawn(Supervisor)
+    ref = await supervisor.ask(Supervisor.start_child, child(Part, "x", log))
+    with pytest.raises(RemoteError):
+        await ref.ask("fail")
+    assert await ref.ask("add") == 1
+    assert log.lines == ["x starts", "x stops", "x starts"]
+
+
 class Unborn(Actor):
     async def on_start(self) -> None:
         raise OSError("no sensor")
