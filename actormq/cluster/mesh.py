@@ -364,13 +364,15 @@ class Mesh:
         lag = lag_of(now, self._ticked_at)
         self._ticked_at = now
         self._timer = self._loop.call_later(TICK_INTERVAL, self._tick)
-        for member in list(self.members.values()):
-            if lag:
+        if lag:
+            for member in self.members.values():
                 member.evidence.forgive(lag)
+        others = [member for member in self.members.values() if not member.is_well(now)]
+        for member in others:
             if member.facts.node in self.members:
                 self._judge(member, now)
-        for member in self.members.values():
-            if member.is_ping_due(now):
+        for member in others:
+            if member.is_ping_due(now) and member.facts.node in self.members:
                 member.pinged_at = now
                 self._put(member, self._ping)
         self.reach.rejoin(now)

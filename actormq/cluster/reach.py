@@ -91,6 +91,9 @@ class Reach:
 
     def hint(self, found: Announcement) -> None:
         """Take a hint of discovery; it may be wrong, old or forged."""
+        member = self._hub.members.get(found.node_id)
+        if member is not None and member.link is not None:
+            return  # as of most, again and again
         own = self._hub.facts
         if found.node_id == own.node or not self._concerns(found.mesh, found.scope):
             return

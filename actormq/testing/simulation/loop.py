@@ -159,7 +159,13 @@ class VirtualLoop(Refusing):
         context: contextvars.Context | None = None,
     ) -> Handle:
         """Call it after `delay` seconds."""
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        if context is None:
+            context = contextvars.copy_context()
+        when = self._now + delay
+        handle = Handle(when, callback, args, self, context)
+        handle._scheduled = True  # noqa: SLF001 as asyncio's own
+        heapq.heappush(self._timers, (when, next(self._sequence), handle))
+        return handle
 
     def call_at(
         self,
