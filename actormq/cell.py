@@ -65,6 +65,7 @@ class Cell(Turns):
     __slots__ = (
         "_children",
         "_end_replies",
+        "_has_begun",
         "_recipe",
         "_sockets",
         "_stop_replies",
@@ -88,6 +89,7 @@ class Cell(Turns):
         self.family = family
         self.restart_count = 0
         self._recipe = recipe
+        self._has_begun = False  # its instance has started and not stopped: it has an `on_stop` to run
         self._children: Family | None = None
         self._sockets: dict[str, LiveSocket] | None = None
         self._timers: set[Timer] | None = None
@@ -247,7 +249,7 @@ class Cell(Turns):
             await self._open(None)
         except BaseException as error:
             if self._stop_replies is None:
-                await self._wind_down(0.0, is_tidy=False)
+                await self._wind_down(0.0)
                 self.end(FAILED, described(error))
             else:
                 await self.stop(None)  # whoever stops it ends it
@@ -270,8 +272,9 @@ class Cell(Turns):
             self.make()
             await self._open(failure)
         except BaseException:
-            self.state = State.DOWN
-            await self._wind_down(0.0, is_tidy=False)
+            if self.state is not State.STOPPED:
+                self.state = State.DOWN
+            await self._wind_down(0.0)
             raise
 
     async def _open(self, failure: Failure | None) -> None:
@@ -280,6 +283,7 @@ class Cell(Turns):
             await self._run_hook("on_start", self._open_there(self.place, failure))
         else:
             await self._open_here(failure)
+        self._has_begun = True
         self.state = State.RUNNING
         for periodic, seconds in kind._actormq_periodic.values():  # noqa: SLF001 as in make
             self._keep(Periodic(self, seconds, periodic))
@@ -330,6 +334,12 @@ class Cell(Turns):
             await family.begin(supervisor)
         except (StartFailed, RestartLimitReached) as error:
             raise self._start_failed("one of its children", error) from error
+        self._check_starting("on_start")
+
+    def _check_starting(self, hook: str) -> None:
+        if self.state is not State.STARTING:
+            label = self.address.label
+            raise StartFailed(label, hook, "ActorStopped", "it was stopped while it started")
 
     async def _run_hook(self, hook: str, coroutine: Coroutine[Any, Any, None]) -> None:
         limit = self.runtime.settings.start_timeout
@@ -361,10 +371,11 @@ class Cell(Turns):
             raise self._start_failed(hook, error) from error
         finally:
             self._tasks = None
+            # Even if whoever waited for it was cut off in the same moment.
+            self._has_begun = hook == "on_start" and _is_good(task)
             if task.done():
                 coroutine.close()  # a task that is cut off before its first step leaves it unbegun
-        if self.state is not State.STARTING:
-            raise StartFailed(label, hook, "ActorStopped", "it was stopped while it started")
+        self._check_starting(hook)
 
     # -- failing ------------------------------------------------------------------------------
 
@@ -389,7 +400,7 @@ class Cell(Turns):
         self.runtime.node.keep(task)
 
     async def _fall(self, error: BaseException, handler: str) -> None:
-        await self._wind_down(0.0, is_tidy=True)
+        await self._wind_down(0.0)
         if self.family is not None and self.family.rules is not None:
             self.family.ended(self, error, handler)
         else:
@@ -432,13 +443,14 @@ class Cell(Turns):
             self._end_replies = [*(self._end_replies or ()), reply]  # it is about to end
         else:
             self._stop_replies = [reply]
-            was_started = self.state is State.RUNNING
             self.state = State.STOPPING
-            task = self.runtime.loop.aio.create_task(self._finish(seconds, was_started))
+            task = self.runtime.loop.aio.create_task(self._finish(seconds))
             self.runtime.node.keep(task)
 
-    async def _finish(self, seconds: float, was_started: bool) -> None:
-        await self._wind_down(seconds, is_tidy=was_started or None)
+    async def _finish(self, seconds: float) -> None:
+        await self._wind_down(seconds)
+        if self.state is State.STOPPED:  # it was cut off, and all who asked know
+            return
         replies, self._stop_replies = self._stop_replies or [], None
         if self.family is not None and self.is_supervised:
             self.state = State.DOWN
@@ -462,25 +474,26 @@ class Cell(Turns):
         if self.state is not State.RUNNING:
             return
         self.state = State.DOWN
-        await self._wind_down(seconds, is_tidy=True)
+        await self._wind_down(seconds)
 
-    async def _wind_down(self, seconds: float, is_tidy: bool | None) -> None:
+    async def _wind_down(self, seconds: float) -> None:
         """Let handlers under way end, then the children, then `on_stop`; close what is open.
 
         Args:
-            seconds: Time for all of it; 0 cuts off what is under way at once.
-            is_tidy: Whether `on_stop` runs; None: if the start that was under way has succeeded.
+            seconds: Time for all of it; 0 cuts off at once what is under way in here.
         """
-        deadline = self.runtime.loop.now() + seconds
+        begun = self.runtime.loop.now()
+        deadline = begun + seconds
         own = [task for task in self._tasks or () if not task.done()]
         if own:
             await self._await_handlers(own, seconds)
-        if is_tidy is None:
-            is_tidy = all(_is_good(task) for task in own)
         if self._children is not None:
-            children, self._children = self._children, None
-            await children.stop(max(deadline - self.runtime.loop.now(), LAST_MOMENT))
-        if is_tidy and self.kind.on_stop is not Actor.on_stop:
+            # What has failed is cut off at once, but not those below it.
+            limit = seconds or self.runtime.settings.shutdown_timeout
+            await self._children.stop(max(begun + limit - self.runtime.loop.now(), LAST_MOMENT))
+            self._children = None
+        has_begun, self._has_begun = self._has_begun, False
+        if has_begun and self.kind.on_stop is not Actor.on_stop:
             await self._run_on_stop(max(deadline - self.runtime.loop.now(), LAST_MOMENT))
         for timer in list(self._timers or ()):
             timer.cancel()
@@ -548,19 +561,19 @@ class Cell(Turns):
 
     def cut_off(self) -> None:
         """End without another word, children first, because time is up."""
-        for cell in reversed(self.children):
-            cell.cut_off()
         for task in self._tasks or ():
             task.cancel()
         for timer in list(self._timers or ()):
             timer.cancel()
         self._abandon()
-        self.end(STOPPED, "its node stopped, and it did not in time")
+        self.end(STOPPED, "it was told to stop, and did not in time")
 
     def end(self, reason: Reason, detail: str) -> None:
         """End for good: answer what is left, tell who watches, let the name go."""
         if self.state is State.STOPPED:
             return
+        for cell in reversed(self.children):  # there are some only if their time was up
+            cell.cut_off()
         self.state = State.STOPPED
         runtime = self.runtime
         runtime.registry.remove(self)
