@@ -521,10 +521,10 @@ class Cell(Turns):
 
     def _abandon(self) -> None:
         """Leave the handlers behind that did not even end when they were cut off."""
+        for task in [task for task in self._tasks or () if task.done()]:
+            self._ended_alone(task)  # it has ended just now, and nobody has seen to its answer yet
         left, self._tasks = self._tasks or {}, None
-        for task, (message, served) in left.items():
-            if task.done():
-                continue
+        for message, served in left.values():
             end_served(served)
             call, _, _, answer = message
             label = self.address.label

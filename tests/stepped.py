@@ -62,7 +62,9 @@ class SteppedLoop(VirtualLoop):
         self._now = max(self._now, end)
 
     def _next_timer(self):
-        return min((when for when, _, handle in self._timers if not handle._cancelled), default=None)
+        return min(
+            (when for when, _, handle in self._timers if not handle._cancelled), default=None
+        )
 
     @contextlib.contextmanager
     def running(self):

@@ -313,7 +313,9 @@ class Lives(RuleBasedStateMachine):
         if self.bench.runtime is not None:
             registry = self.bench.runtime.registry
             assert all(cell.state is not State.STOPPED for cell in registry.cells())
-            assert all(registry.by_serial(c.address.serial) is c for c in registry._by_name.values())
+            assert all(
+                registry.by_serial(c.address.serial) is c for c in registry._by_name.values()
+            )
 
     def teardown(self):
         if not hasattr(self, "bench"):

@@ -232,7 +232,9 @@ class Mailboxes(RuleBasedStateMachine):
         """The mailbox has answered at once: that has to be what the list says."""
         model, state = self.model, self.cell.state
         if error is None:
-            assert state is not State.STOPPED  # what comes while it stops may be taken, to be buried
+            assert (
+                state is not State.STOPPED
+            )  # what comes while it stops may be taken, to be buried
             assert model.has_room()
             model.take(number)
         else:
@@ -458,7 +460,9 @@ class Mailboxes(RuleBasedStateMachine):
             case ("dead", "ActorStopped"):
                 assert isinstance(reply._error, (ActorStopped, AskTimeout))
             case ("dead", reason):
-                assert isinstance(reply._error, AskTimeout if reason == GAVE_UP else (AskTimeout, RemoteError))
+                assert isinstance(
+                    reply._error, AskTimeout if reason == GAVE_UP else (AskTimeout, RemoteError)
+                )
 
 
 @pytest.mark.slow
