@@ -33,9 +33,15 @@ class Call(Protocol):
 
 
 class Answer(Protocol):
-    """Where the result of a message goes."""
+    """Where the result of a message goes.
+
+    Attributes:
+        deadline: When it must be there, on the node's clock; 0.0 if that is not known.
+        is_asked: Whether somebody asked for it; else what goes wrong is for the log.
+    """
 
     deadline: float
+    is_asked: bool
 
     def is_open(self) -> bool:
         """Whether somebody still waits."""

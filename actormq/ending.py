@@ -30,6 +30,7 @@ from actormq.threads import Threads
 R = TypeVar("R")
 
 GRACE = 1.5  # s past shutdown_timeout, in which the node ends: SETTLE, and a busy machine
+PATIENCE = 0.5  # s for what `asyncio.to_thread` still runs when the program has ended
 LAST_MOMENT = 0.1  # s for tasks that have been cancelled before, in vain
 SETTLE = 1.0  # s for tasks of the user's to end once they are cancelled
 
@@ -58,7 +59,7 @@ def run_to_end(
     """
     runner = asyncio.Runner()
     loop = runner.get_loop()
-    loop.set_default_executor(Threads("actormq-run", patience=SETTLE))
+    loop.set_default_executor(Threads("actormq-run", patience=PATIENCE))
     with _Signals(loop, node) as signals:
 
         async def program() -> R:
@@ -133,7 +134,10 @@ class _Signals:
         if threading.current_thread() is not threading.main_thread():
             return self  # whoever runs us there ends us
         for number in SIGNALS:
-            self._before[number] = signal.getsignal(number)
+            before = signal.getsignal(number)
+            if before is signal.SIG_IGN and number not in (signal.SIGINT, signal.SIGTERM):
+                continue  # nohup: the terminal may go, and the program goes on
+            self._before[number] = before
             # Wakes a loop that sleeps; Windows' loop has no such thing, and wakes by itself.
             with contextlib.suppress(NotImplementedError):
                 self._loop.add_signal_handler(number, lambda: None)
@@ -151,7 +155,8 @@ class _Signals:
             signal.signal(other, signal.SIG_DFL)
         self.number = number
         _thread.start_new_thread(_guard, (self._ended, self._node, number))
-        self._loop.call_soon_threadsafe(self.come.set_result, None)
+        with contextlib.suppress(RuntimeError):  # the loop has closed: the end has come already
+            self._loop.call_soon_threadsafe(self.come.set_result, None)
 
 
 def _guard(ended: Any, node: Node, number: int) -> None:

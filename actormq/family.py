@@ -68,6 +68,11 @@ class Family:
         """The children, in the order of their start."""
         return list(self._cells.values())
 
+    def stop_timeout(self, cell: Cell) -> float | None:
+        """Seconds that a child was given to stop; None if nothing was said."""
+        spec = self._specs.get(cell.address.serial)
+        return spec.stop_timeout if spec is not None else None
+
     # -- coming -------------------------------------------------------------------------------
 
     async def begin(self, supervisor: Supervisor) -> None:
@@ -260,10 +265,9 @@ class Family:
         cell = self._cells.get(key)
         if cell is None or cell.state is not State.RUNNING:
             return
-        settings, now = self._runtime.settings, self._runtime.loop.now()
-        seconds = self._specs[key].stop_timeout or settings.shutdown_timeout
+        seconds = cell.stop_timeout
         if self._done is not None:
-            seconds = min(seconds, max(self._deadline - now, 0.0))
+            seconds = min(seconds, max(self._deadline - self._runtime.loop.now(), 0.0))
         await cell.bring_down(seconds)
         self.ended(cell, None, "")
 

@@ -18,13 +18,15 @@ import psutil
 
 from actormq.address import new_node_id
 from actormq.cluster.discovery import Discovery
+from actormq.elsewhere.places import OwnPlaces
 from actormq.events import LoopHeld
 from actormq.loop import Loop
+from actormq.place import Places
 from actormq.rules.admission import LAN
 from actormq.settings import Settings
 from actormq.threads import Threads
 from actormq.transport import Transport
-from actormq.watchdog import Watched, watch
+from actormq.watchdog import Watched
 
 _LOOPBACK = ("127.0.0.1",)
 
@@ -71,8 +73,12 @@ class Machine:
     def watch(
         self, node_id: str, loop: Loop, limit: float, report: Callable[[LoopHeld], None]
     ) -> Watched:
-        """Look out for what holds the node's loop; see `watchdog.watch`."""
-        return watch(node_id, loop.thread, limit, report)
+        """Look out for what holds the node's loop; see `Watched`."""
+        return Watched(node_id, loop.thread, limit, report)
+
+    def places(self) -> Places:
+        """Threads and processes for actors that do not run on the loop."""
+        return OwnPlaces()
 
     def chance(self) -> float:
         """Draw a number evenly from 0 (within) to 1 (without)."""

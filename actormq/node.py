@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import weakref
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, ParamSpec, Self, TypeVar, Unpack
 
@@ -13,40 +14,42 @@ import msgspec
 
 from actormq import unended
 from actormq.actor import Actor
-from actormq.address import NODE_SERIAL, ActorEntry, Address
+from actormq.address import NODE_SERIAL, Address
+from actormq.assembly import assemble, ref_of
 from actormq.cell import Cell
 from actormq.cluster.directory import Directory
 from actormq.cluster.discovery import Announcement, Discovery, DiscoveryUnavailable
-from actormq.cluster.member import Member
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
-from actormq.cluster.watches import Watches
-from actormq.codec import Codec
-from actormq.deadlines import Deadlines
-from actormq.elsewhere.places import OwnPlaces
 from actormq.errors import ActormqError, ActorNotFound, NodeNotRunning, SetupError
 from actormq.events import Events, NodeStarted
 from actormq.family import Family
-from actormq.ledger import Books, Ledger
+from actormq.ledger import Ledger
 from actormq.machine import MACHINE, Machine
 from actormq.mailbox import State
-from actormq.message import PROTOCOL, Facts
+from actormq.message import PROTOCOL
 from actormq.observe.logs import log_events
 from actormq.place import LOOP
 from actormq.ref import Ref
-from actormq.registry import Registry
 from actormq.runtime import Runtime
 from actormq.settings import NodeOptions, Settings, checked
-from actormq.stepping import Stepper
 from actormq.steward import Steward
+from actormq.stopping import stop_all
 from actormq.turns import described
 
 A = TypeVar("A")
 P = ParamSpec("P")
 
 CLOSING_SHARE = 0.3  # of shutdown_timeout is kept for goodbyes and sockets, after the actors
+HANDLERS_SHARE = 0.9  # of what is left then, so that those who are late still end in order
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
+_STARTED: weakref.WeakSet[Node] = weakref.WeakSet()
+
+
+def started_nodes() -> list[Node]:
+    """The nodes of this process that were ever started, and are still held; for tests."""
+    return list(_STARTED)
 
 
 class Node:
@@ -275,12 +278,8 @@ class Node:
             end()
 
     def _ref(self, runtime: Runtime, address: Address) -> Ref[Any]:
-        if address.node == self.id:
-            cell = runtime.registry.by_serial(address.serial)
-            if cell is not None:
-                return cell.ref
         assert self._post is not None
-        return self._post.ref(address)
+        return ref_of(runtime, self._post, address)
 
     def steward_of(self, node_id: str, name: str) -> Ref[Steward]:
         """The own actor of a node, which answers for it."""
@@ -307,7 +306,10 @@ class Node:
         if self._runtime is not None or self._ended is not None:
             raise SetupError(f"node {self.name!r} has been started before: make a new one")
         self._ended = asyncio.Event()
-        runtime = self._runtime = self._assemble()
+        _STARTED.add(self)
+        parts = assemble(self, self._settings, self._machine, self._serials)
+        self._mesh, self._post, self._services = parts.mesh, parts.post, parts.services
+        runtime = self._runtime = parts.runtime
         assert self._mesh is not None
         try:
             if not self._is_guest:
@@ -318,94 +320,11 @@ class Node:
             self._mesh.start()
             if self._settings.discovery:
                 await self._discover()
+            runtime.watched.begin()  # not before: what is imported meanwhile is nobody's fault
         except BaseException:
             await self._close(runtime, self._settings.shutdown_timeout)
             raise
         self.events.emit(NodeStarted(self.name, self.mesh, self._mesh.facts.endpoints))
-
-    def _assemble(self) -> Runtime:
-        """Make the parts, from the ground up."""
-        settings = self._settings
-        machine = self._machine
-        loop = machine.loop()
-        transport = machine.transport(loop, settings)
-        codec = Codec(
-            settings.message_limit,
-            settings.buffer_limit,
-            lambda value: value.address if isinstance(value, Ref) else None,
-            lambda address: self._ref(runtime, address),
-        )
-        deadlines = Deadlines(loop)
-        registry = Registry(self.name, self._registered)
-        books = Books()
-        post = self._post = Post(
-            self.id,
-            loop,
-            codec,
-            deadlines,
-            self.events,
-            registry,
-            settings,
-            lambda node: mesh.members.get(node),  # noqa: PLW0108 made below
-            books,
-        )
-        watches = Watches(self.id, registry, post)
-
-        def lost(member: Member, reason: str) -> None:
-            post.lost(member, reason)
-            watches.lost(member, reason)
-
-        scope = machine.scope(settings)
-        facts = Facts(settings.mesh, self.id, 1, self.name, scope, (), machine.identity())
-        mesh = self._mesh = Mesh(
-            loop,
-            transport,
-            codec,
-            self.events,
-            settings,
-            facts,
-            self.directory,
-            post.take,
-            watches.take,
-            watches.linked,
-            lost,
-        )
-        services = self._services = MeshServices(self.id, self.directory, mesh, post, self.events)
-        runtime = Runtime(
-            node=self,
-            node_id=self.id,
-            settings=settings,
-            loop=loop,
-            transport=transport,
-            codec=codec,
-            events=self.events,
-            deadlines=deadlines,
-            stepper=Stepper(loop.aio),
-            threads=machine.threads(self.name),
-            registry=registry,
-            services=services,
-            watching=watches,
-            books=books,
-            next_serial=lambda: next(self._serials),
-            places=OwnPlaces(),
-            chance=machine.chance,
-            watched=machine.watch(
-                self.id,
-                loop,
-                settings.hold_limit,
-                lambda event: self.events.emit_from_thread(event, loop.call_from_thread),
-            ),
-        )
-        return runtime
-
-    def _registered(self, cell: Cell, is_there: bool) -> None:
-        assert self._services is not None
-        if is_there:
-            assert cell.name is not None
-            kind = f"{cell.kind.__module__}:{cell.kind.__qualname__}"
-            self._services.announce_actor(ActorEntry(cell.address.serial, cell.name, kind))
-        else:
-            self._services.withdraw(cell.address.serial)
 
     def _vouched(self, token: int, stream: int, baseline: dict[str, int] | None) -> None:
         assert self._services is not None
@@ -463,7 +382,7 @@ class Node:
         why = str(error) if isinstance(error, ActormqError) else described(error)
         self.events.notice(logging.CRITICAL, "the node ends: %s", why)
         for ended in self._failed:
-            ended()
+            self._runtime.loop.call_soon(ended)  # behind the answer that the asker is given
         self.keep(asyncio.ensure_future(self.stop()))
 
     def when_failed(self, failed: Callable[[], object]) -> None:
@@ -506,11 +425,9 @@ class Node:
         self._services.withdraw_all()
         cells = [c for c in runtime.registry.cells() if c.address.serial != NODE_SERIAL]
         limit = (1 - CLOSING_SHARE) * self._settings.shutdown_timeout
-        stops = [cell.stop(limit) for cell in reversed(cells) if cell.family is None]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
-                for stop in stops:
-                    await stop
+                await stop_all([c for c in cells if c.family is None], HANDLERS_SHARE * limit)
         self._leave_behind(runtime, [c for c in cells if c.state is not State.STOPPED])
         await self._close(runtime, max(deadline - runtime.loop.now(), 0.0))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from actormq.address import Address
 from actormq.context import Timer
+from actormq.deadlines import Served
 from actormq.errors import ActormqError, SetupError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Place(Protocol):
         """
 
     def run(
-        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], deadline: float
+        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], served: Served | None
     ) -> asyncio.Future[Any]:
         """Run a method of the object there: a handler, or a hook such as `on_start`.
 
@@ -50,7 +51,7 @@ class Place(Protocol):
             name: The method.
             args: Its arguments.
             kwargs: Likewise.
-            deadline: When the ask that it serves must be answered, on the node's clock; 0 if none.
+            served: The message that it serves, None for a hook.
 
         Returns:
             A future of what it returns. One that is cancelled cuts the method off.
@@ -83,6 +84,9 @@ class Tenant(Protocol):
     ) -> Ref[Any]:
         """Start a child of the actor."""
 
+    def serving(self) -> Sequence[tuple[asyncio.Future[Any], Served]]:
+        """The handlers under way."""
+
     def watch(self, ref: Ref[Any]) -> None:
         """Let the actor be told of the end of another."""
 
@@ -99,7 +103,9 @@ class Tenant(Protocol):
 class Places(Protocol):
     """The places of a node."""
 
-    def new(self, tenant: Tenant, kind: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Place:
+    def new(
+        self, tenant: Tenant, kind: Any, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Place | None:
         """Make the place of an actor that does not run on the loop; it is not open yet.
 
         Args:
@@ -107,6 +113,9 @@ class Places(Protocol):
             kind: Its class.
             args: What its constructor takes.
             kwargs: Likewise.
+
+        Returns:
+            The place; None where there is none but the loop, as in a simulation.
 
         Raises:
             SetupError: The class cannot run there.

@@ -27,6 +27,8 @@ class Reply(Generic[R_co]):
     instance, `result()` waits for it.
     """
 
+    is_asked = True
+
     __slots__ = (
         "_bucket",
         "_deadlines",
@@ -64,8 +66,7 @@ class Reply(Generic[R_co]):
 
     def __await__(self) -> Generator[Any, None, R_co]:
         if self._outside is not None:
-            outside: R_co = yield from asyncio.wrap_future(self._outside).__await__()
-            return outside
+            return (yield from self._await_outside(self._outside))
         if not self.is_done:
             future = self._loop.aio.create_future()
             if self._futures is None:
@@ -84,6 +85,19 @@ class Reply(Generic[R_co]):
             raise self._error
         value: R_co = self._value
         return value
+
+    def _await_outside(
+        self, outside: concurrent.futures.Future[R_co]
+    ) -> Generator[Any, None, R_co]:
+        """Await it on another loop, that of an actor in a thread of its own."""
+        served = CURRENT.get(None)
+        if served is not None:
+            self._loop.call_from_thread(partial(waits.enter, served, self, is_own=True))
+        try:
+            return (yield from asyncio.wrap_future(outside).__await__())
+        finally:
+            if served is not None:
+                self._loop.call_from_thread(waits.leave, served, self)
 
     def result(self, timeout: float | None = None) -> R_co:
         """Wait for the answer, off the loop only.

@@ -19,6 +19,9 @@ class ActorReport(msgspec.Struct, frozen=True):
         held: The longest time that one of its handlers held the node's loop, in seconds; 0.0 if
             none did for longer than `hold_limit`.
         held_by: That handler.
+        parent: The actor whose child it is; "" if it is nobody's but the node's.
+        restarts: How often it has been restarted.
+        is_down: Whether it has no instance now, and waits for the next one.
     """
 
     name: str
@@ -30,6 +33,9 @@ class ActorReport(msgspec.Struct, frozen=True):
     awaits: str = ""
     held: float = 0.0
     held_by: str = ""
+    parent: str = ""
+    restarts: int = 0
+    is_down: bool = False
 
 
 class NodeReport(msgspec.Struct, frozen=True):

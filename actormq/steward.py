@@ -69,4 +69,7 @@ def _reported(cell: Cell) -> ActorReport:
         awaits=awaits,
         held=round(hold.seconds, 3) if hold is not None else 0.0,
         held_by=hold.handler if hold is not None else "",
+        parent=cell.family.parent.address.label if cell.family is not None else "",
+        restarts=cell.restart_count,
+        is_down=cell.is_down,
     )

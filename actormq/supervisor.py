@@ -128,6 +128,8 @@ class Supervisor(Actor):
     period: float = 5.0
     backoff: Backoff = Backoff()
 
+    _actormq_has_start = True
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         supervision_of(cls)

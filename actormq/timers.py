@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from actormq.actor import HandlerSpec
-from actormq.events import HandlerFailed
 from actormq.runtime import Runtime
 
 
@@ -47,6 +46,8 @@ class Periodic:
     It is its message's answer as well: that is how it learns that the turn is over.
     """
 
+    is_asked = False
+
     __slots__ = ("_due_at", "_handle", "_host", "_is_waiting", "_seconds", "_spec", "deadline")
 
     def __init__(self, host: Host, seconds: float, spec: HandlerSpec) -> None:
@@ -82,11 +83,6 @@ class Periodic:
         """The turn is over."""
         self._is_waiting = False
 
-    def reject(self, error: BaseException) -> None:
+    def reject(self, _error: BaseException) -> None:
         """The turn is over, and it failed."""
         self._is_waiting = False
-        cause = error.__cause__
-        if cause is not None:
-            name = getattr(self._host, "address", None)
-            label = getattr(name, "label", "?")
-            self._host.runtime.events.emit(HandlerFailed(label, self._spec.name, cause))

@@ -8,6 +8,7 @@ mesh = "home"
 class = "apps.weather:Station"
 name = "station-98101"
 args = { station = "98101" }
+restart = "on_error"        # or "always", "never"; left out, nobody supervises it
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import msgspec
 
 from actormq.actor import Actor
 from actormq.errors import SetupError
+from actormq.rules.restart import RestartPolicy, checked_policy
 from actormq.settings import checked
 
 
@@ -37,11 +39,13 @@ class Plan:
         kind: Its class.
         name: Its name.
         args: Keyword arguments of its constructor.
+        restart: When it is restarted; None: nobody supervises it.
     """
 
     kind: type[Actor]
     name: str
     args: dict[str, Any]
+    restart: RestartPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +108,18 @@ def parse(text: str, source: str) -> Topology:
 def _plan(where: str, raw: Any) -> Plan:
     if not isinstance(raw, dict) or not isinstance(raw.get("class"), str):
         raise SetupError(f'{where}: needs class = "module:Class"')
-    unknown = sorted(set(raw) - {"class", "name", "args"})
+    unknown = sorted(set(raw) - {"class", "name", "args", "restart"})
     if unknown:
-        raise SetupError(f"{where}: unknown key {unknown[0]!r}: it has class, name and args")
+        raise SetupError(f"{where}: unknown key {unknown[0]!r}: it has class, name, args, restart")
     try:
         kind = find_class(raw["class"])
+        restart = checked_policy(raw["restart"]) if "restart" in raw else None
     except SetupError as error:
         raise SetupError(f"{where}: {error}") from error
     name, args = raw.get("name", kind.__name__.lower()), raw.get("args", {})
     if not isinstance(name, str) or not isinstance(args, dict):
         raise SetupError(f"{where}: name is a text, args a table such as {{ station = '98101' }}")
-    return Plan(kind, name, checked_args(f"{where} ({name})", kind, args))
+    return Plan(kind, name, checked_args(f"{where} ({name})", kind, args), restart)
 
 
 def find_class(target: str) -> type[Actor]:

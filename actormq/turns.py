@@ -148,8 +148,7 @@ class Turns(Mailbox):
         context, served = self.runtime.contexts.of(self, call, answer)
         task: asyncio.Future[Any]
         if self.place is not None:
-            deadline = answer.deadline if answer is not None else 0.0
-            task = self.place.run(call.name, args, kwargs or {}, deadline)
+            task = self.place.run(call.name, args, kwargs or {}, served)
         elif not call.is_async:
             task = self.runtime.loop.aio.run_in_executor(
                 self.runtime.threads,
@@ -251,10 +250,9 @@ class Turns(Mailbox):
             self.received_count -= 1  # nobody has handled it
             self.runtime.books.dropped[RETRIES_EXHAUSTED] += 1
             self.report_dead(message, RETRIES_EXHAUSTED, described(error))
-        if answer is None:
-            if not is_told:
-                self.runtime.events.emit(HandlerFailed(label, call.name, error))
-        else:
+        if not (is_told or (answer is not None and answer.is_asked)):
+            self.runtime.events.emit(HandlerFailed(label, call.name, error))
+        if answer is not None:
             answer.reject(remote or remote_error(label, call.name, error))
 
     def _put_first(self, message: Message) -> None:

@@ -47,6 +47,8 @@ def _described(task: asyncio.Task[Any]) -> str:
 
 
 def _of_loop(runtime: Runtime) -> Iterator[tuple[str, str]]:
+    if runtime.loop.is_current():
+        return  # whoever asks holds it
     found = held_by(runtime.loop.thread)
     if found is not None:
         where = found.stack.rpartition("File ")[2].partition("\n")[0]

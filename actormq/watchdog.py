@@ -52,13 +52,13 @@ class Hold:
 
 @dataclass(eq=False, slots=True)
 class Watched:
-    """One node under watch.
+    """One node, under watch between `begin` and `end`.
 
     Attributes:
         node: Its id.
-        thread: Its loop's thread.
-        limit: Its `hold_limit`, in seconds.
-        report: Called from the watching thread.
+        thread: The ident of its loop's thread.
+        limit: Its `hold_limit`, in seconds; infinity watches nothing.
+        report: Called with each finding, from a thread of its own.
         holds: The longest of each actor, by serial. Threads read it: it is replaced, never changed.
     """
 
@@ -67,6 +67,11 @@ class Watched:
     limit: float
     report: Callable[[LoopHeld], None]
     holds: dict[int, Hold] = field(default_factory=dict)
+
+    def begin(self) -> None:
+        """Watch it from now on; the first one starts the thread."""
+        if self.limit != math.inf:
+            _add(self)
 
     def end(self) -> None:
         """Watch it no more; the last one ends the thread."""
@@ -77,21 +82,6 @@ class Watched:
         longest = self.holds.get(serial)
         if longest is None or longest.seconds < hold.seconds:
             self.holds = {**self.holds, serial: hold}
-
-
-def watch(node: str, thread: int, limit: float, report: Callable[[LoopHeld], None]) -> Watched:
-    """Watch the loop of a node from now on.
-
-    Args:
-        node: Its id.
-        thread: The ident of its loop's thread.
-        limit: Seconds that one piece of work may take; infinity watches nothing.
-        report: Called with each finding, from a thread of its own.
-    """
-    watched = Watched(node, thread, limit, report)
-    if limit != math.inf:
-        _add(watched)
-    return watched
 
 
 def held_by(thread: int, seconds: float = SHORTEST_LOOK) -> Culprit | None:

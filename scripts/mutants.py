@@ -44,7 +44,8 @@ class Mutant:
         old: What stands there, exactly once.
         new: What stands there instead.
         why: What is wrong with it, in words.
-        tests: What should find it: arguments of pytest, below the root as well.
+        tests: What should find it: files or tests, below the root as well; those marked slow
+            are left out.
     """
 
     file: str
@@ -119,7 +120,7 @@ class Tree:
             "PYTHONPATH": str(self.folder),  # ahead of the project that is installed
         }
         # Nobody reads what failed, so asserts need not be rewritten: that takes half of the time.
-        options = ("-x", "-q", "--assert=plain", "-p", "no:cacheprovider")
+        options = ("-x", "-q", "-m", "not slow", "--assert=plain", "-p", "no:cacheprovider")
         try:
             done = subprocess.run(
                 [sys.executable, "-m", "pytest", *options, *tests],

@@ -86,7 +86,7 @@ class Collector(Actor):
         self._flushed.set()
 
 
-def test_the_first_program_runs_as_printed(mesh, capsys):
+def test_the_first_program_runs_as_printed(mesh_name, capsys):
     up, stop, flushed = threading.Event(), threading.Event(), threading.Event()
     address = []
 
@@ -97,12 +97,12 @@ def test_the_first_program_runs_as_printed(mesh, capsys):
         await asyncio.to_thread(stop.wait, 10)
 
     other = threading.Thread(
-        target=run, args=(collector,), kwargs={"mesh": mesh, "discovery": False}
+        target=run, args=(collector,), kwargs={"mesh": mesh_name, "discovery": False}
     )
     other.start()
     try:
         assert up.wait(10)
-        run(main, mesh=mesh, discovery=False, join=address)
+        run(main, mesh=mesh_name, discovery=False, join=address)
     finally:
         stop.set()
         other.join(10)
@@ -110,27 +110,27 @@ def test_the_first_program_runs_as_printed(mesh, capsys):
     assert flushed.is_set()
 
 
-async def test_a_station_is_averaged_on_another_node(nodes, until):
-    roof, desk = await nodes.pair()
+async def test_a_station_is_averaged_on_another_node(mesh, until):
+    roof, desk = await mesh.pair()
     average = await desk.spawn(Average, "average")
     await roof.spawn(Station, "station", "98101")
     seen = await until(lambda: average.ask(Average.first))
     assert seen == ("98101", "Reading", 21.5)
 
 
-def test_run_returns_what_main_returned_and_takes_the_settings_of_a_node(mesh):
+def test_run_returns_what_main_returned_and_takes_the_settings_of_a_node(mesh_name):
     async def main(node):
         return node.mesh, node.name
 
-    assert run(main, mesh=mesh, name="roof", discovery=False) == (mesh, "roof")
+    assert run(main, mesh=mesh_name, name="roof", discovery=False) == (mesh_name, "roof")
 
 
-def test_run_raises_what_main_raised(mesh):
+def test_run_raises_what_main_raised(mesh_name):
     async def main(_node):
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        run(main, mesh=mesh, discovery=False)
+        run(main, mesh=mesh_name, discovery=False)
 
 
 # -- marks ----------------------------------------------------------------------------------------
@@ -177,8 +177,8 @@ class Polite(Greeter):
         return "farewell"
 
 
-async def test_a_subclass_inherits_handlers_and_may_override_them(nodes):
-    node = await nodes.start()
+async def test_a_subclass_inherits_handlers_and_may_override_them(mesh):
+    node = await mesh.start()
     polite = await node.spawn(Polite)
     assert await polite.ask(Greeter.greet, "you") == "good day you"
     assert await polite.ask(Polite.greet, "you") == "good day you"
@@ -199,8 +199,8 @@ class Selfish(Actor):
         self.log.warning("too %s", "hot")
 
 
-async def test_an_actor_knows_its_name_its_ref_and_its_node(nodes):
-    node = await nodes.start()
+async def test_an_actor_knows_its_name_its_ref_and_its_node(mesh):
+    node = await mesh.start()
     named = await node.spawn(Selfish, "it")
     assert await named.ask(Selfish.facts) == ("it", named, node)
     nameless = await node.spawn(Selfish)
@@ -209,8 +209,8 @@ async def test_an_actor_knows_its_name_its_ref_and_its_node(nodes):
     assert ref == nameless
 
 
-async def test_what_an_actor_logs_says_its_name_and_its_module(nodes, caplog):
-    node = await nodes.start()
+async def test_what_an_actor_logs_says_its_name_and_its_module(mesh, caplog):
+    node = await mesh.start()
     ref = await node.spawn(Selfish, "it")
     await ref.ask(Selfish.complain)
     assert (__name__, logging.WARNING, "it: too hot") in caplog.record_tuples
@@ -252,8 +252,8 @@ class Hooks(Actor):
         self.notes.append("stop")
 
 
-async def test_hooks_run_before_the_first_and_after_the_last_message(nodes, until):
-    node = await nodes.start()
+async def test_hooks_run_before_the_first_and_after_the_last_message(mesh, until):
+    node = await mesh.start()
     notes = []
     ref = await node.spawn(Hooks, "hooks", notes)
     await until(lambda: notes[-1] == "work")
@@ -261,8 +261,8 @@ async def test_hooks_run_before_the_first_and_after_the_last_message(nodes, unti
     assert notes == ["init", "start tcp", "work", "stop"]
 
 
-async def test_a_node_stops_its_actors_the_last_first(nodes):
-    node = await nodes.start()
+async def test_a_node_stops_its_actors_the_last_first(mesh):
+    node = await mesh.start()
     ends = []
 
     class One(Actor):
@@ -299,8 +299,8 @@ class Failing(Actor):
         ("hang", "on_start raised TimeoutError: it took longer than start_timeout, 0.05 s"),
     ],
 )
-async def test_an_actor_that_cannot_start_leaves_nothing_behind(nodes, where, sentence):
-    node = await nodes.start(start_timeout=0.05)
+async def test_an_actor_that_cannot_start_leaves_nothing_behind(mesh, where, sentence):
+    node = await mesh.start(start_timeout=0.05)
     ports = len(node._runtime.transport._ports)
     with pytest.raises(StartFailed, match=sentence) as failed:
         await node.spawn(Failing, "it", where)
@@ -312,8 +312,8 @@ async def test_an_actor_that_cannot_start_leaves_nothing_behind(nodes, where, se
     assert node.find_all("it") == [again]
 
 
-async def test_a_name_is_found_only_once_its_actor_has_started(nodes, until):
-    node = await nodes.start()
+async def test_a_name_is_found_only_once_its_actor_has_started(mesh, until):
+    node = await mesh.start()
     go = asyncio.Event()
 
     class Slow(Actor):
@@ -328,8 +328,8 @@ async def test_a_name_is_found_only_once_its_actor_has_started(nodes, until):
     assert [await spawning] == node.find_all("slow")
 
 
-async def test_a_spawner_that_gives_up_takes_the_actor_with_it(nodes, until):
-    node = await nodes.start()
+async def test_a_spawner_that_gives_up_takes_the_actor_with_it(mesh, until):
+    node = await mesh.start()
     spawning = asyncio.create_task(node.spawn(Failing, "it", "hang"))
     await until(lambda: len(node._runtime.registry) == 2)
     spawning.cancel()
@@ -339,8 +339,8 @@ async def test_a_spawner_that_gives_up_takes_the_actor_with_it(nodes, until):
     await node.spawn(Failing, "it", "nowhere")
 
 
-async def test_an_actor_that_stops_itself_while_it_starts_stays_stopped(nodes):
-    node = await nodes.start()
+async def test_an_actor_that_stops_itself_while_it_starts_stays_stopped(mesh):
+    node = await mesh.start()
 
     class Reluctant(Actor):
         @every(0.001)
@@ -357,8 +357,8 @@ async def test_an_actor_that_stops_itself_while_it_starts_stays_stopped(nodes):
     assert len(node._runtime.registry) == 1
 
 
-async def test_on_stop_that_raises_or_hangs_is_reported_and_the_actor_ends(nodes, logged):
-    node = await nodes.start(shutdown_timeout=0.1)
+async def test_on_stop_that_raises_or_hangs_is_reported_and_the_actor_ends(mesh, logged):
+    node = await mesh.start(shutdown_timeout=0.1)
 
     class Bad(Actor):
         async def on_stop(self):
@@ -394,6 +394,6 @@ class Private(Actor):
         return self._method()
 
 
-async def test_private_names_of_an_actor_are_its_own(nodes):
-    node = await nodes.start()
+async def test_private_names_of_an_actor_are_its_own(mesh):
+    node = await mesh.start()
     assert await (await node.spawn(Private)).ask(Private.speak) == "mine method"

@@ -189,8 +189,8 @@ def test_what_cannot_be_is_said_before_anything_is_looked_for(shop, command, say
 
 
 @pytest.mark.slow
-async def test_a_node_goes_on_after_commands_that_ask_too_much(shop, nodes):
-    node = await nodes.start(name="roof", message_limit=64 * 1024)
+async def test_a_node_goes_on_after_commands_that_ask_too_much(shop, mesh):
+    node = await mesh.start(name="roof", message_limit=64 * 1024)
     await node.spawn(Clerk, "clerk")
     place = node.address.removeprefix("tcp://")
 
@@ -219,11 +219,11 @@ def test_a_name_with_a_slash_is_refused_before_anything_starts():
         Node(mesh="a/b")
 
 
-async def test_a_port_in_use_is_named_and_its_owner_goes_on(nodes, mesh):
-    node = await nodes.start()
+async def test_a_port_in_use_is_named_and_its_owner_goes_on(mesh, mesh_name):
+    node = await mesh.start()
     await node.spawn(Clerk, "clerk")
     port = int(node.address.rpartition(":")[2])
-    other = Node(mesh=mesh, name="late", port=port, discovery=False)
+    other = Node(mesh=mesh_name, name="late", port=port, discovery=False)
     with pytest.raises(PortInUse) as caught:
         await other.start()
     assert str(caught.value).startswith(f"node 'late': tcp://127.0.0.1:{port} is in use by another")
@@ -248,9 +248,9 @@ async def test_a_port_in_use_is_named_and_its_owner_goes_on(nodes, mesh):
     ],
 )
 async def test_an_actor_that_does_not_start_leaves_its_neighbours_and_its_name(
-    nodes, kind, args, says
+    mesh, kind, args, says
 ):
-    node, other = await nodes.pair()
+    node, other = await mesh.pair()
     await node.spawn(Clerk, "clerk")
     with pytest.raises(StartFailed) as caught:
         await node.spawn(kind, "new", *args)
@@ -262,8 +262,8 @@ async def test_an_actor_that_does_not_start_leaves_its_neighbours_and_its_name(
     assert await (await other.find("new")).ask("greet", "you") == "hello you"
 
 
-async def test_calls_that_do_not_fit_are_answered_and_the_next_one_is_too(nodes):
-    node, other = await nodes.pair(message_limit=16 * 1024)
+async def test_calls_that_do_not_fit_are_answered_and_the_next_one_is_too(mesh):
+    node, other = await mesh.pair(message_limit=16 * 1024)
     await node.spawn(Clerk, "clerk")
     clerk = await other.find("clerk")
     for handler_name, args, error, says in [
@@ -279,8 +279,8 @@ async def test_calls_that_do_not_fit_are_answered_and_the_next_one_is_too(nodes)
         assert await clerk.ask("greet", "LAN") == "hello LAN"
 
 
-async def test_tells_that_do_not_fit_are_counted_and_the_next_one_arrives(nodes, until):
-    node, other = await nodes.pair(message_limit=16 * 1024)
+async def test_tells_that_do_not_fit_are_counted_and_the_next_one_arrives(mesh, until):
+    node, other = await mesh.pair(message_limit=16 * 1024)
     await node.spawn(Clerk, "clerk")
     clerk = await other.find("clerk")
     for handler_name, args in (("gret", ()), ("unmarked", ()), ("greet", (3,))):
@@ -357,8 +357,8 @@ NOISE = [RANDOM.randbytes(size) for size in (1, 7, 64, 1_000, 100_000)]
     ],
     ids=lambda noise: f"{len(noise)} bytes of {noise[:4].hex()}",
 )
-async def test_noise_on_the_port_disturbs_nobody(nodes, noise):
-    node, other = await nodes.pair()
+async def test_noise_on_the_port_disturbs_nobody(mesh, noise):
+    node, other = await mesh.pair()
     await node.spawn(Clerk, "clerk")
     clerk = await other.find("clerk")
     host, port = node.address.removeprefix("tcp://").split(":")
@@ -392,8 +392,8 @@ ENVELOPES = {
 
 
 @pytest.mark.parametrize("frames", ENVELOPES.values(), ids=ENVELOPES)
-async def test_frames_that_are_no_protocol_are_reported_and_disturb_nobody(nodes, until, frames):
-    node, other = await nodes.pair()
+async def test_frames_that_are_no_protocol_are_reported_and_disturb_nobody(mesh, until, frames):
+    node, other = await mesh.pair()
     refusals = Refusals(node)
     await node.spawn(Clerk, "clerk")
     clerk = await other.find("clerk")
@@ -411,8 +411,8 @@ async def test_frames_that_are_no_protocol_are_reported_and_disturb_nobody(nodes
 
 
 @pytest.mark.parametrize("frames", ENVELOPES.values(), ids=ENVELOPES)
-async def test_a_guest_that_turns_to_garbage_has_to_begin_anew(nodes, until, frames):
-    node, other = await nodes.pair()
+async def test_a_guest_that_turns_to_garbage_has_to_begin_anew(mesh, until, frames):
+    node, other = await mesh.pair()
     await node.spawn(Clerk, "clerk")
     async with Stranger(node) as stranger:
         await stranger.say(hello(node))
@@ -422,15 +422,15 @@ async def test_a_guest_that_turns_to_garbage_has_to_begin_anew(nodes, until, fra
         assert await clerk.ask("greet", "LAN") == "hello LAN"
 
 
-async def test_who_has_not_said_hello_is_told_to(nodes):
-    node = await nodes.start()
+async def test_who_has_not_said_hello_is_told_to(mesh):
+    node = await mesh.start()
     async with Stranger(node) as stranger:
         await stranger.say(msgpack.packb([4, 1, 5.0, 0, "describe", []]))
         assert await stranger.answer() == [2, "stranger", "a link begins with a hello"]
 
 
-async def test_another_protocol_version_is_refused_with_a_sentence_on_both_sides(nodes):
-    node, other = await nodes.pair()
+async def test_another_protocol_version_is_refused_with_a_sentence_on_both_sides(mesh):
+    node, other = await mesh.pair()
     refusals = Refusals(node)
     await node.spawn(Clerk, "clerk")
     says = (
@@ -445,8 +445,8 @@ async def test_another_protocol_version_is_refused_with_a_sentence_on_both_sides
     assert await (await other.find("clerk")).ask("greet", "LAN") == "hello LAN"
 
 
-async def test_an_announcement_of_another_protocol_version_is_reported_and_not_dialled(nodes):
-    node = await nodes.start()
+async def test_an_announcement_of_another_protocol_version_is_reported_and_not_dialled(mesh):
+    node = await mesh.start()
     refusals = Refusals(node)
     place = ("tcp://127.0.0.1:1",)
     scope = f"loopback:{os.getuid()}"
@@ -464,7 +464,7 @@ async def test_an_announcement_of_another_protocol_version_is_reported_and_not_d
 
 
 @pytest.mark.slow
-def test_the_command_line_prints_why_a_node_of_another_version_refuses_it(shop, mesh):
+def test_the_command_line_prints_why_a_node_of_another_version_refuses_it(shop, mesh_name):
     says = "node 'roof' speaks version 9 of the actormq protocol, you speak 1: run the same version"
     with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
         port = router.bind_to_random_port("tcp://127.0.0.1")

@@ -75,16 +75,16 @@ def inside(node, ref):
 # -- one message at a time ------------------------------------------------------------------------
 
 
-async def test_messages_of_one_sender_are_handled_in_their_order(nodes):
-    node = await nodes.start()
+async def test_messages_of_one_sender_are_handled_in_their_order(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Notes)
     for number in range(2_000):
         ref.tell(Notes.add_soon if number % 3 else Notes.add, number)
     assert await ref.ask(Notes.all) == list(range(2_000))
 
 
-async def test_a_handler_that_awaits_keeps_its_turn(nodes, until):
-    node = await nodes.start()
+async def test_a_handler_that_awaits_keeps_its_turn(mesh, until):
+    node = await mesh.start()
     ref = await node.spawn(Notes)
     actor = inside(node, ref)
     first, second = ref.ask(Notes.wait, 1), ref.ask(Notes.wait, 2)
@@ -97,8 +97,8 @@ async def test_a_handler_that_awaits_keeps_its_turn(nodes, until):
     assert await ref.ask(Notes.all) == ["1 begins", "1 ends", "2 begins", "2 ends", 3]
 
 
-async def test_a_concurrent_handler_lets_the_next_message_in(nodes):
-    node = await nodes.start()
+async def test_a_concurrent_handler_lets_the_next_message_in(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Notes)
     first, second = ref.ask(Notes.wait_aside, 1), ref.ask(Notes.wait_aside, 2)
     assert await ref.ask(Notes.all) == ["1 begins", "2 begins"]
@@ -106,8 +106,8 @@ async def test_a_concurrent_handler_lets_the_next_message_in(nodes):
     assert (await first, await second) == (1, 2)
 
 
-async def test_a_blocking_handler_runs_in_a_thread_and_keeps_its_turn(nodes):
-    node = await nodes.start()
+async def test_a_blocking_handler_runs_in_a_thread_and_keeps_its_turn(mesh):
+    node = await mesh.start()
     ref, other = await node.spawn(Notes), await node.spawn(Notes)
     go = threading.Event()
     blocked, behind = ref.ask(Notes.block, 1, go), ref.ask(Notes.add, 2)
@@ -119,8 +119,8 @@ async def test_a_blocking_handler_runs_in_a_thread_and_keeps_its_turn(nodes):
     assert await ref.ask(Notes.all) == [1, 2]
 
 
-async def test_an_ask_that_nobody_awaits_any_more_does_not_run(nodes):
-    node = await nodes.start()
+async def test_an_ask_that_nobody_awaits_any_more_does_not_run(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Notes)
     waiting = ref.ask(Notes.wait, 1)
     with pytest.raises(AskTimeout):
@@ -134,8 +134,8 @@ async def test_an_ask_that_nobody_awaits_any_more_does_not_run(nodes):
 # -- bounds ---------------------------------------------------------------------------------------
 
 
-async def test_a_full_mailbox_refuses_whoever_can_still_react(nodes, until):
-    node = await nodes.start(mailbox_limit=10)
+async def test_a_full_mailbox_refuses_whoever_can_still_react(mesh, until):
+    node = await mesh.start(mailbox_limit=10)
     ref = await node.spawn(Notes)
     actor = inside(node, ref)
     waiting = ref.ask(Notes.wait, "it")
@@ -153,8 +153,8 @@ async def test_a_full_mailbox_refuses_whoever_can_still_react(nodes, until):
     assert await ref.ask(Notes.add, 12) == 13
 
 
-async def test_what_came_over_a_wire_and_does_not_fit_is_a_counted_dead_letter(nodes, until):
-    near, far = await nodes.pair(mailbox_limit=10)
+async def test_what_came_over_a_wire_and_does_not_fit_is_a_counted_dead_letter(mesh, until):
+    near, far = await mesh.pair(mailbox_limit=10)
     ref = await far.spawn(Notes, "it")
     actor = inside(far, ref)
     theirs = await near.find("it")
@@ -176,8 +176,8 @@ class Onlooker(Actor):
         return len(notes)
 
 
-async def test_a_flooded_actor_gives_way_to_its_neighbour(nodes):
-    node = await nodes.start(mailbox_limit=100_000)
+async def test_a_flooded_actor_gives_way_to_its_neighbour(mesh):
+    node = await mesh.start(mailbox_limit=100_000)
     flooded, neighbour = await node.spawn(Notes), await node.spawn(Onlooker)
     for number in range(50_000):
         flooded.tell(Notes.add, number)
@@ -185,8 +185,8 @@ async def test_a_flooded_actor_gives_way_to_its_neighbour(nodes):
     assert seen <= TURN_MESSAGES
 
 
-async def test_a_slow_actor_gives_way_after_each_message(nodes):
-    node = await nodes.start()
+async def test_a_slow_actor_gives_way_after_each_message(mesh):
+    node = await mesh.start()
 
     class Slow(Notes):
         @handler
@@ -202,8 +202,8 @@ async def test_a_slow_actor_gives_way_after_each_message(nodes):
     assert await neighbour.ask(Onlooker.count, inside(node, slow).notes) == 1
 
 
-async def test_a_flood_that_never_ends_leaves_the_loop_to_timers(nodes):
-    node = await nodes.start()
+async def test_a_flood_that_never_ends_leaves_the_loop_to_timers(mesh):
+    node = await mesh.start()
 
     class Restless(Notes):
         @handler
@@ -220,8 +220,8 @@ async def test_a_flood_that_never_ends_leaves_the_loop_to_timers(nodes):
 
 
 @pytest.mark.slow
-async def test_ten_thousand_actors_are_spawned_told_and_stopped(nodes):
-    node = await nodes.start()
+async def test_ten_thousand_actors_are_spawned_told_and_stopped(mesh):
+    node = await mesh.start()
     refs = [await node.spawn(Notes) for _ in range(10_000)]
     for number, ref in enumerate(refs):
         ref.tell(Notes.add, number)
@@ -279,8 +279,8 @@ WAYS = ["fail", "fail_soon", "fail_at_once", "fail_in_thread", "fail_aside"]
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_failure_goes_to_the_asker_with_type_text_and_traceback(nodes, way):
-    node = await nodes.start()
+async def test_a_failure_goes_to_the_asker_with_type_text_and_traceback(mesh, way):
+    node = await mesh.start()
     ref = await node.spawn(Faulty, "faulty")
     with pytest.raises(RemoteError) as failed:
         await ref.ask(way, "value")
@@ -298,8 +298,8 @@ async def test_a_failure_goes_to_the_asker_with_type_text_and_traceback(nodes, w
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", list(KINDS))
-async def test_whatever_one_actor_raises_it_and_the_others_are_served(nodes, logged, way, kind):
-    node = await nodes.start()
+async def test_whatever_one_actor_raises_it_and_the_others_are_served(mesh, logged, way, kind):
+    node = await mesh.start()
     faulty, other = await node.spawn(Faulty, "faulty"), await node.spawn(Faulty, "other")
     logged.expect(f"faulty.{way} raised")
     faulty.tell(way, kind)
@@ -308,8 +308,8 @@ async def test_whatever_one_actor_raises_it_and_the_others_are_served(nodes, log
     assert await faulty.ask(Faulty.fine) == await other.ask(Faulty.fine) == "fine"
 
 
-async def test_an_actor_that_raises_everywhere_harms_nobody(nodes, logged, until):
-    near, far = await nodes.pair()
+async def test_an_actor_that_raises_everywhere_harms_nobody(mesh, logged, until):
+    near, far = await mesh.pair()
     faulty, other = await far.spawn(Faulty, "faulty"), await far.spawn(Faulty, "other")
     theirs = await near.find("faulty")
     logged.expect("faulty.fail raised", "faulty.fail_soon raised", "faulty.fail_in_thread raised")
@@ -324,8 +324,8 @@ async def test_an_actor_that_raises_everywhere_harms_nobody(nodes, logged, until
     await until(lambda: len(failed) == 120)
 
 
-async def test_a_handler_that_is_missing_or_not_marked_is_named(nodes):
-    node = await nodes.start()
+async def test_a_handler_that_is_missing_or_not_marked_is_named(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Notes, "it")
     with pytest.raises(HandlerNotFound, match="'it' has no handler 'fly': it has add, add_soon, "):
         await ref.ask("fly")
@@ -371,8 +371,8 @@ class Relay(Actor):
         await self.to.within(60).ask(Relay.hang)
 
 
-async def test_an_ask_fails_at_its_deadline(nodes):
-    node = await nodes.start()
+async def test_an_ask_fails_at_its_deadline(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Relay, "it")
     sentence = r"no reply from it\.hang within 0\.03 s: it may still run"
     with pytest.raises(AskTimeout, match=sentence) as late:
@@ -381,33 +381,33 @@ async def test_an_ask_fails_at_its_deadline(nodes):
     assert isinstance(late.value, TimeoutError)
 
 
-async def test_the_default_deadline_is_a_setting(nodes):
-    node = await nodes.start(ask_timeout=0.03)
+async def test_the_default_deadline_is_a_setting(mesh):
+    node = await mesh.start(ask_timeout=0.03)
     ref = await node.spawn(Relay, "it")
     with pytest.raises(AskTimeout, match=r"within 0\.03 s"):
         await ref.ask(Relay.hang)
 
 
 @pytest.mark.parametrize("how", ["seconds_left", "seconds_left_in_thread"])
-async def test_a_deadline_bounds_what_the_handler_asks(nodes, how):
-    node = await nodes.start()
+async def test_a_deadline_bounds_what_the_handler_asks(mesh, how):
+    node = await mesh.start()
     ref = await node.spawn(Relay)
     assert 0 < await ref.within(2).ask(how) <= 2
     relay = await node.spawn(Relay, None, ref)
     assert 0 < await relay.within(2).ask(Relay.pass_on) <= 2
 
 
-async def test_a_deadline_travels_over_three_nodes(nodes):
-    first = await nodes.start()
-    second, third = await nodes.start(), await nodes.start()
+async def test_a_deadline_travels_over_three_nodes(mesh):
+    first = await mesh.start()
+    second, third = await mesh.start(), await mesh.start()
     await third.spawn(Relay, "end")
     await second.spawn(Relay, "middle", await second.find("end"))
     middle = await first.find("middle")
     assert 0 < await middle.within(2).ask("pass_on") <= 2
 
 
-async def test_a_tell_has_no_deadline_to_hand_on(nodes, until):
-    node = await nodes.start()
+async def test_a_tell_has_no_deadline_to_hand_on(mesh, until):
+    node = await mesh.start()
     seen = []
 
     class Told(Relay):
@@ -421,8 +421,8 @@ async def test_a_tell_has_no_deadline_to_hand_on(nodes, until):
     assert seen == [60]
 
 
-async def test_whoever_asked_first_hears_of_its_own_deadline(nodes):
-    node = await nodes.start()
+async def test_whoever_asked_first_hears_of_its_own_deadline(mesh):
+    node = await mesh.start()
     end = await node.spawn(Relay, "end")
     relay = await node.spawn(Relay, "relay", end)
     with pytest.raises((AskTimeout, RemoteError)) as late:
@@ -433,8 +433,8 @@ async def test_whoever_asked_first_hears_of_its_own_deadline(nodes):
 # -- the end --------------------------------------------------------------------------------------
 
 
-async def test_a_stopping_actor_ends_its_handler_and_answers_the_rest(nodes, until):
-    node = await nodes.start()
+async def test_a_stopping_actor_ends_its_handler_and_answers_the_rest(mesh, until):
+    node = await mesh.start()
     ref = await node.spawn(Notes, "it")
     actor = inside(node, ref)
     under_way = ref.ask(Notes.wait, "under way")
@@ -453,8 +453,8 @@ async def test_a_stopping_actor_ends_its_handler_and_answers_the_rest(nodes, unt
     assert node.events.dead_letter_count == {"ActorStopped": 1}
 
 
-async def test_an_actor_that_stopped_takes_nothing(nodes):
-    node = await nodes.start()
+async def test_an_actor_that_stopped_takes_nothing(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Notes, "it")
     await ref.stop()
     await ref.stop()  # one that has stopped already is no error
@@ -468,8 +468,8 @@ async def test_an_actor_that_stopped_takes_nothing(nodes):
         await ref.ask(Notes.add, 1)
 
 
-async def test_a_handler_that_does_not_end_is_cut_off(nodes, until):
-    node = await nodes.start()
+async def test_a_handler_that_does_not_end_is_cut_off(mesh, until):
+    node = await mesh.start()
     ref = await node.spawn(Notes, "it")
     actor = inside(node, ref)
     hanging = ref.ask(Notes.wait, "it")
@@ -479,8 +479,8 @@ async def test_a_handler_that_does_not_end_is_cut_off(nodes, until):
         await hanging
 
 
-async def test_an_actor_may_stop_itself(nodes):
-    node = await nodes.start()
+async def test_an_actor_may_stop_itself(mesh):
+    node = await mesh.start()
 
     class Done(Notes):
         @handler
@@ -495,8 +495,8 @@ async def test_an_actor_may_stop_itself(nodes):
         await behind
 
 
-async def test_a_node_that_stops_answers_what_waits(nodes, until):
-    node = await nodes.start(shutdown_timeout=0.05)
+async def test_a_node_that_stops_answers_what_waits(mesh, until):
+    node = await mesh.start(shutdown_timeout=0.05)
     ref = await node.spawn(Notes, "it")
     actor = inside(node, ref)
     hanging, waiting = ref.ask(Notes.wait, "it"), ref.ask(Notes.add, 1)

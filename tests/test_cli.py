@@ -268,19 +268,21 @@ def test_one_class_is_run_with_the_names_and_arguments_of_the_command_line(home,
     assert len(json.loads(at("ps", "--json").stdout)["nodes"]) == 1
 
 
-def test_the_command_line_goes_before_the_file_which_may_be_standard_input(home, mesh):
+def test_the_command_line_goes_before_the_file_which_may_be_standard_input(home, mesh_name):
     text = HOME.format(mesh="elsewhere")
-    with home.begin("node", "-", "--mesh", mesh, "--name", "den", stdin=subprocess.PIPE) as node:
+    with home.begin(
+        "node", "-", "--mesh", mesh_name, "--name", "den", stdin=subprocess.PIPE
+    ) as node:
         node.stdin.write(text)
         node.stdin.close()
-        assert re.search(rf" den: started in mesh {mesh} at tcp://", node.stderr.readline())
+        assert re.search(rf" den: started in mesh {mesh_name} at tcp://", node.stderr.readline())
         node.terminate()
         assert node.wait(10) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_node_whose_actor_has_not_started_yet(home, mesh, number):
-    with home.begin("node", "clerks:Sleeper", "--mesh", mesh, "--quiet") as node:
+def test_a_signal_ends_a_node_whose_actor_has_not_started_yet(home, mesh_name, number):
+    with home.begin("node", "clerks:Sleeper", "--mesh", mesh_name, "--quiet") as node:
         assert "going to sleep" in node.stderr.readline()
         node.send_signal(number)
         assert node.wait(10) == 0
@@ -427,27 +429,27 @@ def test_ctrl_c_ends_ask_as_it_ends_other_programs(home, at):
 # -- which mesh -----------------------------------------------------------------------------------
 
 
-def test_a_mesh_that_is_not_there_is_said_soon_with_what_to_do(home, mesh):
+def test_a_mesh_that_is_not_there_is_said_soon_with_what_to_do(home, mesh_name):
     begun = time.monotonic()
     commands = (("ps",), ("ask", "clerk", "greet"), ("tell", "clerk", "hear"), ("sub", "ticks"))
-    for process in [home.begin(*command, "--mesh", mesh) for command in commands]:
+    for process in [home.begin(*command, "--mesh", mesh_name) for command in commands]:
         said = sentence(ended(process))
-        assert said.startswith(f"no node of mesh '{mesh}' on this machine")
+        assert said.startswith(f"no node of mesh '{mesh_name}' on this machine")
         assert said.endswith(": start one with `actormq node`, or name one with --join HOST:PORT")
     assert time.monotonic() - begun < NO_MESH
 
 
-def test_of_several_meshes_one_has_to_be_chosen(home, mesh):
-    home.node("--mesh", mesh)
+def test_of_several_meshes_one_has_to_be_chosen(home, mesh_name):
+    home.node("--mesh", mesh_name)
 
     def named():
         done = home.run("ps")
-        return done if mesh in done.stderr and home.mesh in done.stderr else None
+        return done if mesh_name in done.stderr and home.mesh in done.stderr else None
 
     said = sentence(until(named))
     assert said.startswith("there are several meshes, ")
     assert said.endswith(": choose one with --mesh")
-    assert home.run("ps", "--mesh", mesh).stdout.endswith(f"1 node in mesh {mesh}\n")
+    assert home.run("ps", "--mesh", mesh_name).stdout.endswith(f"1 node in mesh {mesh_name}\n")
 
 
 def announced(*meshes):
@@ -512,9 +514,10 @@ def test_a_place_where_no_node_listens_is_said_soon(home):
     assert time.monotonic() - begun < NO_MESH
 
 
-def test_a_node_of_another_mesh_says_so_at_its_place(home, at, mesh):
-    assert sentence(at("ps", "--mesh", mesh)) == (
-        f"cannot reach {home.place}: node 'roof' belongs to mesh '{home.mesh}', not to '{mesh}': "
+def test_a_node_of_another_mesh_says_so_at_its_place(home, at, mesh_name):
+    assert sentence(at("ps", "--mesh", mesh_name)) == (
+        f"cannot reach {home.place}: node 'roof' belongs to mesh '{home.mesh}', "
+        f"not to '{mesh_name}': "
         f"start yours with --mesh {home.mesh}"
     )
 

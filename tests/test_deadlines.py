@@ -7,6 +7,7 @@ import pytest
 
 from actormq.deadlines import BUCKETS_PER_SECOND, Deadlines
 from actormq.loop import Loop
+from actormq.testing.simulation.loop import VirtualLoop
 
 BUCKET = 1 / BUCKETS_PER_SECOND
 
@@ -193,3 +194,24 @@ def test_nothing_expires_once_they_are_closed(when):
         assert item.expired_at is None
 
     on_a_loop(test)
+
+
+def test_a_timer_that_rounding_makes_early_is_not_set_again_and_again_for_no_time():
+    # In real time it would be set twice; in virtual time, which stands still meanwhile, for ever.
+    async def test():
+        loop = Loop()
+        deadlines = Deadlines(loop)
+        items = [Item(loop) for _ in range(500)]
+        await asyncio.sleep(24)  # from here on some hundredths, a hundred times, are a little less
+        begun = loop.now()
+        for number, item in enumerate(items):
+            deadlines.add(item, begun + number * 0.0137)
+        assert deadlines.waiting() == items
+        await asyncio.sleep(8)
+        assert deadlines.waiting() == []
+        for number, item in enumerate(items):
+            assert -1e-9 <= item.expired_at - begun - number * 0.0137 <= BUCKET + 1e-6
+
+    virtual = VirtualLoop(100.0)
+    virtual.run_until_complete(test())
+    virtual.close()

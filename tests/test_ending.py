@@ -66,11 +66,11 @@ async def main(node: Node) -> None:
         return
     await node.stopped()
 
-run(main, name="n", discovery=False, shutdown_timeout=0.5)
+run(main, name="n", discovery=False, shutdown_timeout=1.0)
 print("done", flush=True)
 """
 
-IN_TIME = 0.5 + 2.0 + 2.5  # s: shutdown_timeout, the grace, and a slow machine
+IN_TIME = 1.0 + 2.0 + 2.0  # s: shutdown_timeout, the grace, and a slow machine
 KINDS = ["idle", "wait", "swallow", "spin", "block", "on_stop", "main", "to_thread"]
 IN_ORDER = {"idle", "wait", "to_thread"}
 HARD = {
@@ -179,3 +179,22 @@ def test_a_program_that_returns_ends_in_time_and_names_what_is_left():
     assert (done.returncode, done.stdout) == (0, "up\ndone\n"), done.stderr
     assert "stuck.swallow goes on although it was cancelled" in done.stderr
     assert time.monotonic() - begun < IN_TIME + 2.0
+
+
+IGNORING = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"  # as nohup does
+
+
+@pytest.mark.slow
+def test_a_program_under_nohup_outlives_its_terminal():
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{IGNORING}\n{PROGRAM}", "idle"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "up\n"
+        time.sleep(0.3)  # until it waits for its node's end, as above
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)  # would be the second one, and kill it
+        out, err = process.communicate(timeout=20)
+        assert (out, err, process.returncode) == ("done\n", "", 0)

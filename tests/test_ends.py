@@ -1,6 +1,7 @@
 """How a node ends: in order, in time, with nothing left and nothing unsaid."""
 
 import asyncio
+import contextlib
 import gc
 import threading
 import time
@@ -14,6 +15,7 @@ from actormq import (
     Node,
     NodeNotRunning,
     RemoteError,
+    StartFailed,
     Supervisor,
     child,
     handler,
@@ -61,8 +63,8 @@ class Rack(Supervisor):
 
 
 @pytest.mark.parametrize("strategy", ["one_for_one", "one_for_all", "rest_for_one"])
-async def test_children_stop_before_parents_and_the_last_of_them_first(nodes, strategy):
-    node, order = await nodes.start(shutdown_timeout=5.0), []
+async def test_children_stop_before_parents_and_the_last_of_them_first(mesh, strategy):
+    node, order = await mesh.start(shutdown_timeout=5.0), []
     parent = await node.spawn(Part, "parent", order)
     await parent.ask("grow", "child")
     await (await node.find("child")).ask("grow", "grandchild")
@@ -73,8 +75,8 @@ async def test_children_stop_before_parents_and_the_last_of_them_first(nodes, st
     assert order.index("b") < order.index("a")
 
 
-async def test_a_handler_under_way_ends_and_what_waits_is_answered(nodes):
-    node, order = await nodes.start(shutdown_timeout=5.0), []
+async def test_a_handler_under_way_ends_and_what_waits_is_answered(mesh):
+    node, order = await mesh.start(shutdown_timeout=5.0), []
     ref = await node.spawn(Part, "part", order)
     under_way, waiting = ref.ask("wait"), ref.ask("wait")
     ref.tell("note")
@@ -90,8 +92,8 @@ async def test_a_handler_under_way_ends_and_what_waits_is_answered(nodes):
         await node.spawn(Part, "late", order)
 
 
-async def test_what_does_not_end_is_named_and_left_behind_in_time(nodes):
-    node, order = await nodes.start(shutdown_timeout=0.6), []
+async def test_what_does_not_end_is_named_and_left_behind_in_time(mesh):
+    node, order = await mesh.start(shutdown_timeout=0.6), []
     parent = await node.spawn(Part, "parent", order)
     await parent.ask("grow", "child")
     cell = node._runtime.registry.by_name("child")
@@ -107,8 +109,8 @@ async def test_what_does_not_end_is_named_and_left_behind_in_time(nodes):
         task.cancel()
 
 
-async def test_a_parent_that_stops_takes_its_children_along_and_only_them(nodes):
-    node, order = await nodes.start(), []
+async def test_a_parent_that_stops_takes_its_children_along_and_only_them(mesh):
+    node, order = await mesh.start(), []
     parent = await node.spawn(Part, "parent", order)
     await parent.ask("grow", "child")
     await node.spawn(Part, "other", order)
@@ -118,8 +120,8 @@ async def test_a_parent_that_stops_takes_its_children_along_and_only_them(nodes)
     assert node.find_all("other") != []
 
 
-async def test_a_child_that_stops_leaves_its_parent_alone(nodes):
-    node, order = await nodes.start(), []
+async def test_a_child_that_stops_leaves_its_parent_alone(mesh):
+    node, order = await mesh.start(), []
     parent = await node.spawn(Part, "parent", order)
     await parent.ask("grow", "child")
     await (await node.find("child")).stop()
@@ -133,7 +135,7 @@ def open_sockets():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("error::ResourceWarning")
-def test_nothing_is_left_of_a_node_however_often_it_starts_and_ends(mesh):
+def test_nothing_is_left_of_a_node_however_often_it_starts_and_ends(mesh_name):
     before = {thread.ident for thread in threading.enumerate()}
     of_others = {id(socket) for socket in open_sockets()}
 
@@ -145,7 +147,7 @@ def test_nothing_is_left_of_a_node_however_often_it_starts_and_ends(mesh):
         parent.tell("wait")
 
     for _ in range(200):
-        run(main, mesh=mesh, discovery=False, shutdown_timeout=5.0)
+        run(main, mesh=mesh_name, discovery=False, shutdown_timeout=5.0)
     gc.collect()
     assert [socket for socket in open_sockets() if id(socket) not in of_others] == []
     left = {t for t in threading.enumerate() if t.ident not in before}
@@ -179,7 +181,7 @@ class Ender(Actor):
 @pytest.mark.parametrize("method", ["leave", "leave_later", "leave_in_a_thread"])
 @pytest.mark.parametrize("waits", [True, False], ids=["waiting", "busy"])
 def test_a_handler_that_exits_ends_the_program_in_order_with_its_status(
-    mesh, logged, method, waits
+    mesh_name, logged, method, waits
 ):
     logged.expect("the node ends: SystemExit: 7")
     order: list[str] = []
@@ -195,12 +197,41 @@ def test_a_handler_that_exits_ends_the_program_in_order_with_its_status(
             await asyncio.sleep(3_600)
 
     with pytest.raises(SystemExit) as ended:
-        run(main, mesh=mesh, discovery=False)
+        run(main, mesh=mesh_name, discovery=False)
     assert ended.value.code == 7
     assert order == ["part"]
 
 
-def test_a_keyboard_interrupt_in_a_handler_ends_the_program_as_ctrl_c_does(mesh, logged):
+class Unborn(Actor):
+    def __init__(self, hook: str) -> None:
+        self.hook = hook
+        if hook == "constructor":
+            raise SystemExit(7)
+
+    async def on_start(self) -> None:
+        if self.hook == "on_start":
+            raise SystemExit(7)
+
+    async def on_stop(self) -> None:
+        if self.hook == "on_stop":
+            raise SystemExit(7)
+
+
+@pytest.mark.parametrize("hook", ["constructor", "on_start", "on_stop"])
+def test_so_does_a_hook(mesh_name, logged, hook):
+    logged.expect("the node ends: SystemExit: 7")
+
+    async def main(node: Node) -> None:
+        with contextlib.suppress(StartFailed):
+            await (await node.spawn(Unborn, "unborn", hook)).stop()
+        await node.stopped()
+
+    with pytest.raises(SystemExit) as ended:
+        run(main, mesh=mesh_name, discovery=False)
+    assert ended.value.code == 7
+
+
+def test_a_keyboard_interrupt_in_a_handler_ends_the_program_as_ctrl_c_does(mesh_name, logged):
     logged.expect("ender.interrupt raised", "the node ends: KeyboardInterrupt")
 
     async def main(node: Node) -> None:
@@ -208,7 +239,7 @@ def test_a_keyboard_interrupt_in_a_handler_ends_the_program_as_ctrl_c_does(mesh,
         await node.stopped()
 
     with pytest.raises(SystemExit) as ended:
-        run(main, mesh=mesh, discovery=False)
+        run(main, mesh=mesh_name, discovery=False)
     assert ended.value.code == 130
 
 
@@ -240,8 +271,8 @@ class Odd(Actor):
     ],
 )
 @pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
-async def test_whatever_a_handler_raises_reaches_its_asker(nodes, how, text, far):
-    node, other = await nodes.pair() if far else [await nodes.start()] * 2
+async def test_whatever_a_handler_raises_reaches_its_asker(mesh, how, text, far):
+    node, other = await mesh.pair() if far else [await mesh.start()] * 2
     await other.spawn(Odd, "odd")
     ref = await node.find("odd")
     with pytest.raises(RemoteError, match=text):

@@ -84,8 +84,8 @@ class Slow(Actor):
     def set(self, level: int, *, colour: str = "red") -> None: ...
 
 
-async def test_a_dead_letter_brings_the_message_that_was_lost(nodes, until):
-    node, far = await nodes.pair(mailbox_limit=3)
+async def test_a_dead_letter_brings_the_message_that_was_lost(mesh, until):
+    node, far = await mesh.pair(mailbox_limit=3)
     heard, theirs = [], []
     node.events.listen(heard.append, DeadLetter)
     far.events.listen(theirs.append, DeadLetter)
@@ -114,8 +114,8 @@ async def test_a_dead_letter_brings_the_message_that_was_lost(nodes, until):
     del other
 
 
-async def test_a_node_tells_its_listeners_on_its_loop(nodes):
-    node = await nodes.start()
+async def test_a_node_tells_its_listeners_on_its_loop(mesh):
+    node = await mesh.start()
     threads = []
     node.events.listen(lambda event: threads.append(threading.current_thread()), LoopHeld)
     await asyncio.to_thread(node.events.emit_from_thread, HOLD, node._runtime.loop.call_from_thread)

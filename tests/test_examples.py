@@ -60,9 +60,23 @@ def test_average_averages_what_it_heard():
     assert 0 < mean < 100
 
 
-def test_home_runs_a_station_until_it_is_told_to_stop(mesh):
+def test_supervised_fails_once_and_comes_back_with_what_it_had():
+    command = [sys.executable, "-W", "error", str(EXAMPLES / "supervised.py")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        "roof is back after: there is no -1.0 K",
+        "good readings: 3",
+    ]
+    assert done.stderr.count("roof.note failed: it is restarted in 0.") == 1
+    assert done.stderr.count("Traceback") == 1
+
+
+def test_home_runs_a_station_until_it_is_told_to_stop(mesh_name):
     command = [sys.executable, "-m", "actormq", "node", str(EXAMPLES / "home.toml")]
-    with subprocess.Popen([*command, "--mesh", mesh], stderr=subprocess.PIPE, text=True) as node:
+    with subprocess.Popen(
+        [*command, "--mesh", mesh_name], stderr=subprocess.PIPE, text=True
+    ) as node:
         started = node.stderr.readline()
         actormq = [sys.executable, "-m", "actormq"]
         join = ["--join", re.search(r"tcp://(\S+)", started)[1], "--json"]
@@ -71,7 +85,7 @@ def test_home_runs_a_station_until_it_is_told_to_stop(mesh):
         node.send_signal(signal.SIGINT)
         assert node.wait(10) == 0
         assert "Traceback" not in node.stderr.read()
-    assert f"roof: started in mesh {mesh}" in started
+    assert f"roof: started in mesh {mesh_name}" in started
     assert '"station":"98101"' in found
 
 
@@ -169,9 +183,9 @@ def test_the_fragments_of_a_page_define_actors(page):
         assert [each for each in own if not issubclass(each, actormq.Actor)] == []
 
 
-async def test_the_desk_of_patterns_gives_more_to_the_quick_worker(nodes, until, capsys):
+async def test_the_desk_of_patterns_gives_more_to_the_quick_worker(mesh, until, capsys):
     page = shown("docs/patterns.md", "Desk")
-    node = await nodes.start()
+    node = await mesh.start()
     await node.spawn(page["Desk"], "desk")
     await node.spawn(page["Worker"], "slow", 1.0)
     await node.spawn(page["Worker"], "quick", 0.01)
@@ -187,9 +201,9 @@ async def test_the_desk_of_patterns_gives_more_to_the_quick_worker(nodes, until,
     assert sorted(trees) == ["ash", "birch", "cedar", "date", "elm"]
 
 
-async def test_the_players_of_patterns_take_turns(nodes, until, capsys):
+async def test_the_players_of_patterns_take_turns(mesh, until, capsys):
     player = shown("docs/patterns.md", "Player")["Player"]
-    node = await nodes.start()
+    node = await mesh.start()
     anna = await node.spawn(player, "anna", "inproc://court")
     await node.spawn(player, "bert", "", "inproc://court")
     anna.tell(player.ball, 1)

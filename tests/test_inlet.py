@@ -66,8 +66,8 @@ def ports(node):
 # -- threads of the user's own --------------------------------------------------------------------
 
 
-async def test_ten_threads_tell_a_thousand_messages_each_over_one_pair(nodes):
-    node = await nodes.start(mailbox_limit=2 * THREADS * MESSAGES)
+async def test_ten_threads_tell_a_thousand_messages_each_over_one_pair(mesh):
+    node = await mesh.start(mailbox_limit=2 * THREADS * MESSAGES)
     ref = await node.spawn(Ledger)
     before = ports(node)
 
@@ -85,8 +85,8 @@ async def test_ten_threads_tell_a_thousand_messages_each_over_one_pair(nodes):
     assert ports(node) == before
 
 
-async def test_ten_threads_ask_and_each_gets_its_own_answers(nodes):
-    node = await nodes.start(mailbox_limit=2 * THREADS * MESSAGES)
+async def test_ten_threads_ask_and_each_gets_its_own_answers(mesh):
+    node = await mesh.start(mailbox_limit=2 * THREADS * MESSAGES)
     ref = await node.spawn(Ledger)
 
     def ask_all(thread):
@@ -102,8 +102,8 @@ async def test_ten_threads_ask_and_each_gets_its_own_answers(nodes):
     assert in_order(entries_of(node, ref)) == {t: list(range(MESSAGES)) for t in range(THREADS)}
 
 
-async def test_threads_reach_actors_of_other_nodes_in_order(nodes, until):
-    near, far = await nodes.pair()
+async def test_threads_reach_actors_of_other_nodes_in_order(mesh, until):
+    near, far = await mesh.pair()
     ref = await far.spawn(Ledger, "ledger")
     theirs = await near.find("ledger")
 
@@ -118,8 +118,8 @@ async def test_threads_reach_actors_of_other_nodes_in_order(nodes, until):
     assert in_order(entries_of(far, ref)) == {t: list(range(101)) for t in range(THREADS)}
 
 
-async def test_a_loop_in_another_thread_may_await_the_reply(nodes):
-    node = await nodes.start()
+async def test_a_loop_in_another_thread_may_await_the_reply(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Ledger)
 
     async def ask():
@@ -128,8 +128,8 @@ async def test_a_loop_in_another_thread_may_await_the_reply(nodes):
     assert await asyncio.to_thread(asyncio.run, ask()) == 2
 
 
-async def test_a_thread_may_stop_an_actor(nodes):
-    node = await nodes.start()
+async def test_a_thread_may_stop_an_actor(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Ledger, "ledger")
     await asyncio.to_thread(lambda: ref.stop().result())
     assert node.find_all("ledger") == []
@@ -149,8 +149,8 @@ class Clerk(Actor):
         return [self.ledger.ask(Ledger.enter, thread, 100 + n).result() for n in range(100)]
 
 
-async def test_a_blocking_handler_may_tell_and_ask(nodes):
-    node = await nodes.start()
+async def test_a_blocking_handler_may_tell_and_ask(mesh):
+    node = await mesh.start()
     ledger = await node.spawn(Ledger)
     clerks = [await node.spawn(Clerk, None, ledger) for _ in range(THREADS)]
     replies = [clerk.ask(Clerk.work, number) for number, clerk in enumerate(clerks)]
@@ -161,8 +161,8 @@ async def test_a_blocking_handler_may_tell_and_ask(nodes):
 # -- what goes wrong ------------------------------------------------------------------------------
 
 
-async def test_result_on_the_loop_says_to_await_instead(nodes):
-    node = await nodes.start()
+async def test_result_on_the_loop_says_to_await_instead(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Ledger)
     reply = ref.ask(Ledger.enter, 1, 2)
     with pytest.raises(LifecycleError, match="`await` the reply instead"):
@@ -170,8 +170,8 @@ async def test_result_on_the_loop_says_to_await_instead(nodes):
     assert await reply == 2
 
 
-async def test_result_raises_what_await_would(nodes):
-    node = await nodes.start()
+async def test_result_raises_what_await_would(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Ledger, "ledger")
 
     def ask_all():
@@ -194,8 +194,8 @@ async def test_result_raises_what_await_would(nodes):
     await asyncio.to_thread(ask_again)
 
 
-async def test_a_mailbox_is_as_bounded_for_threads(nodes, until):
-    node = await nodes.start(mailbox_limit=100)
+async def test_a_mailbox_is_as_bounded_for_threads(mesh, until):
+    node = await mesh.start(mailbox_limit=100)
     ref = await node.spawn(Ledger)
     hanging = ref.within(10).ask(Ledger.hang)
     await until(lambda: not node._runtime.registry.by_serial(ref.address.serial).mailbox_count)
@@ -220,8 +220,8 @@ async def test_a_mailbox_is_as_bounded_for_threads(nodes, until):
     assert node.events.dead_letter_count == {"ActorStopped": 100}
 
 
-async def test_an_ask_from_a_thread_hands_on_its_deadline_however_soon_it_runs(nodes):
-    node = await nodes.start()
+async def test_an_ask_from_a_thread_hands_on_its_deadline_however_soon_it_runs(mesh):
+    node = await mesh.start()
     seconds = []
 
     class Asks(Ledger):
@@ -241,8 +241,8 @@ async def test_an_ask_from_a_thread_hands_on_its_deadline_however_soon_it_runs(n
     assert max(seconds) <= 2
 
 
-async def test_a_thread_whose_node_stops_is_answered(nodes):
-    node = await nodes.start()
+async def test_a_thread_whose_node_stops_is_answered(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Ledger, "ledger")
     asked = threading.Event()
 

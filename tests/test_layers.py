@@ -1,6 +1,7 @@
 """Imports point downward, and users' code sees public names only."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,17 @@ LAYERS = [
     {
         *("reply", "ref", "arguments", "context", "signals", "actor", "supervisor", "runtime"),
         "place",
-        *("mailbox", "turns", "timers", "family", "cell", "registry"),
+        *("mailbox", "turns", "timers", "family", "instance", "cell", "registry"),
         *("waits", "stacks", "watchdog"),
     },
     {"cluster"},
     {"patterns"},
     {"devices"},
     {"elsewhere"},
-    {"unended", "machine", "steward", "node", "ending", "run", "topology", "blueprint"},
+    {
+        *("stopping", "unended", "machine", "steward", "assembly"),
+        *("node", "ending", "run", "topology", "blueprint"),
+    },
     {"", "observe"},
     {"cli", "testing", "__main__"},
 ]
@@ -116,3 +120,11 @@ def test_what_users_could_write_imports_what_users_can_import(folder):
                 where = f"{path.relative_to(ROOT)} imports {module}.{name}"
                 assert module == "actormq", where
                 assert name in actormq.__all__, where
+
+
+def test_the_page_on_architecture_lists_every_module():
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.partition("| Layer |")[2].partition("\n\n")[0]
+    names = {name for names in LAYERS for name in names if name not in {"", "__main__"}}
+    listed = set(re.findall(r"`(\w+)/?`", table))
+    assert names - listed == set()

@@ -73,8 +73,8 @@ def dead_letters():
 
 
 @pytest.mark.slow
-async def test_a_flood_keeps_the_limit_refuses_the_rest_and_costs_little(nodes, until):
-    node = await nodes.start()
+async def test_a_flood_keeps_the_limit_refuses_the_rest_and_costs_little(mesh, until):
+    node = await mesh.start()
     ref, cell = await stuck(node, Roomy)
     limit = node._settings.mailbox_limit
     refused = 0
@@ -97,8 +97,8 @@ async def test_a_flood_keeps_the_limit_refuses_the_rest_and_costs_little(nodes, 
 
 
 @pytest.mark.slow
-async def test_a_flood_from_another_node_keeps_the_limit_and_counts_the_rest(nodes, until):
-    node, far = await nodes.pair()
+async def test_a_flood_from_another_node_keeps_the_limit_and_counts_the_rest(mesh, until):
+    node, far = await mesh.pair()
     _, cell = await stuck(node)
     ref = await far.find("stuck")
     for number in range(20_000):
@@ -111,8 +111,8 @@ async def test_a_flood_from_another_node_keeps_the_limit_and_counts_the_rest(nod
     await ref.stop()  # a request to stop gets through
 
 
-async def test_a_flood_of_concurrent_handlers_is_bounded_too(nodes, until):
-    node = await nodes.start(mailbox_limit=5_000)
+async def test_a_flood_of_concurrent_handlers_is_bounded_too(mesh, until):
+    node = await mesh.start(mailbox_limit=5_000)
     ref = await node.spawn(Roomy, "stuck")
     for _ in range(3_000):
         ref.tell("wait_aside")
@@ -128,8 +128,8 @@ async def test_a_flood_of_concurrent_handlers_is_bounded_too(nodes, until):
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
-async def test_send_waits_for_room_and_keeps_the_order(nodes, until, far):
-    node, other = await nodes.pair() if far else [await nodes.start()] * 2
+async def test_send_waits_for_room_and_keeps_the_order(mesh, until, far):
+    node, other = await mesh.pair() if far else [await mesh.start()] * 2
     _, cell = await stuck(other)
     ref = await node.find("stuck")
     sent = 0
@@ -151,8 +151,8 @@ async def test_send_waits_for_room_and_keeps_the_order(nodes, until, far):
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
-async def test_send_fails_with_mailbox_full_if_there_is_no_room_in_time(nodes, far):
-    node, other = await nodes.pair() if far else [await nodes.start()] * 2
+async def test_send_fails_with_mailbox_full_if_there_is_no_room_in_time(mesh, far):
+    node, other = await mesh.pair() if far else [await mesh.start()] * 2
     await stuck(other)
     ref = await node.find("stuck")
     for number in range(10):
@@ -162,8 +162,8 @@ async def test_send_fails_with_mailbox_full_if_there_is_no_room_in_time(nodes, f
     assert other.ledger().is_balanced
 
 
-async def test_send_without_waiting_is_bounded_as_well(nodes):
-    node = await nodes.start()
+async def test_send_without_waiting_is_bounded_as_well(mesh):
+    node = await mesh.start()
     ref, cell = await stuck(node)
     replies = [ref.send("note", number) for number in range(1_000)]
     assert sum(reply.is_done for reply in replies) == 1_000 - 10  # 10 are queued, 10 wait for room
@@ -175,8 +175,8 @@ async def test_send_without_waiting_is_bounded_as_well(nodes):
         await reply
 
 
-async def test_send_from_a_thread_waits_for_room(nodes):
-    node = await nodes.start()
+async def test_send_from_a_thread_waits_for_room(mesh):
+    node = await mesh.start()
     ref, cell = await stuck(node)
 
     def flood():
@@ -190,8 +190,8 @@ async def test_send_from_a_thread_waits_for_room(nodes):
     assert cell.actor.notes == list(range(30))
 
 
-async def test_who_waits_for_room_is_told_when_the_actor_stops(nodes):
-    node = await nodes.start()
+async def test_who_waits_for_room_is_told_when_the_actor_stops(mesh):
+    node = await mesh.start()
     ref, _ = await stuck(node)
     replies = [ref.send("note", number) for number in range(12)]
     await ref.within(0.05).stop()
@@ -203,8 +203,8 @@ async def test_who_waits_for_room_is_told_when_the_actor_stops(nodes):
     assert node.ledger().is_balanced
 
 
-async def test_offer_drops_what_does_not_fit_and_counts_it(nodes, dead_letters):
-    node = await nodes.start()
+async def test_offer_drops_what_does_not_fit_and_counts_it(mesh, dead_letters):
+    node = await mesh.start()
     ref, _ = await stuck(node)
     seen = dead_letters(node)
     assert [ref.offer("note", number) for number in range(12)] == [True] * 10 + [False] * 2
@@ -236,8 +236,8 @@ class Shaky(Actor):
         return self.order
 
 
-async def test_a_message_is_tried_again_before_those_behind_it(nodes):
-    node = await nodes.start()
+async def test_a_message_is_tried_again_before_those_behind_it(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Shaky, "shaky", 2)
     reply = ref.ask("work", "a")
     assert await ref.ask("note", "b") == ["a", "a", "a", "b"]
@@ -245,9 +245,9 @@ async def test_a_message_is_tried_again_before_those_behind_it(nodes):
     assert node.ledger().is_balanced
 
 
-async def test_after_its_tries_it_is_a_dead_letter_with_its_error(nodes, dead_letters, logged):
+async def test_after_its_tries_it_is_a_dead_letter_with_its_error(mesh, dead_letters, logged):
     logged.expect("shaky.work raised")
-    node = await nodes.start()
+    node = await mesh.start()
     seen = dead_letters(node)
     ref = await node.spawn(Shaky, "shaky", 100)
     ref.tell("work", "a")
@@ -263,8 +263,8 @@ async def test_after_its_tries_it_is_a_dead_letter_with_its_error(nodes, dead_le
 # -- accounts -------------------------------------------------------------------------------------
 
 
-async def test_the_ledger_of_a_node_accounts_for_every_message(nodes, until):
-    node, far = await nodes.pair()
+async def test_the_ledger_of_a_node_accounts_for_every_message(mesh, until):
+    node, far = await mesh.pair()
     ref, cell = await stuck(node)
     for number in range(10):
         ref.tell("note", number)
@@ -292,3 +292,18 @@ async def test_the_ledger_of_a_node_accounts_for_every_message(nodes, until):
 def test_a_ledger_shows_what_is_missing():
     assert Ledger(5, 2, {"a": 1, "b": 1}, 1).is_balanced
     assert Ledger(6, 2, {"a": 1}, 1).unaccounted == 2
+
+
+async def test_what_waits_for_room_on_another_node_is_bounded(mesh, monkeypatch):
+    monkeypatch.setattr("actormq.cluster.far.SENDS_LIMIT", 20)
+    near, far = await mesh.pair()
+    _, cell = await stuck(far)
+    ref = await near.find("stuck")
+    replies = [ref.send("note", number) for number in range(50)]
+    for reply in replies[10:30]:  # the first to be refused are those that are too many
+        with pytest.raises(MailboxFull):
+            await reply
+    cell.actor.gate.set()
+    for reply in (*replies[:10], *replies[30:]):
+        await reply
+    assert near._post.sends == 0

@@ -39,11 +39,12 @@ def test_what_is_no_bug_is_not_found_and_what_does_not_fit_is_told():
     harmless = Mutant(BACKOFF, "if not self.first:", "if self.first == 0.0:", "the same", TESTS)
     nowhere = Mutant(BACKOFF, "if not self.last:", "", "not there", TESTS)
     unread = Mutant(BACKOFF, "import sys\n", "import sys as\n", "no Python", TESTS)
-    assert [verdict for _, verdict in verdicts([harmless, nowhere, unread])] == [
+    said = [verdict for _, verdict in verdicts([harmless, nowhere, unread])]
+    assert said[:2] == [
         SURVIVED,
         f"{BACKOFF}: not there: its old text is there 0 times, not once",
-        "the tests ended with 2",
     ]
+    assert said[2].startswith("the tests ended with ")
 
 
 @pytest.mark.slow

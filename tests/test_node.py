@@ -55,8 +55,8 @@ def inside(node, ref):
 # -- spawn ----------------------------------------------------------------------------------------
 
 
-async def test_a_name_is_taken_once_per_node(nodes):
-    node, other = await nodes.pair()
+async def test_a_name_is_taken_once_per_node(mesh):
+    node, other = await mesh.pair()
     first = await node.spawn(Desk, "desk")
     with pytest.raises(NameTaken, match="the name 'desk' is taken on node 'n0'"):
         await node.spawn(Desk, "desk")
@@ -67,29 +67,29 @@ async def test_a_name_is_taken_once_per_node(nodes):
 
 
 @pytest.mark.parametrize("name", ["", "x" * 256, "a\nb", "a\x00", 7])
-async def test_a_name_is_a_short_printable_text(nodes, name):
-    node = await nodes.start()
+async def test_a_name_is_a_short_printable_text(mesh, name):
+    node = await mesh.start()
     with pytest.raises(SetupError, match="is no text of 1 to 255 characters"):
         await node.spawn(Desk, name)
 
 
 @pytest.mark.parametrize("thing", [object, Desk(), "Desk", None, print])
-async def test_only_actor_classes_can_be_spawned(nodes, thing):
-    node = await nodes.start()
+async def test_only_actor_classes_can_be_spawned(mesh, thing):
+    node = await mesh.start()
     with pytest.raises(SetupError, match="spawn takes a class that extends Actor"):
         await node.spawn(thing)
 
 
 @pytest.mark.parametrize("kind", [Desk, Plain])
-async def test_arguments_that_do_not_fit_the_constructor_are_a_failed_start(nodes, kind):
-    node = await nodes.start()
+async def test_arguments_that_do_not_fit_the_constructor_are_a_failed_start(mesh, kind):
+    node = await mesh.start()
     with pytest.raises(StartFailed, match="'it' did not start: its constructor raised TypeError"):
         await node.spawn(kind, "it", 1, 2, 3)
     await node.spawn(kind, "it")
 
 
-async def test_without_a_name_an_actor_is_called_by_its_class_and_number(nodes):
-    node = await nodes.start()
+async def test_without_a_name_an_actor_is_called_by_its_class_and_number(mesh):
+    node = await mesh.start()
     first, second = await node.spawn(Desk), await node.spawn(Desk)
     assert first.name == f"desk#{first.address.serial}" != second.name
     assert node.find_all(first.name) == []
@@ -98,8 +98,8 @@ async def test_without_a_name_an_actor_is_called_by_its_class_and_number(nodes):
 # -- names ----------------------------------------------------------------------------------------
 
 
-async def test_an_actor_is_found_on_its_own_node_and_on_others(nodes):
-    near, far = await nodes.pair()
+async def test_an_actor_is_found_on_its_own_node_and_on_others(mesh):
+    near, far = await mesh.pair()
     ref = await far.spawn(Desk, "desk")
     assert await far.find("desk") == ref
     found = await near.find("desk")
@@ -107,8 +107,8 @@ async def test_an_actor_is_found_on_its_own_node_and_on_others(nodes):
     assert await found.ask("where") == await found.ask(Desk.where) == "n1"
 
 
-async def test_find_waits_until_somebody_has_the_name(nodes):
-    near, far = await nodes.pair()
+async def test_find_waits_until_somebody_has_the_name(mesh):
+    near, far = await mesh.pair()
     finding = asyncio.create_task(near.find("desk", timeout=10))
     await asyncio.sleep(0)
     assert not finding.done()
@@ -116,9 +116,9 @@ async def test_find_waits_until_somebody_has_the_name(nodes):
     assert await finding == ref
 
 
-async def test_find_gives_up_with_the_name_and_the_mesh(nodes):
-    node = await nodes.start(ask_timeout=0.02)
-    with pytest.raises(ActorNotFound, match=f"no actor named 'desk' in mesh '{nodes.mesh}'"):
+async def test_find_gives_up_with_the_name_and_the_mesh(mesh):
+    node = await mesh.start(ask_timeout=0.02)
+    with pytest.raises(ActorNotFound, match=f"no actor named 'desk' in mesh '{mesh.name}'"):
         await node.find("desk", timeout=0)
     with pytest.raises(ActorNotFound, match=r"within 0\.01 s"):
         await node.find("desk", timeout=0.01)
@@ -126,8 +126,8 @@ async def test_find_gives_up_with_the_name_and_the_mesh(nodes):
         await node.find("desk")
 
 
-async def test_a_name_that_several_hold_is_a_group_with_the_local_one_first(nodes, until):
-    all_nodes = [await nodes.start() for _ in range(3)]
+async def test_a_name_that_several_hold_is_a_group_with_the_local_one_first(mesh, until):
+    all_nodes = [await mesh.start() for _ in range(3)]
     refs = [await node.spawn(Desk, "desk") for node in all_nodes]
     for node, ref in zip(all_nodes, refs, strict=True):
         await until(lambda node=node: len(node.find_all("desk")) == 3)
@@ -138,8 +138,8 @@ async def test_a_name_that_several_hold_is_a_group_with_the_local_one_first(node
     assert await all_nodes[0].find("desk") in refs[1:]
 
 
-async def test_watch_follows_a_name_as_its_holders_come_and_go(nodes):
-    near, far = await nodes.pair()
+async def test_watch_follows_a_name_as_its_holders_come_and_go(mesh):
+    near, far = await mesh.pair()
     seen = near.watch("desk")
     assert await anext(seen) == []
     mine = await near.spawn(Desk, "desk")
@@ -153,10 +153,10 @@ async def test_watch_follows_a_name_as_its_holders_come_and_go(nodes):
     await seen.aclose()
 
 
-async def test_a_node_that_joins_later_learns_all_names(nodes, until):
-    first = await nodes.start()
+async def test_a_node_that_joins_later_learns_all_names(mesh, until):
+    first = await mesh.start()
     refs = [await first.spawn(Desk, f"desk-{number}") for number in range(500)]
-    late = await nodes.start()
+    late = await mesh.start()
     await until(lambda: late.find_all("desk-499"))
     assert [late.find_all(f"desk-{number}") for number in range(500)] == [[ref] for ref in refs]
 
@@ -164,8 +164,8 @@ async def test_a_node_that_joins_later_learns_all_names(nodes, until):
 # -- life -----------------------------------------------------------------------------------------
 
 
-async def test_what_needs_a_running_node_says_so(mesh):
-    node = Node(mesh=mesh, name="roof", discovery=False)
+async def test_what_needs_a_running_node_says_so(mesh_name):
+    node = Node(mesh=mesh_name, name="roof", discovery=False)
     with pytest.raises(NodeNotRunning, match="node 'roof' is not running"):
         await node.spawn(Desk)
     with pytest.raises(NodeNotRunning):
@@ -182,10 +182,10 @@ async def test_what_needs_a_running_node_says_so(mesh):
     await node.stopped()
 
 
-async def test_a_port_that_is_taken_is_named(nodes, mesh):
-    node = await nodes.start()
+async def test_a_port_that_is_taken_is_named(mesh, mesh_name):
+    node = await mesh.start()
     port = int(node.address.rpartition(":")[2])
-    other = Node(mesh=mesh, name="second", port=port, discovery=False)
+    other = Node(mesh=mesh_name, name="second", port=port, discovery=False)
     with pytest.raises(PortInUse, match=f"node 'second': tcp://127.0.0.1:{port} is in use"):
         await other.start()
     assert not other.is_running
@@ -211,8 +211,8 @@ def test_settings_that_cannot_be_are_refused_before_anything_starts(options, sen
         run(Desk, **options)
 
 
-async def test_a_stopped_node_leaves_no_task_socket_or_name(nodes, until):
-    near, far = await nodes.pair()
+async def test_a_stopped_node_leaves_no_task_socket_or_name(mesh, until):
+    near, far = await mesh.pair()
 
     class Speaker(Desk):
         feed = Publisher(service="feed")
@@ -232,17 +232,17 @@ def descriptors_now():
     return len(list(Path("/dev/fd").iterdir()))
 
 
-async def test_two_hundred_nodes_start_and_stop_one_after_the_other(mesh):
+async def test_two_hundred_nodes_start_and_stop_one_after_the_other(mesh_name):
     descriptors = []
     for _ in range(200):
-        async with Node(mesh=mesh, discovery=False) as node:
+        async with Node(mesh=mesh_name, discovery=False) as node:
             await node.spawn(Desk, "desk")
         descriptors.append(descriptors_now())
     assert descriptors[-1] <= descriptors[0] + 2
 
 
-async def test_a_node_that_leaves_lets_what_it_was_asked_end_first(nodes, until):
-    near, far = await nodes.pair(shutdown_timeout=10)
+async def test_a_node_that_leaves_lets_what_it_was_asked_end_first(mesh, until):
+    near, far = await mesh.pair(shutdown_timeout=10)
     actor = inside(far, await far.spawn(Desk, "desk"))
     desk = await near.find("desk")
     reply = desk.ask(Desk.work)
@@ -254,8 +254,8 @@ async def test_a_node_that_leaves_lets_what_it_was_asked_end_first(nodes, until)
     await stopping
 
 
-async def test_what_a_leaving_node_cuts_off_is_of_unknown_outcome(nodes, until):
-    near, far = await nodes.pair()
+async def test_what_a_leaving_node_cuts_off_is_of_unknown_outcome(mesh, until):
+    near, far = await mesh.pair()
     actor = inside(far, await far.spawn(Desk, "desk"))
     desk = await near.find("desk")
     reply = desk.within(20).ask(Desk.work)
@@ -266,8 +266,8 @@ async def test_what_a_leaving_node_cuts_off_is_of_unknown_outcome(nodes, until):
             await reply
 
 
-async def test_a_node_that_stops_answers_what_its_own_side_asked_of_others(nodes, until):
-    near, far = await nodes.pair()
+async def test_a_node_that_stops_answers_what_its_own_side_asked_of_others(mesh, until):
+    near, far = await mesh.pair()
     actor = inside(far, await far.spawn(Desk, "desk"))
     reply = (await near.find("desk")).within(20).ask(Desk.work)
     await until(lambda: actor.is_working)
@@ -341,8 +341,8 @@ class Program:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_program_in_order(mesh, number, status):
-    with Program(mesh) as program:
+def test_a_signal_ends_a_program_in_order(mesh_name, number, status):
+    with Program(mesh_name) as program:
         program.read("up")
         program.send(number)
         assert program.end() == (status, "main ends\nsecond stops\nfirst stops\n", "")
@@ -350,8 +350,8 @@ def test_a_signal_ends_a_program_in_order(mesh, number, status):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_second_signal_ends_it_at_once(mesh, number):
-    with Program(mesh, "hang") as program:
+def test_a_second_signal_ends_it_at_once(mesh_name, number):
+    with Program(mesh_name, "hang") as program:
         program.read("up")
         program.send(number)
         program.read("main ends")
@@ -363,11 +363,11 @@ def test_a_second_signal_ends_it_at_once(mesh, number):
         assert time.monotonic() - began < 5  # of the 30 s that it might have taken
 
 
-async def test_a_guest_hears_of_nodes_that_come_later(nodes):
-    first = await nodes.start()
+async def test_a_guest_hears_of_nodes_that_come_later(mesh):
+    first = await mesh.start()
     place = first.address.removeprefix("tcp://")
-    async with Node.guest(mesh=nodes.mesh, discovery=False, join=[place]) as guest:
-        later = await nodes.start()
+    async with Node.guest(mesh=mesh.name, discovery=False, join=[place]) as guest:
+        later = await mesh.start()
         await later.spawn(Desk, "late")
         ref = await guest.find("late", timeout=10)
         assert ref.address.node == later.id

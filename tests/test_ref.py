@@ -109,10 +109,10 @@ class Echo(Actor):
     def unmarked(self) -> None: ...
 
 
-async def placed(nodes, where, **options):
+async def placed(mesh, where, **options):
     """An echo, and a ref to it held by a node that is the same or another."""
-    near = await nodes.start(**options)
-    far = near if where == "local" else await nodes.start(**options)
+    near = await mesh.start(**options)
+    far = near if where == "local" else await mesh.start(**options)
     ref = await far.spawn(Echo, "echo")
     held = await near.find("echo")
     return held, far._runtime.registry.by_serial(ref.address.serial).actor
@@ -125,8 +125,8 @@ everywhere = pytest.mark.parametrize("where", ["local", "far"])
 
 
 @everywhere
-async def test_ask_takes_the_method_or_its_name(nodes, where):
-    ref, _ = await placed(nodes, where)
+async def test_ask_takes_the_method_or_its_name(mesh, where):
+    ref, _ = await placed(mesh, where)
     assert await ref.ask(Echo.echo, 1) == await ref.ask("echo", 1) == 1
     assert await ref.ask(Echo.echo_soon, "soon") == "soon"
     assert await ref.ask("add", 1) == 2
@@ -135,15 +135,15 @@ async def test_ask_takes_the_method_or_its_name(nodes, where):
 
 
 @everywhere
-async def test_a_thousand_asks_may_be_under_way_at_once(nodes, where):
-    ref, _ = await placed(nodes, where)
+async def test_a_thousand_asks_may_be_under_way_at_once(mesh, where):
+    ref, _ = await placed(mesh, where)
     replies = [ref.ask(Echo.echo_soon, number) for number in range(1_000)]
     assert [await reply for reply in replies] == list(range(1_000))
 
 
 @everywhere
-async def test_tells_and_asks_of_one_sender_arrive_in_their_order(nodes, where):
-    ref, actor = await placed(nodes, where)
+async def test_tells_and_asks_of_one_sender_arrive_in_their_order(mesh, where):
+    ref, actor = await placed(mesh, where)
     for number in range(3_000):
         ref.tell(Echo.note, number)
         if not number % 100:
@@ -154,8 +154,8 @@ async def test_tells_and_asks_of_one_sender_arrive_in_their_order(nodes, where):
 
 
 @everywhere
-async def test_a_reply_may_be_awaited_often_and_by_many(nodes, where):
-    ref, actor = await placed(nodes, where)
+async def test_a_reply_may_be_awaited_often_and_by_many(mesh, where):
+    ref, actor = await placed(mesh, where)
     reply = ref.ask(Echo.hang)
     waiting = [asyncio.ensure_future(reply) for _ in range(3)]
     actor.gate.set()
@@ -168,8 +168,8 @@ async def test_a_reply_may_be_awaited_often_and_by_many(nodes, where):
 
 
 @everywhere
-async def test_one_who_gives_up_waiting_leaves_the_others_waiting(nodes, where):
-    ref, actor = await placed(nodes, where)
+async def test_one_who_gives_up_waiting_leaves_the_others_waiting(mesh, where):
+    ref, actor = await placed(mesh, where)
     reply = ref.ask(Echo.hang)
     impatient, patient = asyncio.ensure_future(reply), asyncio.ensure_future(reply)
     await asyncio.sleep(0)
@@ -180,8 +180,8 @@ async def test_one_who_gives_up_waiting_leaves_the_others_waiting(nodes, where):
 
 
 @everywhere
-async def test_a_failure_has_type_text_and_traceback(nodes, where):
-    ref, _ = await placed(nodes, where)
+async def test_a_failure_has_type_text_and_traceback(mesh, where):
+    ref, _ = await placed(mesh, where)
     with pytest.raises(RemoteError, match=r"echo\.fail_deep raised LookupError: no sensor") as far:
         await ref.ask(Echo.fail_deep)
     error = far.value
@@ -196,8 +196,8 @@ async def test_a_failure_has_type_text_and_traceback(nodes, where):
 
 
 @everywhere
-async def test_a_handler_that_is_missing_or_unmarked_is_named(nodes, where):
-    ref, _ = await placed(nodes, where)
+async def test_a_handler_that_is_missing_or_unmarked_is_named(mesh, where):
+    ref, _ = await placed(mesh, where)
     with pytest.raises(HandlerNotFound, match="actor 'echo' has no handler 'fly': it has add, "):
         await ref.ask("fly")
     with pytest.raises(HandlerNotFound, match="'unmarked' of actor 'echo' is not a handler"):
@@ -207,32 +207,32 @@ async def test_a_handler_that_is_missing_or_unmarked_is_named(nodes, where):
 
 
 @everywhere
-async def test_an_ask_ends_at_its_deadline(nodes, where):
-    ref, _ = await placed(nodes, where)
+async def test_an_ask_ends_at_its_deadline(mesh, where):
+    ref, _ = await placed(mesh, where)
     with pytest.raises(AskTimeout, match=r"no reply from echo\.hang within 0\.02 s"):
         await ref.within(0.02).ask(Echo.hang)
 
 
 @everywhere
-async def test_an_actor_may_be_stopped_by_whoever_has_its_ref(nodes, where, until):
-    ref, _ = await placed(nodes, where)
+async def test_an_actor_may_be_stopped_by_whoever_has_its_ref(mesh, where, until):
+    ref, _ = await placed(mesh, where)
     await ref.stop()
     with pytest.raises(ActorStopped):
         await ref.ask(Echo.echo, 1)
     await ref.stop()
-    finder = nodes.all[0]
+    finder = mesh.nodes[0]
     await until(lambda: finder.find_all("echo") == [])
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-async def test_a_deadline_is_above_zero(nodes, seconds):
-    ref, _ = await placed(nodes, "local")
+async def test_a_deadline_is_above_zero(mesh, seconds):
+    ref, _ = await placed(mesh, "local")
     with pytest.raises(ValueError, match="a deadline is a number of seconds above 0"):
         ref.within(seconds)
 
 
-async def test_without_end_an_ask_may_wait_for_ever(nodes):
-    ref, actor = await placed(nodes, "local")
+async def test_without_end_an_ask_may_wait_for_ever(mesh):
+    ref, actor = await placed(mesh, "local")
     reply = ref.within(float("inf")).ask(Echo.hang)
     actor.gate.set()
     assert await reply is None
@@ -241,8 +241,8 @@ async def test_without_end_an_ask_may_wait_for_ever(nodes):
 # -- refs as values -------------------------------------------------------------------------------
 
 
-async def test_refs_are_equal_if_they_mean_the_same_actor(nodes):
-    near, far = await nodes.pair()
+async def test_refs_are_equal_if_they_mean_the_same_actor(mesh):
+    near, far = await mesh.pair()
     here, there = await near.spawn(Echo), await far.spawn(Echo, "echo")
     assert here == here.within(3) != there
     assert len({here, here.within(3), there, await near.find("echo")}) == 2
@@ -250,9 +250,9 @@ async def test_refs_are_equal_if_they_mean_the_same_actor(nodes):
     assert repr(there) == f"<Ref echo #{there.address.serial} on {far.id}>"
 
 
-async def test_a_ref_in_a_message_works_at_the_receiver(nodes):
-    first = await nodes.start()
-    second, third = await nodes.start(), await nodes.start()
+async def test_a_ref_in_a_message_works_at_the_receiver(mesh):
+    first = await mesh.start()
+    second, third = await mesh.start(), await mesh.start()
     target = await third.spawn(Echo, "target")
     await second.spawn(Echo, "middle")
     middle = await first.find("middle")
@@ -266,8 +266,8 @@ async def test_a_ref_in_a_message_works_at_the_receiver(nodes):
     assert await nested["refs"][0].ask(Echo.echo, 10) == 10
 
 
-async def test_a_ref_that_came_home_says_that_its_actor_has_stopped(nodes):
-    near, far = await nodes.pair()
+async def test_a_ref_that_came_home_says_that_its_actor_has_stopped(mesh):
+    near, far = await mesh.pair()
     await far.spawn(Echo, "echo")
     own = await near.spawn(Echo)
     await own.stop()
@@ -277,8 +277,8 @@ async def test_a_ref_that_came_home_says_that_its_actor_has_stopped(nodes):
     await back.stop()
 
 
-async def test_a_ref_to_a_node_that_is_gone_is_unreachable(nodes, until):
-    near, far = await nodes.pair()
+async def test_a_ref_to_a_node_that_is_gone_is_unreachable(mesh, until):
+    near, far = await mesh.pair()
     await far.spawn(Echo, "echo")
     ref = await near.find("echo")
     await far.stop()
@@ -293,8 +293,8 @@ async def test_a_ref_to_a_node_that_is_gone_is_unreachable(nodes, until):
 # -- over the wire --------------------------------------------------------------------------------
 
 
-async def test_values_arrive_as_the_annotations_have_them(nodes):
-    ref, _ = await placed(nodes, "far")
+async def test_values_arrive_as_the_annotations_have_them(mesh):
+    ref, _ = await placed(mesh, "far")
     values = (Reading("98101", 3.5), Point(1, 2), Colour.RED, dt.datetime.now(dt.UTC))
     assert await ref.ask(Echo.kinds, *values) == ["Reading", "Point", "Colour", "datetime"]
     which = uuid.uuid4()
@@ -312,8 +312,8 @@ async def test_values_arrive_as_the_annotations_have_them(nodes):
         ((1,), {"more": 2}, "more", "", "got an unexpected keyword argument 'more'"),
     ],
 )
-async def test_an_argument_that_does_not_fit_is_named(nodes, args, kwargs, argument, expected, got):
-    ref, _ = await placed(nodes, "far")
+async def test_an_argument_that_does_not_fit_is_named(mesh, args, kwargs, argument, expected, got):
+    ref, _ = await placed(mesh, "far")
     with pytest.raises(ArgumentMismatch) as failed:
         await ref.ask("number", *args, **kwargs)
     error = failed.value
@@ -323,9 +323,9 @@ async def test_an_argument_that_does_not_fit_is_named(nodes, args, kwargs, argum
     assert got in error.got
 
 
-async def test_what_does_not_fit_in_a_tell_is_a_counted_dead_letter(nodes, until):
-    ref, _ = await placed(nodes, "far")
-    far = nodes.all[1]
+async def test_what_does_not_fit_in_a_tell_is_a_counted_dead_letter(mesh, until):
+    ref, _ = await placed(mesh, "far")
+    far = mesh.nodes[1]
     ref.tell("number", "seven")
     ref.tell("fly")
     await until(lambda: far.events.dead_letter_count.total() == 2)
@@ -334,8 +334,8 @@ async def test_what_does_not_fit_in_a_tell_is_a_counted_dead_letter(nodes, until
 
 
 @pytest.mark.parametrize("value", [object(), {1, object()}, lambda: None, 2**70, "\ud800"])
-async def test_what_has_no_form_on_the_wire_is_refused_at_the_sender(nodes, value):
-    ref, _ = await placed(nodes, "far")
+async def test_what_has_no_form_on_the_wire_is_refused_at_the_sender(mesh, value):
+    ref, _ = await placed(mesh, "far")
     with pytest.raises(NotEncodable, match="a message to 'echo' cannot be encoded"):
         ref.tell(Echo.note, value)
     with pytest.raises(NotEncodable):
@@ -343,8 +343,8 @@ async def test_what_has_no_form_on_the_wire_is_refused_at_the_sender(nodes, valu
     assert await ref.ask(Echo.echo, 1) == 1
 
 
-async def test_what_is_too_large_is_refused_at_the_sender(nodes):
-    ref, _ = await placed(nodes, "far", message_limit=10_000, buffer_limit=300_000)
+async def test_what_is_too_large_is_refused_at_the_sender(mesh):
+    ref, _ = await placed(mesh, "far", message_limit=10_000, buffer_limit=300_000)
     with pytest.raises(MessageTooLarge, match=r"has 200\d\d bytes, over the limit of 10000"):
         ref.tell(Echo.note, "x" * 20_000)
     with pytest.raises(MessageTooLarge):
@@ -352,8 +352,8 @@ async def test_what_is_too_large_is_refused_at_the_sender(nodes):
     assert await ref.ask(Echo.echo, b"x" * 300_000) == b"x" * 300_000  # beside its message
 
 
-async def test_a_result_that_cannot_travel_is_an_answer_as_well(nodes):
-    ref, _ = await placed(nodes, "far", message_limit=10_000)
+async def test_a_result_that_cannot_travel_is_an_answer_as_well(mesh):
+    ref, _ = await placed(mesh, "far", message_limit=10_000)
     with pytest.raises(NotEncodable):
         await ref.ask(Echo.odd)
     with pytest.raises(MessageTooLarge):
@@ -361,9 +361,9 @@ async def test_a_result_that_cannot_travel_is_an_answer_as_well(nodes):
     assert await ref.ask(Echo.large, 3) == "xxx"
 
 
-async def test_past_its_limit_a_link_refuses_and_later_takes_again(nodes):
-    near = await nodes.start(link_limit=10_000)
-    far = await nodes.start()
+async def test_past_its_limit_a_link_refuses_and_later_takes_again(mesh):
+    near = await mesh.start(link_limit=10_000)
+    far = await mesh.start()
     await far.spawn(Echo, "echo")
     ref = await near.find("echo")
     for _ in range(9):

@@ -17,6 +17,7 @@ from actormq import (
     Supervisor,
     Terminated,
     child,
+    every,
     handler,
 )
 from actormq.events import ActorFailed
@@ -95,8 +96,8 @@ def failures():
     return listen
 
 
-async def test_a_supervisor_starts_its_children_in_order_and_stops_them_in_reverse(nodes):
-    node, log = await nodes.start(), Log()
+async def test_a_supervisor_starts_its_children_in_order_and_stops_them_in_reverse(mesh):
+    node, log = await mesh.start(), Log()
     rack = await node.spawn(Rack, "rack", log, "a", "b", "c")
     assert log.lines == ["a starts", "b starts", "c starts"]
     assert await (await node.find("b")).ask("add") == 1
@@ -107,10 +108,10 @@ async def test_a_supervisor_starts_its_children_in_order_and_stops_them_in_rever
 
 @pytest.mark.parametrize("method", ["fail", "fail_later"])
 async def test_a_restart_keeps_ref_name_and_mailbox_and_makes_a_new_instance(
-    nodes, until, logged, method
+    mesh, until, logged, method
 ):
     logged.expect("a.fail")
-    node, log = await nodes.start(), Log()
+    node, log = await mesh.start(), Log()
     await node.spawn(Rack, "rack", log, "a")
     ref = await node.find("a")
     assert await ref.ask("add") == 1
@@ -129,8 +130,8 @@ async def test_a_restart_keeps_ref_name_and_mailbox_and_makes_a_new_instance(
     )
 
 
-async def test_an_exception_that_is_declared_is_an_answer_and_no_failure(nodes):
-    node, log = await nodes.start(), Log()
+async def test_an_exception_that_is_declared_is_an_answer_and_no_failure(mesh):
+    node, log = await mesh.start(), Log()
     await node.spawn(Rack, "rack", log, "a")
     ref = await node.find("a")
     await ref.ask("add")
@@ -139,8 +140,8 @@ async def test_an_exception_that_is_declared_is_an_answer_and_no_failure(nodes):
     assert await ref.ask("add") == 2
 
 
-async def test_who_has_no_supervisor_goes_on_after_a_failed_message(nodes):
-    node, log = await nodes.start(), Log()
+async def test_who_has_no_supervisor_goes_on_after_a_failed_message(mesh):
+    node, log = await mesh.start(), Log()
     ref = await node.spawn(Part, "a", log)
     await ref.ask("add")
     with pytest.raises(RemoteError):
@@ -156,9 +157,9 @@ async def test_who_has_no_supervisor_goes_on_after_a_failed_message(nodes):
         ("rest_for_one", ["b stops", "c stops", "b starts", "c starts"]),
     ],
 )
-async def test_a_strategy_says_who_else_is_restarted(nodes, until, logged, strategy, lines):
+async def test_a_strategy_says_who_else_is_restarted(mesh, until, logged, strategy, lines):
     logged.expect("b.fail failed")
-    node, log = await nodes.start(), Log()
+    node, log = await mesh.start(), Log()
     await node.spawn(Rack, "rack", log, "a", "b", "c", strategy=strategy)
     refs = [await node.find(name) for name in "abc"]
     log.lines.clear()
@@ -172,8 +173,8 @@ async def test_a_strategy_says_who_else_is_restarted(nodes, until, logged, strat
 @pytest.mark.parametrize(
     ("policy", "is_back"), [("always", True), ("on_error", False), ("never", False)]
 )
-async def test_a_policy_says_who_is_started_again_after_an_orderly_end(nodes, policy, is_back):
-    node, log = await nodes.start(), Log()
+async def test_a_policy_says_who_is_started_again_after_an_orderly_end(mesh, policy, is_back):
+    node, log = await mesh.start(), Log()
     await node.spawn(Rack, "rack", log, "a", policy=policy)
     ref = await node.find("a")
     await ref.stop()
@@ -185,9 +186,9 @@ async def test_a_policy_says_who_is_started_again_after_an_orderly_end(nodes, po
         assert node.find_all("a") == []
 
 
-async def test_a_child_that_is_never_restarted_ends_with_its_failure(nodes, logged, until):
+async def test_a_child_that_is_never_restarted_ends_with_its_failure(mesh, logged, until):
     logged.expect("a.fail failed: it is not restarted")
-    node, log = await nodes.start(), Log()
+    node, log = await mesh.start(), Log()
     watcher = await node.spawn(Watcher, "watcher")
     await node.spawn(Rack, "rack", log, "a", policy="never")
     ref = await node.find("a")
@@ -220,9 +221,9 @@ class Watcher(Actor):
         return [(t.ref.name, t.reason, t.detail) for t in self.terminated]
 
 
-async def test_past_its_limit_a_supervisor_fails_and_at_the_top_the_node_ends(nodes, logged):
+async def test_past_its_limit_a_supervisor_fails_and_at_the_top_the_node_ends(mesh, logged):
     logged.expect("it is restarted", "its supervisor gives up", "the node ends")
-    node, log = await nodes.start(), Log()
+    node, log = await mesh.start(), Log()
     await node.spawn(Rack, "rack", log, "a", "b")
     ref = await node.find("a")
     for _ in range(4):
@@ -241,9 +242,9 @@ class Building(Supervisor):
         self.children = [child(Rack, "rack", log, "a").restarts("always")]
 
 
-async def test_a_supervisor_that_gave_up_is_restarted_by_its_own(nodes, logged, until):
+async def test_a_supervisor_that_gave_up_is_restarted_by_its_own(mesh, logged, until):
     logged.expect("it is restarted", "its supervisor gives up", "rack failed")
-    node, log = await nodes.start(), Log()
+    node, log = await mesh.start(), Log()
     await node.spawn(Building, "building", log)
     ref = await node.find("a")
     for _ in range(4):
@@ -256,8 +257,8 @@ async def test_a_supervisor_that_gave_up_is_restarted_by_its_own(nodes, logged, 
         await ref.ask("add")
 
 
-async def test_children_come_and_go_while_it_runs(nodes):
-    node, log = await nodes.start(), Log()
+async def test_children_come_and_go_while_it_runs(mesh):
+    node, log = await mesh.start(), Log()
     rack = await node.spawn(Rack, "rack", log)
     ref = await rack.ask(Rack.start_child, child(Part, "x", log).restarts("always"))
     assert await ref.ask("add") == 1
@@ -272,6 +273,17 @@ async def test_children_come_and_go_while_it_runs(nodes):
         await other.ask("add")
 
 
+async def test_a_supervisor_without_a_class_of_its_own_supervises_what_it_is_given(mesh, logged):
+    logged.expect("x.fail failed: it is restarted")
+    node, log = await mesh.start(), Log()
+    supervisor = await node.spawn(Supervisor)
+    ref = await supervisor.ask(Supervisor.start_child, child(Part, "x", log))
+    with pytest.raises(RemoteError):
+        await ref.ask("fail")
+    assert await ref.ask("add") == 1
+    assert log.lines == ["x starts", "x stops", "x starts"]
+
+
 class Unborn(Actor):
     async def on_start(self) -> None:
         raise OSError("no sensor")
@@ -281,16 +293,16 @@ class Bad(Supervisor):
     children = (child(Part, "first", Log()), child(Unborn, "unborn"))
 
 
-async def test_a_child_that_does_not_start_fails_the_start_of_its_supervisor(nodes):
-    node = await nodes.start()
+async def test_a_child_that_does_not_start_fails_the_start_of_its_supervisor(mesh):
+    node = await mesh.start()
     with pytest.raises(StartFailed, match=r"one of its children raised .*unborn.*no sensor"):
         await node.spawn(Bad, "bad")
     assert node.find_all("first") == []
     assert len(node._runtime.registry) == 1
 
 
-async def test_a_dynamic_child_that_does_not_start_is_not_kept(nodes):
-    node, log = await nodes.start(), Log()
+async def test_a_dynamic_child_that_does_not_start_is_not_kept(mesh):
+    node, log = await mesh.start(), Log()
     rack = await node.spawn(Rack, "rack", log)
     with pytest.raises(RemoteError, match="no sensor"):
         await rack.ask(Rack.start_child, child(Unborn, "unborn"))
@@ -327,7 +339,7 @@ def test_what_is_no_actor_is_no_child():
         child(Part, "a", Log()).stops_within(0)
 
 
-async def test_supervisors_that_contain_each_other_are_refused(nodes):
+async def test_supervisors_that_contain_each_other_are_refused(mesh):
     class Chicken(Supervisor):
         pass
 
@@ -335,26 +347,82 @@ async def test_supervisors_that_contain_each_other_are_refused(nodes):
         children = (child(Chicken),)
 
     Chicken.children = (child(Egg),)
-    node = await nodes.start()
+    node = await mesh.start()
     with pytest.raises(SetupError, match="Chicken -> Egg -> Chicken"):
         await node.spawn(Chicken)
     assert len(node._runtime.registry) == 1
 
 
-async def test_a_supervisor_that_makes_itself_again_and_again_is_refused(nodes):
+async def test_a_supervisor_that_makes_itself_again_and_again_is_refused(mesh):
     class Doll(Supervisor):
         def __init__(self) -> None:
             self.children = [child(Doll)]
 
-    node = await nodes.start()
+    node = await mesh.start()
     with pytest.raises(SetupError, match="Doll -> Doll"):
         await node.spawn(Doll)
     assert len(node._runtime.registry) == 1
 
 
-async def test_two_children_of_one_name_are_refused_before_any_starts(nodes):
-    node, log = await nodes.start(), Log()
+async def test_two_children_of_one_name_are_refused_before_any_starts(mesh):
+    node, log = await mesh.start(), Log()
     with pytest.raises(NameTaken):
         await node.spawn(Rack, "rack", log, "a", "a")
     assert log.lines == []
     assert len(node._runtime.registry) == 1
+
+
+class Clock(Actor):
+    @every(0.01)
+    def tick(self) -> None:
+        raise OSError("no tick")
+
+
+class Rare(Actor):
+    @handler(raises=OSError)
+    @every(0.01)
+    def tick(self) -> None:
+        raise OSError("no answer")
+
+
+class Clocks(Supervisor):
+    max_restarts = 1_000_000
+    children = (child(Clock, "clock"), child(Rare, "rare"))
+
+
+async def test_what_nobody_asked_for_is_in_the_log_once(mesh, logged, until):
+    logged.expect("clock.tick failed: it is restarted", "rare.tick raised: OSError('no answer')")
+    node = await mesh.start()
+    await node.spawn(Clocks, "clocks")
+    await until(lambda: len({line[:20] for line in logged.lines}) > 1)
+    assert not [line for line in logged.lines if "clock.tick raised" in line]
+
+
+async def test_a_timer_of_one_instance_does_not_reach_the_next(mesh, logged, until):
+    logged.expect("late.fail failed")
+    fired = []
+
+    class Late(Actor):
+        @handler
+        def fail(self) -> None:
+            self.after(0.01, self.fire)
+            raise RuntimeError
+
+        @handler
+        def fire(self) -> None:
+            fired.append(self)
+
+        async def on_stop(self) -> None:
+            await asyncio.sleep(0.03)
+
+    class Lates(Supervisor):
+        backoff = AT_ONCE
+        children = (child(Late, "late"),)
+
+    node = await mesh.start()
+    await node.spawn(Lates)
+    ref = await node.find("late")
+    with pytest.raises(RemoteError):
+        await ref.ask("fail")
+    await ref.ask("fire")
+    assert len(fired) == 1

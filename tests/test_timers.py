@@ -53,8 +53,8 @@ def inside(node, ref):
 
 
 @pytest.mark.parametrize("form", ["set_bound", "set_unbound", "set_named", "set_keyword"])
-async def test_a_message_comes_later_in_any_form(nodes, until, form):
-    node = await nodes.start()
+async def test_a_message_comes_later_in_any_form(mesh, until, form):
+    node = await mesh.start()
     ref = await node.spawn(Alarm)
     await ref.ask(form, 0.005, "now")
     actor = inside(node, ref).actor
@@ -62,8 +62,8 @@ async def test_a_message_comes_later_in_any_form(nodes, until, form):
     await until(lambda: actor.rung == ["now"])
 
 
-async def test_later_ones_come_in_the_order_of_their_time(nodes, until):
-    node = await nodes.start()
+async def test_later_ones_come_in_the_order_of_their_time(mesh, until):
+    node = await mesh.start()
     ref = await node.spawn(Alarm)
     for seconds in (0.03, 0.01, 0.02):
         ref.tell(Alarm.set_bound, seconds, seconds)
@@ -72,8 +72,8 @@ async def test_later_ones_come_in_the_order_of_their_time(nodes, until):
     assert not inside(node, ref)._timers
 
 
-async def test_zero_seconds_is_behind_what_waits_already(nodes, until):
-    node = await nodes.start()
+async def test_zero_seconds_is_behind_what_waits_already(mesh, until):
+    node = await mesh.start()
     ref = await node.spawn(Alarm)
     ref.tell(Alarm.set_bound, 0, "later")
     ref.tell(Alarm.set_named, 0, "later still")
@@ -81,16 +81,16 @@ async def test_zero_seconds_is_behind_what_waits_already(nodes, until):
     await until(lambda: actor.rung == ["later", "later still"])
 
 
-async def test_a_timer_waits_for_the_handler_under_way(nodes, until):
-    node = await nodes.start()
+async def test_a_timer_waits_for_the_handler_under_way(mesh, until):
+    node = await mesh.start()
     ref = await node.spawn(Alarm)
     await ref.ask(Alarm.set_and_await, "rang")
     actor = inside(node, ref).actor
     await until(lambda: actor.rung == ["awaited", "rang"])
 
 
-async def test_a_cancelled_timer_does_not_ring(nodes, until):
-    node = await nodes.start()
+async def test_a_cancelled_timer_does_not_ring(mesh, until):
+    node = await mesh.start()
     ref = await node.spawn(Alarm)
     await ref.ask(Alarm.set_bound, 0.01, "cancelled")
     await ref.ask(Alarm.cancel)
@@ -101,8 +101,8 @@ async def test_a_cancelled_timer_does_not_ring(nodes, until):
     assert actor.rung == ["kept"]
 
 
-async def test_an_actor_that_stops_takes_its_timers_with_it(nodes):
-    node = await nodes.start()
+async def test_an_actor_that_stops_takes_its_timers_with_it(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Alarm)
     await ref.ask(Alarm.set_bound, 0.005, "too late")
     cell = inside(node, ref)
@@ -116,8 +116,8 @@ async def test_an_actor_that_stops_takes_its_timers_with_it(nodes):
 
 
 @pytest.mark.parametrize("seconds", [-1, float("nan"), "soon"])
-async def test_a_delay_is_a_number_of_seconds(nodes, seconds):
-    node = await nodes.start()
+async def test_a_delay_is_a_number_of_seconds(mesh, seconds):
+    node = await mesh.start()
     ref = await node.spawn(Alarm)
     with pytest.raises(Exception, match="a delay is a number of seconds, 0 or more") as failed:
         await ref.ask(Alarm.fail, seconds, "ring")
@@ -125,8 +125,8 @@ async def test_a_delay_is_a_number_of_seconds(nodes, seconds):
 
 
 @pytest.mark.parametrize("what", ["fly", print])
-async def test_only_its_own_methods_can_be_sent_later(nodes, what):
-    node = await nodes.start()
+async def test_only_its_own_methods_can_be_sent_later(mesh, what):
+    node = await mesh.start()
     ref = await node.spawn(Alarm)
     with pytest.raises(Exception, match="has no handler") as failed:
         await ref.ask(Alarm.fail, 0, what)
@@ -155,8 +155,8 @@ class Clock(Actor):
         return self.ticks
 
 
-async def test_a_period_repeats_while_the_actor_lives(nodes, until):
-    node = await nodes.start()
+async def test_a_period_repeats_while_the_actor_lives(mesh, until):
+    node = await mesh.start()
     ref = await node.spawn(Clock)
     await until(lambda: ref.ask(Clock.read))
     actor = inside(node, ref).actor
@@ -169,8 +169,8 @@ async def test_a_period_repeats_while_the_actor_lives(nodes, until):
     assert actor.ticks == ticks
 
 
-async def test_what_repeats_does_not_pile_up_behind_a_busy_actor(nodes, until):
-    node = await nodes.start()
+async def test_what_repeats_does_not_pile_up_behind_a_busy_actor(mesh, until):
+    node = await mesh.start()
     ref = await node.spawn(Clock)
     cell = inside(node, ref)
     await until(lambda: cell.actor.ticks == 1)
@@ -186,8 +186,8 @@ async def test_what_repeats_does_not_pile_up_behind_a_busy_actor(nodes, until):
     assert cell.actor.ticks <= ticks + 1
 
 
-async def test_a_loop_that_slept_does_not_make_up_for_it(nodes, until):
-    node = await nodes.start()
+async def test_a_loop_that_slept_does_not_make_up_for_it(mesh, until):
+    node = await mesh.start()
     ref = await node.spawn(Clock)
     actor = inside(node, ref).actor
     await until(lambda: actor.ticks)
@@ -198,8 +198,8 @@ async def test_a_loop_that_slept_does_not_make_up_for_it(nodes, until):
     assert actor.ticks <= ticks + 2
 
 
-async def test_a_turn_that_fails_is_reported_and_the_next_one_comes(nodes, until, logged):
-    node = await nodes.start()
+async def test_a_turn_that_fails_is_reported_and_the_next_one_comes(mesh, until, logged):
+    node = await mesh.start()
     ref = await node.spawn(Clock, "clock")
     actor = inside(node, ref).actor
     logged.expect("clock.tick raised: ValueError('stuck hand')")
@@ -208,8 +208,8 @@ async def test_a_turn_that_fails_is_reported_and_the_next_one_comes(nodes, until
     await until(lambda: actor.ticks >= ticks + 3)
 
 
-async def test_what_repeats_cannot_be_called_from_outside_unless_marked(nodes):
-    node = await nodes.start()
+async def test_what_repeats_cannot_be_called_from_outside_unless_marked(mesh):
+    node = await mesh.start()
     ref = await node.spawn(Clock)
     with pytest.raises(HandlerNotFound, match="mark the method with @handler"):
         ref.tell(Clock.tick)
@@ -225,8 +225,8 @@ async def test_what_repeats_cannot_be_called_from_outside_unless_marked(nodes):
     assert await both.ask(Clock.read) == 100
 
 
-async def test_a_subclass_keeps_the_period_of_what_it_overrides(nodes, until):
-    node = await nodes.start()
+async def test_a_subclass_keeps_the_period_of_what_it_overrides(mesh, until):
+    node = await mesh.start()
 
     class Loud(Clock):
         async def tick(self) -> None:

@@ -184,6 +184,11 @@ ACTOR = '[[actor]]\nclass = "gadgets:Station"\n'
     ("text", "says"),
     [
         ("[nodes]", "home.toml: unknown table [nodes]: it has [node] and [[actor]]"),
+        (
+            ACTOR + 'restart = "sometimes"',
+            "home.toml, actor 1: restart policy 'sometimes' is unknown: "
+            "take 'always', 'on_error' or 'never'",
+        ),
         ("name = 3", "home.toml: unknown table [name]: it has [node] and [[actor]]"),
         ("node = 3", "home.toml: [node] is one table, [[actor]] one for each actor"),
         (
@@ -212,7 +217,7 @@ ACTOR = '[[actor]]\nclass = "gadgets:Station"\n'
         ),
         (
             ACTOR + "arg = { station = '98101' }",
-            "home.toml, actor 1: unknown key 'arg': it has class, name and args",
+            "home.toml, actor 1: unknown key 'arg': it has class, name, args, restart",
         ),
         (
             ACTOR + "name = 3",

@@ -117,8 +117,8 @@ AT_ONCE = ["ask", "ask_later", "block"]
 
 @pytest.mark.parametrize("first", AT_ONCE)
 @pytest.mark.parametrize("second", AT_ONCE)
-async def test_two_actors_that_await_each_other_are_told_at_once(nodes, first, second):
-    node = await nodes.start()
+async def test_two_actors_that_await_each_other_are_told_at_once(mesh, first, second):
+    node = await mesh.start()
     a, b, _ = await trio(node)
     begun = time.monotonic()
     with pytest.raises(RemoteError) as caught:
@@ -134,8 +134,8 @@ async def test_two_actors_that_await_each_other_are_told_at_once(nodes, first, s
 
 
 @pytest.mark.parametrize("way", AT_ONCE)
-async def test_an_actor_that_asks_itself_is_told_at_once(nodes, way):
-    node = await nodes.start()
+async def test_an_actor_that_asks_itself_is_told_at_once(mesh, way):
+    node = await mesh.start()
     a, _, _ = await trio(node)
     for target in ("fine", "fine_aside"):
         with pytest.raises(RemoteError) as caught:
@@ -143,8 +143,8 @@ async def test_an_actor_that_asks_itself_is_told_at_once(nodes, way):
         assert names_in(caught.value) == [f"a.{way}", f"a.{target} (behind a.{way})"]
 
 
-async def test_a_message_that_was_told_is_in_a_circle_as_well(nodes, until):
-    node = await nodes.start()
+async def test_a_message_that_was_told_is_in_a_circle_as_well(mesh, until):
+    node = await mesh.start()
     a, b, _ = await trio(node)
     a.tell(Asker.ask_or_give_up, [(b, "ask_or_give_up"), (a, "fine")])
     await until(lambda: inside(node, b).caught)
@@ -155,17 +155,17 @@ async def test_a_message_that_was_told_is_in_a_circle_as_well(nodes, until):
     assert inside(node, a).caught == []
 
 
-async def test_a_long_circle_is_drawn_whole(nodes):
-    node = await nodes.start()
+async def test_a_long_circle_is_drawn_whole(mesh):
+    node = await mesh.start()
     a, b, c = await trio(node)
     with pytest.raises(RemoteError) as caught:
         await a.ask(Asker.ask, [(b, "ask_later"), (c, "ask"), (b, "fine")])
     assert names_in(caught.value) == ["b.ask_later", "c.ask", "b.fine (behind b.ask_later)"]
 
 
-async def test_two_that_are_busy_when_each_is_asked_form_a_circle(nodes):
+async def test_two_that_are_busy_when_each_is_asked_form_a_circle(mesh):
     """Neither asks on behalf of the other: both messages are in the mailboxes."""
-    node = await nodes.start()
+    node = await mesh.start()
     a, b, _ = await trio(node)
     one = a.ask(Asker.ask_later, [(b, "fine")])
     other = b.ask(Asker.ask_later, [(a, "fine")])
@@ -178,23 +178,23 @@ async def test_two_that_are_busy_when_each_is_asked_form_a_circle(nodes):
     )
 
 
-async def test_a_concurrent_handler_lets_the_circle_open(nodes):
-    node = await nodes.start()
+async def test_a_concurrent_handler_lets_the_circle_open(mesh):
+    node = await mesh.start()
     a, b, _ = await trio(node)
     assert await a.ask(Asker.ask_aside, [(b, "ask"), (a, "fine")]) == "fine"
     assert await a.ask(Asker.ask_aside, [(a, "fine")]) == "fine"
 
 
-async def test_who_awaits_a_concurrent_handler_waits_for_what_that_awaits(nodes):
-    node = await nodes.start()
+async def test_who_awaits_a_concurrent_handler_waits_for_what_that_awaits(mesh):
+    node = await mesh.start()
     a, b, _ = await trio(node)
     with pytest.raises(RemoteError) as caught:
         await a.ask(Asker.ask, [(b, "ask_aside"), (a, "fine")])
     assert names_in(caught.value) == ["a.ask", "b.ask_aside", "a.fine (behind a.ask)"]
 
 
-async def test_a_chain_that_waits_is_no_circle(nodes, until):
-    node = await nodes.start()
+async def test_a_chain_that_waits_is_no_circle(mesh, until):
+    node = await mesh.start()
     a, b, c = await trio(node)
     waiting = a.ask(Asker.ask, [(b, "ask_later"), (c, "wait")])
     behind = [ref.ask(Asker.fine) for ref in (a, b, c)]
@@ -204,8 +204,8 @@ async def test_a_chain_that_waits_is_no_circle(nodes, until):
     assert await asyncio.gather(*behind) == ["fine"] * 3
 
 
-async def test_an_ask_that_ended_before_is_no_edge(nodes):
-    node = await nodes.start()
+async def test_an_ask_that_ended_before_is_no_edge(mesh):
+    node = await mesh.start()
     a, b, _ = await trio(node)
     for _ in range(3):
         assert await a.ask(Asker.ask, [(b, "fine")]) == "fine"
@@ -219,8 +219,8 @@ async def test_an_ask_that_ended_before_is_no_edge(nodes):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["gather", "group"])
-async def test_tasks_that_a_handler_awaits_count_as_it_does_after_a_second(nodes, way):
-    node = await nodes.start()
+async def test_tasks_that_a_handler_awaits_count_as_it_does_after_a_second(mesh, way):
+    node = await mesh.start()
     a, b, _ = await trio(node)
     begun = time.monotonic()
     with pytest.raises(RemoteError) as caught:
@@ -232,8 +232,8 @@ async def test_tasks_that_a_handler_awaits_count_as_it_does_after_a_second(nodes
     assert names_in(error) == [f"a.{way}", "b.ask", f"a.fine (behind a.{way})"]
 
 
-async def test_a_task_that_a_handler_left_behind_does_no_harm(nodes):
-    node = await nodes.start()
+async def test_a_task_that_a_handler_left_behind_does_no_harm(mesh):
+    node = await mesh.start()
     a, b, _ = await trio(node)
     await a.ask(Asker.leave_behind, [(b, "ask_later"), (a, "wait")], 0.02)
     with pytest.raises(AskTimeout):
@@ -242,15 +242,15 @@ async def test_a_task_that_a_handler_left_behind_does_no_harm(nodes):
     assert await inside(node, a).task == "waited"
 
 
-async def test_a_handler_that_ended_holds_nobody_up(nodes):
-    node = await nodes.start()
+async def test_a_handler_that_ended_holds_nobody_up(mesh):
+    node = await mesh.start()
     a, b, _ = await trio(node)
     await a.ask(Asker.leave_behind, [(b, "ask_later"), (a, "fine")], 0.0)
     assert await inside(node, a).task == "fine"
 
 
-async def test_an_actor_that_starts_waits_as_its_handlers_do(nodes):
-    node = await nodes.start()
+async def test_an_actor_that_starts_waits_as_its_handlers_do(mesh):
+    node = await mesh.start()
     a, _, _ = await trio(node)
     with pytest.raises(StartFailed) as caught:
         await node.spawn(Asker, "late", a)
@@ -259,8 +259,8 @@ async def test_an_actor_that_starts_waits_as_its_handlers_do(nodes):
     ]
 
 
-async def test_a_circle_over_two_nodes_ends_at_its_deadline(nodes):
-    near, far = await nodes.pair()
+async def test_a_circle_over_two_nodes_ends_at_its_deadline(mesh):
+    near, far = await mesh.pair()
     a, b = await near.spawn(Asker, "a"), await far.spawn(Asker, "b")
     theirs = await near.find("b")
     mine = await far.find("a")
@@ -269,8 +269,8 @@ async def test_a_circle_over_two_nodes_ends_at_its_deadline(nodes):
         await a.within(0.1).ask(Asker.ask, [(theirs, "ask"), (mine, "fine")])
 
 
-async def test_nothing_is_kept_of_asks_that_have_ended(nodes):
-    node = await nodes.start()
+async def test_nothing_is_kept_of_asks_that_have_ended(mesh):
+    node = await mesh.start()
     a, b, _ = await trio(node)
     for _ in range(3):
         with contextlib.suppress(RemoteError):
@@ -282,9 +282,9 @@ async def test_nothing_is_kept_of_asks_that_have_ended(nodes):
     assert not [served for _, _, served in kept.values() if served.awaits]
 
 
-async def test_what_keeps_an_actor_busy_is_reported(nodes, monkeypatch):
+async def test_what_keeps_an_actor_busy_is_reported(mesh, monkeypatch):
     monkeypatch.setattr("actormq.steward.BUSY_SHOWN", 0.005)
-    node = await nodes.start()
+    node = await mesh.start()
     a, b, c = await trio(node)
     waiting = a.ask(Asker.ask, [(b, "wait")])
     await asyncio.sleep(0.02)

@@ -151,7 +151,7 @@ def test_there_is_a_vector_for_each_kind_of_envelope_and_ext_type():
     kinds = {vector["value"][0] for vector in VECTORS["envelopes"]}
     text = json.dumps(VECTORS["values"]) + json.dumps(VECTORS["beside"])
 
-    assert kinds == set(range(message.HELLO, message.STATE + 1))
+    assert kinds == set(range(message.HELLO, message.TERMINATED + 1))
     assert all(form in text for form in ("$ref", "$array", "$bin", "$large", "$largearray"))
 
 
@@ -213,7 +213,7 @@ def test_the_page_lists_each_kind_under_its_number():
     listed = {int(kind): shape.split()[-1] for kind, shape, *_ in rows("kind")}
 
     assert listed == {getattr(message, name): name for name in listed.values()}
-    assert set(listed) == set(range(12))
+    assert set(listed) == set(range(15))
 
 
 def test_the_page_lists_each_reason_and_each_key_of_the_facts():
@@ -237,6 +237,20 @@ class Moody(Actor):
     @handler
     def fail(self) -> None:
         raise ValueError("no such person")
+
+
+class Narrow(Actor):
+    mailbox_limit = 1
+    begun: asyncio.Event
+    gate: asyncio.Event
+
+    async def on_start(self) -> None:
+        Narrow.begun, Narrow.gate = asyncio.Event(), asyncio.Event()
+
+    @handler
+    async def hold(self) -> None:
+        self.begun.set()
+        await self.gate.wait()
 
 
 class Guest:
@@ -392,6 +406,47 @@ def test_an_ask_that_fails_is_answered_with_name_and_facts(request_, error, fact
     against_a_node(test, caplog)
 
 
+def test_a_send_is_answered_once_it_is_queued_and_a_full_mailbox_says_so(caplog):
+    async def test(node, guest, _):
+        await node.spawn(Narrow, "narrow")
+        caller = await guest().enter()
+        by_name = {vector["name"]: vector["value"] for vector in VECTORS["envelopes"]}
+
+        await caller.send([12, 1, 5.0, "narrow", "hold", []])
+        assert await caller.receive() == [[5, 1, None]]
+        await Narrow.begun.wait()
+        await caller.send([12, 2, 5.0, "narrow", "hold", []], [12, 3, 5.0, "narrow", "hold", []])
+        answers = await caller.receive()
+
+        assert answers == [[5, 2, None], [6, 3, "MailboxFull", ["narrow", 1]]]
+        assert by_name["FAIL for want of room"][2] == answers[1][2]
+        Narrow.gate.set()
+
+    against_a_node(test, caplog)
+
+
+def test_a_watch_is_answered_once_with_the_end(caplog):
+    async def test(node, guest, _):
+        ref = await node.spawn(Greeter, "second")
+        serial = ref.address.serial
+        caller = await guest().enter()
+        await until(lambda: caller.facts["node"] in node.mesh_view.members)
+
+        await caller.send([13, 1, True], [13, 1, False], [13, serial, True], [13, serial, True])
+        assert await caller.ask(1, serial, "greet", ["LAN"]) == [5, 1, "hello LAN"]
+        await ref.stop()
+        await (await node.find("greeter")).stop()
+        told = await caller.receive()
+        while len(told) < 3:
+            told += await caller.receive()
+        await caller.send([13, 99, True])
+
+        assert [one for one in told if one[0] == 14] == [[14, serial, "stopped", ""]]
+        assert await caller.receive() == [[14, 99, "stopped", "it had ended before"]]
+
+    against_a_node(test, caplog)
+
+
 @pytest.mark.parametrize(
     ("version", "facts", "reason", "says"),
     [
@@ -459,6 +514,9 @@ def test_garbage_is_counted_and_makes_a_member_a_stranger(vector, caplog):
         [4, 1, 5.0, "greeter", "greet", [], {1: 2}],
         [6, 1, "AskTimeout", ["a", "b", "c"]],
         [10, ["roof"]],
+        [12, "one", 5.0, "greeter", "greet", ["LAN"]],
+        [13, "greeter", True],
+        [14, 1, "stopped"],
     ],
     ids=str,
 )
@@ -481,7 +539,7 @@ def test_what_later_versions_may_add_is_passed_over(caplog):
     async def test(node, guest, _):
         caller = await guest(colour="red").enter()
 
-        await caller.send([12, "a new kind"], [7, "t", "more"], [0, "actormq", 1, {}])
+        await caller.send([15, "a new kind"], [7, "t", "more"], [0, "actormq", 1, {}])
         pong = await caller.receive()
         late = await caller.ask(1, "greeter", "greet", ["LAN"], {}, "an element more")
 

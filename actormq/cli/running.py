@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 from typing import Any
 
@@ -12,8 +13,10 @@ import click
 
 from actormq.cli.options import mesh_options, node_options
 from actormq.ending import run_to_end
-from actormq.errors import SetupError
+from actormq.errors import RemoteError, SetupError
 from actormq.node import Node
+from actormq.ref import Ref
+from actormq.supervisor import Supervisor, child
 from actormq.topology import Plan, Topology, checked_args, find_class, load, read_args
 
 EXAMPLES = """\b
@@ -99,10 +102,25 @@ async def _serve(node: Node, plans: list[Plan], parent: int | None) -> None:
 
 async def _run(node: Node, plans: list[Plan], parent: int | None) -> None:
     async with node:
-        for plan in plans:
-            await node.spawn(plan.kind, plan.name, **plan.args)
+        await _spawn(node, plans)
         if parent is None:
             await node.stopped()
         # End with whoever started us, even if it was killed: no event tells of that.
         while os.getppid() == parent and node.is_running:  # noqa: ASYNC110 no event
             await asyncio.sleep(PARENT_CHECK)
+
+
+async def _spawn(node: Node, plans: list[Plan]) -> None:
+    """Start actors in their order; those that are to be restarted have one supervisor."""
+    supervisor: Ref[Supervisor] | None = None
+    for plan in plans:
+        if plan.restart is None:
+            await node.spawn(plan.kind, plan.name, **plan.args)
+            continue
+        if supervisor is None:
+            supervisor = await node.spawn(Supervisor)
+        spec = child(plan.kind, plan.name, **plan.args).restarts(plan.restart)
+        try:
+            await supervisor.within(math.inf).ask(Supervisor.start_child, spec)
+        except RemoteError as error:
+            raise error.__cause__ or error from None

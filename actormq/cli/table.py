@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 import click
 from rich.console import Console
@@ -52,18 +53,37 @@ def _actors(report: NodeReport) -> Table:
     table.add_column("class")
     table.add_column("mailbox", justify="right")
     table.add_column("received", justify="right")
-    notes = [_note(actor) for actor in report.actors[:SHOWN]]
+    shown = list(as_tree(report.actors))[:SHOWN]
+    notes = [_note(actor) for _, actor in shown]
     if any(notes):
         table.add_column("note", style="yellow")
-    for actor, note in zip(report.actors, notes, strict=False):
-        row = [actor.name, actor.class_, str(actor.mailbox), str(actor.received), note]
+    for (depth, actor), note in zip(shown, notes, strict=True):
+        name = "  " * depth + actor.name
+        row = [name, actor.class_, str(actor.mailbox), str(actor.received), note]
         table.add_row(*map(escape, row[: len(table.columns)]))
     return table
 
 
+def as_tree(actors: Sequence[ActorReport]) -> Iterator[tuple[int, ActorReport]]:
+    """Actors with their depth, children behind their parents."""
+    children: defaultdict[str, list[ActorReport]] = defaultdict(list)
+    names = {actor.name for actor in actors}
+    for actor in actors:
+        children[actor.parent if actor.parent in names else ""].append(actor)
+    left = [(0, actor) for actor in reversed(children.pop("", []))]
+    while left:
+        depth, actor = left.pop()
+        yield depth, actor
+        left += [(depth + 1, child) for child in reversed(children.pop(actor.name, []))]
+
+
 def _note(actor: ActorReport) -> str:
-    """What is wrong with an actor, perhaps: it is stuck, or has held up all the others."""
+    """What is wrong with an actor, perhaps: it fails, is stuck, or has held up all the others."""
     parts = []
+    if actor.is_down:
+        parts.append("down, waits for its restart")
+    if actor.restarts:
+        parts.append(f"restarted {actor.restarts} time{'s' if actor.restarts != 1 else ''}")
     if actor.awaits:
         parts.append(f"awaits {actor.awaits} for {actor.busy:.3g} s in {actor.handler}")
     elif actor.handler:

@@ -94,6 +94,16 @@ class Member:
         self.pinged_at = 0.0
         self.round_trip: float | None = None
 
+    def is_well(self, now: float) -> bool:
+        """Whether there is nothing to judge or to ask, as most of the time: it was just heard."""
+        return (
+            now - self.evidence.heard_at < HEARTBEAT_INTERVAL
+            and now - self.pinged_at < ROUND_TRIP_INTERVAL
+            and self.state is State.ALIVE
+            and self.link is not None
+            and self.evidence.cut_at is None
+        )
+
     def is_ping_due(self, now: float) -> bool:
         """Whether to ask it for a sign of life; who has given one is asked for its round trip only.
 

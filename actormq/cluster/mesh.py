@@ -227,9 +227,6 @@ class Mesh:
 
     def _meet(self, facts: Facts) -> Member:
         member = self.members.get(facts.node)
-        if member is not None and facts.incarnation > member.facts.incarnation:
-            self._bury(member, State.DEAD, "it came back as a new incarnation")
-            member = None
         if member is None:
             outbox = Outbox(self._loop, facts.name, self._settings.link_limit)
             # Of two idle nodes the one with the lower id asks, a little before the other would.
@@ -239,6 +236,7 @@ class Mesh:
             if not facts.is_guest:
                 member.evidence.cut_at = self._loop.now()  # until our own link to it stands
         else:
+            # A higher incarnation, perhaps: others have held it for dead, and we have not.
             member.facts = facts
         return member
 
@@ -366,13 +364,15 @@ class Mesh:
         lag = lag_of(now, self._ticked_at)
         self._ticked_at = now
         self._timer = self._loop.call_later(TICK_INTERVAL, self._tick)
-        for member in list(self.members.values()):
-            if lag:
+        if lag:
+            for member in self.members.values():
                 member.evidence.forgive(lag)
+        others = [member for member in self.members.values() if not member.is_well(now)]
+        for member in others:
             if member.facts.node in self.members:
                 self._judge(member, now)
-        for member in self.members.values():
-            if member.is_ping_due(now):
+        for member in others:
+            if member.is_ping_due(now) and member.facts.node in self.members:
                 member.pinged_at = now
                 self._put(member, self._ping)
         self.reach.rejoin(now)

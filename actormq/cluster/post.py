@@ -9,16 +9,15 @@ from typing import Any
 from actormq import message
 from actormq.address import Address
 from actormq.cell import Cell
+from actormq.cluster.far import FarAnswer, FarReply, FarRoute
 from actormq.cluster.member import Member
 from actormq.codec import Codec
-from actormq.deadlines import Deadlines, deadline_for
+from actormq.deadlines import Deadlines
 from actormq.errors import (
     ActormqError,
     ActorNotFound,
     ActorStopped,
     DeliveryError,
-    LinkFull,
-    MailboxFull,
     NodeUnreachable,
     PeerLost,
     RemoteProtocolError,
@@ -30,12 +29,7 @@ from actormq.loop import Loop
 from actormq.message import Envelope
 from actormq.ref import Ref
 from actormq.registry import Registry
-from actormq.reply import Reply
 from actormq.settings import Settings
-
-SEND_PAUSE, SEND_PAUSE_MOST = 0.005, 0.2  # s from a refusal for want of room to the next try
-STOP = "stop_actor"
-"""The handler of a node's own actor that stops another one of that node."""
 
 
 class Post:
@@ -74,6 +68,7 @@ class Post:
         self._registry = registry
         self.member = member
         self._books = books
+        self.sends = 0
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[FarReply, str]] = {}
 
@@ -279,182 +274,6 @@ class Post:
         while self._pending:
             _, (reply, node) = self._pending.popitem()
             reply.reject(PeerLost(node, "this node has stopped"))
-
-
-class FarReply(Reply[Any]):
-    """The reply of an actor on another node."""
-
-    __slots__ = ("_post", "number")
-
-    def __init__(self, post: Post, actor: str, handler: str, seconds: float) -> None:
-        super().__init__(post.loop, actor, handler, seconds)
-        self._post = post
-        self.number = 0
-
-    def expire(self) -> None:
-        """Give up, and do not wait for what may come later."""
-        self._post.forget(self.number)
-        super().expire()
-
-
-class FarSend(FarReply):
-    """Tries to send a message until the receiver has room for it, or the deadline comes."""
-
-    __slots__ = ("_message", "_pause", "_was_full")
-
-    def __init__(
-        self, post: Post, message: tuple[Address, str, Any, dict[str, Any]], seconds: float
-    ) -> None:
-        super().__init__(post, message[0].label, message[1], seconds)
-        self._message = message
-        self._pause = SEND_PAUSE
-        self._was_full: DeliveryError | None = None
-
-    def attempt(self) -> None:
-        """Send it once more."""
-        if not self.is_done:
-            address, handler, args, kwargs = self._message
-            self._post.ask(address, handler, args, kwargs, self, message.SEND)
-
-    def reject(self, error: BaseException) -> None:
-        """Try again later if it is only for want of room."""
-        if isinstance(error, MailboxFull | LinkFull):
-            self._was_full, self.number = error, 0
-            self._post.loop.call_later(self._pause, self.attempt)
-            self._pause = min(2 * self._pause, SEND_PAUSE_MOST)
-        else:
-            super().reject(error)
-
-    def expire(self) -> None:
-        """There was no room in time, or no word came."""
-        if self._was_full is not None and self.number == 0:
-            self._deadlines = None
-            super().reject(self._was_full)
-        else:
-            super().expire()
-
-
-class FarRoute:
-    """The way to one actor of another node."""
-
-    __slots__ = ("_address", "_post")
-
-    def __init__(self, post: Post, address: Address) -> None:
-        self._post = post
-        self._address = address
-
-    def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """See `Ref.tell`."""
-        name = handler if isinstance(handler, str) else handler.__name__
-        if self._post.loop.is_current():
-            self._post.tell(self._address, name, args, kwargs)
-        else:
-            self._post.loop.call_from_thread(self._tell_or_drop, name, args, kwargs)
-
-    def _tell_or_drop(self, name: str, args: Any, kwargs: dict[str, Any]) -> bool:
-        try:
-            self._post.tell(self._address, name, args, kwargs)
-        except DeliveryError as error:
-            self._post.events.emit(
-                DeadLetter(
-                    self._address.label,
-                    name,
-                    type(error).__name__,
-                    str(error),
-                    args=tuple(args),
-                    kwargs=kwargs,
-                )
-            )
-            return False
-        return True
-
-    def ask(
-        self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
-    ) -> Reply[Any]:
-        """See `Ref.ask`."""
-        post, address = self._post, self._address
-        name = handler if isinstance(handler, str) else handler.__name__
-        now = post.loop.now()
-        seconds, deadline = deadline_for(now, within, post.settings.ask_timeout)
-        reply = FarReply(post, address.label, name, seconds)
-        if post.loop.is_current():
-            reply.arm(post.deadlines, deadline)
-            post.ask(address, name, args, kwargs, reply)
-        else:
-            post.loop.call_from_thread(reply.arm, post.deadlines, deadline)
-            post.loop.call_from_thread(post.ask, address, name, args, kwargs, reply)
-        return reply
-
-    def send(
-        self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
-    ) -> Reply[None]:
-        """See `Ref.send`."""
-        post = self._post
-        name = handler if isinstance(handler, str) else handler.__name__
-        seconds, deadline = deadline_for(post.loop.now(), within, post.settings.ask_timeout)
-        reply = FarSend(post, (self._address, name, args, kwargs), seconds)
-        reply.deadline = deadline
-        if post.loop.is_current():
-            reply.arm(post.deadlines, deadline)
-            reply.attempt()
-        else:
-            post.loop.call_from_thread(reply.arm, post.deadlines, deadline)
-            post.loop.call_from_thread(reply.attempt)
-        return reply
-
-    def offer(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-        """See `Ref.offer`."""
-        name = handler if isinstance(handler, str) else handler.__name__
-        if not self._post.loop.is_current():
-            self._post.loop.call_from_thread(self._tell_or_drop, name, args, kwargs)
-            return True
-        return self._tell_or_drop(name, args, kwargs)
-
-    def stop(self, within: float | None) -> Reply[None]:
-        """See `Ref.stop`."""
-        if self._address.node == self._post.own:
-            reply: Reply[None] = FarReply(self._post, self._address.label, STOP, 0.0)
-            reply.resolve(None)  # it has stopped: see `Post._send`
-            return reply
-        route = FarRoute(self._post, Address(self._address.node, 0, self._address.label))
-        return route.ask(STOP, (self._address.serial,), {}, within)
-
-
-class FarAnswer:
-    """Where the result of an ask from another node goes."""
-
-    __slots__ = ("_is_open", "_member", "_number", "_post", "actor", "deadline", "handler")
-
-    def __init__(self, post: Post, member: Member, number: int, deadline: float) -> None:
-        self._post = post
-        self._member = member
-        self._number = number
-        self._is_open = True
-        self.deadline = deadline
-        self.actor = self.handler = "?"
-
-    def is_open(self) -> bool:
-        """Whether the asker still waits, as far as can be known here."""
-        return self._is_open and self._post.loop.now() < self.deadline
-
-    def resolve(self, value: Any) -> None:
-        """Send the result."""
-        self._is_open = False
-        try:
-            value = self._post.codec.aside(self._member.facts.name, value)
-        except DeliveryError as error:
-            self.reject(error)
-        else:
-            self._post.reply(self._member, [message.REPLY, self._number, value])
-
-    def reject(self, error: BaseException) -> None:
-        """Send the reason why there is none."""
-        self._is_open = False
-        if isinstance(error, ActormqError):
-            name, facts = type(error).__name__, list(error.facts)
-        else:
-            name, facts = type(error).__name__, [str(error)]
-        self._post.reply(self._member, [message.FAIL, self._number, name, facts])
 
 
 def _keywords(rest: list[Any]) -> dict[str, Any]:

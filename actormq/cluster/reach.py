@@ -21,6 +21,7 @@ from actormq.rules.admission import LAN, reachable
 from actormq.rules.endpoints import dialable
 from actormq.transport import Transport
 
+REPLACED = 4_096  # node ids of which it is remembered that another node has their endpoint
 JOIN_RETRY = 1.0  # s between tries to reach a node that was named with --join
 
 
@@ -73,6 +74,7 @@ class Reach:
         self._attempts: dict[str, Attempt] = {}
         self._joins: dict[str, float] = dict.fromkeys(joins, 0.0)  # to when it was tried
         self._joined: dict[str, str] = {}  # HOST:PORT to node id
+        self._replaced: dict[str, None] = {}  # node ids at whose endpoints another node answered
         self.refusals: dict[str, str] = {}
 
     @property
@@ -80,10 +82,18 @@ class Reach:
         """Whether nobody is being dialled: all who are known are linked, or do not answer."""
         return not self._attempts
 
+    @property
+    def is_joining(self) -> bool:
+        """Whether it was told with --join whom to dial, and does so again when they are lost."""
+        return bool(self._joins)
+
     # -- whom -------------------------------------------------------------------------------
 
     def hint(self, found: Announcement) -> None:
         """Take a hint of discovery; it may be wrong, old or forged."""
+        member = self._hub.members.get(found.node_id)
+        if member is not None and member.link is not None:
+            return  # as of most, again and again
         own = self._hub.facts
         if found.node_id == own.node or not self._concerns(found.mesh, found.scope):
             return
@@ -129,7 +139,10 @@ class Reach:
         if key in self._attempts or (member is not None and member.link is not None):
             return
         # One that is held for dead is dialled as well: after a cut it may hold us for dead, too,
-        # and then neither would hear the other say hello.
+        # and then neither would hear the other say hello. Not where another one has its place by
+        # now, for which it is hinted at a while longer.
+        if member is None and key in self._replaced and self._hub.is_dead(key, 1):
+            return
         self._attempts[key] = Attempt(key, endpoints, self._open, self._loop.call_later, self)
 
     def _open(self, endpoint: str, owner: Attempt) -> Link:
@@ -165,6 +178,10 @@ class Reach:
         ):
             hub.link_up(link, facts)
             return
+        elif facts.node != attempt.key and not is_named:
+            self._replaced[attempt.key] = None
+            if len(self._replaced) > REPLACED:
+                del self._replaced[next(iter(self._replaced))]
         link.close()
 
     def refused_by(self, _attempt: Attempt, endpoint: str, reason: str, sentence: str) -> None:

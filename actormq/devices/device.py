@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -107,9 +107,11 @@ class Device(Actor):
         self._since = dt.datetime.now(dt.UTC)
 
     def _died(self, reason: str) -> None:
-        """Stop, since nothing is relayed any more."""
+        """Fail, since nothing is relayed any more."""
         self.log.error("its thread has ended, %s: the device relays no more and stops", reason)
-        self.ref.stop()
+        error = LifecycleError(f"{self.name} relays no more: its thread has ended, {reason}")
+        cell: Any = self._actormq_own  # it has sockets, so it is on the loop, and this its cell
+        cell.fall(error, "")
 
     @property
     def _relay(self) -> Proxy:

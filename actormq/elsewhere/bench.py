@@ -78,7 +78,7 @@ class Bench:
         spec: HandlerSpec,
         args: Sequence[Any],
         kwargs: dict[str, Any],
-        deadline: float,
+        served: Served | None,
     ) -> None:
         """Run a method; `done` is called when it has ended, perhaps at once.
 
@@ -87,10 +87,9 @@ class Bench:
             spec: The method.
             args: Its arguments.
             kwargs: Likewise.
-            deadline: On this loop's clock, when the ask that it serves ends; 0 if it serves none.
+            served: The message that it serves, None if nobody asks.
         """
         context = contextvars.copy_context()
-        served = Served(deadline) if deadline else None
         if served is not None:
             context.run(CURRENT.set, served)
         call = functools.partial(spec.function, self.actor, *args, **kwargs)

@@ -24,14 +24,14 @@ from actormq.arguments import Arguments
 from actormq.cluster.outbox import Outbox
 from actormq.codec import Codec
 from actormq.context import Context
-from actormq.deadlines import Deadlines
+from actormq.deadlines import Deadlines, Served
 from actormq.elsewhere import words
 from actormq.elsewhere.away import Away
 from actormq.elsewhere.bench import Bench, clean, remote_error
 from actormq.elsewhere.finding import MAIN, found, load_main
 from actormq.elsewhere.home import Home, remade
 from actormq.elsewhere.signals import SIGNALS
-from actormq.errors import ActormqError, DeliveryError, NotEncodable, StartFailed
+from actormq.errors import ActormqError, DeliveryError, LinkFull, NotEncodable, StartFailed
 from actormq.loop import Loop
 from actormq.message import Envelope
 from actormq.ref import Ref
@@ -165,7 +165,8 @@ class _Program:
     def _beat(self) -> None:
         if hasattr(os, "getppid") and os.getppid() != self._told["parent"]:
             os._exit(0)
-        self._outbox.put(*self._codec.pack("node", [words.BEAT]))
+        with contextlib.suppress(LinkFull):  # then there is enough else to be heard
+            self._outbox.put(*self._codec.pack("node", [words.BEAT]))
         self._loop.call_later(self._told["beat"], self._beat)
 
     # -- what the node says -------------------------------------------------------------------
@@ -264,8 +265,8 @@ class _Program:
             self._fail(number, error, has_run=False)
             return
         self._running[number] = (spec, bool(left))
-        deadline = self._loop.now() + left if left else 0.0
-        self._bench.begin(number, spec, checked, kwargs, deadline)
+        served = Served(self._loop.now() + left) if left else None
+        self._bench.begin(number, spec, checked, kwargs, served)
 
     # -- what came of it ----------------------------------------------------------------------
 

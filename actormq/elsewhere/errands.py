@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
+from actormq.deadlines import CURRENT
 from actormq.elsewhere import words
 from actormq.elsewhere.finding import found
 from actormq.errors import ActormqError, ActorStopped, DeliveryError, InternalError
@@ -70,7 +72,12 @@ class Errands:
             task.cancel()
 
     def _begin(self, number: int, errand: Coroutine[Any, Any, Any]) -> None:
-        task = self._runtime.loop.aio.create_task(self._answer(number, errand))
+        context = contextvars.copy_context()
+        serving = self._tenant.serving()
+        if len(serving) == 1:  # it asks for the handler under way: a circle of asks is found so
+            context.run(CURRENT.set, serving[0][1])
+        answer = self._answer(number, errand)
+        task = self._runtime.loop.aio.create_task(answer, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -81,7 +81,8 @@ def main_path() -> str | None:
 def main_name() -> str | None:
     """The module that was started with `python -m`, None if none was."""
     spec = getattr(sys.modules.get(MAIN), "__spec__", None)
-    return spec.name if spec is not None else None
+    # A folder or archive that is run as such is `__main__` once more, and no module.
+    return spec.name if spec is not None and spec.name != MAIN else None
 
 
 def load_main(path: str | None, name: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -136,6 +137,15 @@ class Home(AwayNode):
         """Send an envelope, with arguments or without."""
         self.say(to, head, args, kwargs)
 
+    def send_or_log(
+        self, to: str, head: Envelope, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> None:
+        """Send for a thread, which goes on meanwhile and cannot be told."""
+        try:
+            self.send(to, head, args, kwargs)
+        except DeliveryError as error:
+            logging.getLogger("actormq").warning("nothing was sent: %s", error)
+
     def forget(self, number: int) -> None:
         """Whoever asked has given up."""
         self._pending.pop(number, None)
@@ -183,7 +193,7 @@ class HomeRoute:
         if home.loop.is_current():
             home.send(self._address.label, head, args, kwargs)
         else:
-            home.loop.call_from_thread(home.send, self._address.label, head, args, kwargs)
+            home.loop.call_from_thread(home.send_or_log, self._address.label, head, args, kwargs)
 
     def ask(
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actormq.actor import Actor
+from actormq.deadlines import Served
 from actormq.elsewhere import words
 from actormq.elsewhere.errands import Errands
 from actormq.elsewhere.finding import target_of
@@ -132,12 +133,14 @@ class ProcessPlace:
             self._look_later()
 
     def run(
-        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], deadline: float
+        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], served: Served | None
     ) -> asyncio.Future[Any]:
         """Run a method there; see `Place.run`."""
         number = next(self._numbers)
         future = self._entered(number, name)
-        left = max(deadline - self._runtime.loop.now(), 1e-3) if deadline else 0.0
+        left = 0.0  # nobody asks
+        if served is not None and served.answer is not None:
+            left = max(served.deadline - self._runtime.loop.now(), 1e-3)
         try:
             if self._spawned is None or not self.is_open:
                 raise ActorStopped(self._label)

@@ -74,10 +74,10 @@ class Spawned:
         self.outbox = Outbox(runtime.loop, label, runtime.settings.link_limit)
         transport = runtime.transport
         self._port = transport.open(PROCESS_LISTENER, self._arrived)
-        transport.watch(self._port, zmq.EVENT_DISCONNECTED, self._cut)
-        name = ipc_endpoint(f"{runtime.node_id}-{secrets.token_hex(6)}")
-        self._endpoint = transport.bind(self._port, name, f"actor {label!r}")
         try:
+            transport.watch(self._port, zmq.EVENT_DISCONNECTED, self._cut)
+            name = ipc_endpoint(f"{runtime.node_id}-{secrets.token_hex(6)}")
+            self._endpoint = transport.bind(self._port, name, f"actor {label!r}")
             self._process = self._started(hello)
         except BaseException:
             transport.close_port(self._port, 0)

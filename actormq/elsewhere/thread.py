@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 from actormq.actor import Actor
 from actormq.context import Context
+from actormq.deadlines import Served
 from actormq.elsewhere.away import Away, AwayNode
 from actormq.elsewhere.bench import Bench
 from actormq.errors import ActorStopped, StartFailed
@@ -56,14 +57,14 @@ class ThreadPlace:
         self.is_open = True
 
     def run(
-        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], deadline: float
+        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], served: Served | None
     ) -> asyncio.Future[Any]:
         """Run a method there; see `Place.run`."""
         if self._thread is None or not self.is_open:
             future: asyncio.Future[Any] = self._runtime.loop.aio.create_future()
             future.set_exception(Reported(ActorStopped(self._tenant.address.label)))
             return future
-        return self._thread.run(name, args, kwargs, deadline)
+        return self._thread.run(name, args, kwargs, served)
 
     async def close(self, seconds: float) -> None:
         """End the thread; one that does not come to its end is left behind, and the log says so."""
@@ -114,7 +115,7 @@ class _Thread:
         await self._made
 
     def run(
-        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], deadline: float
+        self, name: str, args: Sequence[Any], kwargs: dict[str, Any], served: Served | None
     ) -> asyncio.Future[Any]:
         """Run a method."""
         number = next(self._numbers)
@@ -128,7 +129,7 @@ class _Thread:
 
         future.add_done_callback(forget)
         # Both loops have the same clock: deadlines need no conversion.
-        self._tell(self._bench.begin, number, spec, args, kwargs, deadline)
+        self._tell(self._bench.begin, number, spec, args, kwargs, served)
         return future
 
     def _tell(self, callback: Any, *args: Any) -> None:

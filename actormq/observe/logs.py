@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 
 from actormq.errors import one_line
@@ -22,6 +23,9 @@ from actormq.observe.limit import Later, Limit
 
 DEAD_LETTERS_A_SECOND = 10  # lines; a flood of losses must not become a flood of lines
 FAILURES_A_SECOND = 10  # tracebacks; 1 000 actors that crash at once would write 30 000 lines
+
+STACK_AGAIN = 60.0  # s until the stack of the same handler is written once more
+STACKS_KNOWN = 1_000  # handlers of which that is remembered
 
 REASONS = {
     "ActorStopped": "the actor has stopped",
@@ -63,6 +67,8 @@ def log_events(  # noqa: C901 one case for each kind
         later,
     )
 
+    stacks: dict[str, float] = {}
+
     def write(event: Event) -> None:
         match event:
             case NodeStarted():
@@ -75,7 +81,7 @@ def log_events(  # noqa: C901 one case for each kind
             case Notice():
                 log.log(event.level, "%s: %s", node, one_line(event.text))
             case LoopHeld():
-                _log_hold(node, event)
+                _log_hold(node, event, stacks)
             case HandlerFailed() if failures.allows():
                 error = event.error
                 log.error("%s: %s.%s raised", node, event.actor, event.handler, exc_info=error)
@@ -98,11 +104,17 @@ def log_events(  # noqa: C901 one case for each kind
     return end
 
 
-def _log_hold(node: str, event: LoopHeld) -> None:
+def _log_hold(node: str, event: LoopHeld, stacks: dict[str, float]) -> None:
     whose = _whose(event)
+    now = time.monotonic()
     if event.is_over:
         log.warning("%s: %s held the loop for %.3g s", node, whose, event.seconds)
+    elif now - stacks.get(whose, -STACK_AGAIN) < STACK_AGAIN:
+        log.warning("%s: %s has held the loop for %.3g s, again", node, whose, event.seconds)
     else:
+        if len(stacks) >= STACKS_KNOWN:
+            stacks.clear()
+        stacks[whose] = now
         text = "%s: %s has held the loop for %.3g s, nothing else runs meanwhile:\n%s"
         log.warning(text, node, whose, event.seconds, event.stack)
 

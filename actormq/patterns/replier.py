@@ -189,6 +189,7 @@ class _Asked(Answer):
     """One request: where its result goes."""
 
     deadline = 0.0  # its sender has one, and does not tell
+    is_asked = True
 
     def __init__(self, live: LiveReplier, peer: Peer, values: Sequence[Any]) -> None:
         self.peer = peer

@@ -61,8 +61,8 @@ class Programs:
 
 
 @pytest.fixture
-def programs(tmp_path, mesh):
+def programs(tmp_path, mesh_name):
     """Starts node processes in a mesh of the test's own and kills what is left at its end."""
-    started = Programs(tmp_path, mesh)
+    started = Programs(tmp_path, mesh_name)
     yield started
     started.stop()

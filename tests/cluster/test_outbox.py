@@ -211,3 +211,14 @@ async def test_what_no_connection_took_is_counted_when_the_peer_is_gone():
         assert outbox.close() == outbox.dropped_count == 301
         assert (outbox.sent_count, outbox.waiting_bytes) == (0, 0)
         assert outbox.close() == 0
+
+
+async def test_what_waits_is_sent_or_dropped_and_counted_once():
+    async with ends() as e:
+        outbox = e.outbox()
+        outbox.put(b"1")
+        outbox.flush()
+        outbox.put(b"2")
+        assert (outbox.waiting_count, outbox.sent_count, outbox.dropped_count) == (2, 0, 0)
+        outbox.close()
+        assert (outbox.waiting_count, outbox.sent_count, outbox.dropped_count) == (0, 0, 2)

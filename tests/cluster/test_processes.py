@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from actormq import Node, PeerLost
+from actormq import Actor, Node, PeerLost, Ref, Terminated, handler
 from actormq.events import MemberChanged
 
 pytestmark = pytest.mark.slow
@@ -29,9 +29,9 @@ class Watcher:
         return [at for at, e in self.changes if (e.name, e.state) == (name, state)]
 
 
-async def test_processes_find_each_other_by_zeroconf_whichever_is_first(programs, mesh, until):
+async def test_processes_find_each_other_by_zeroconf_whichever_is_first(programs, mesh_name, until):
     programs.worker("before")
-    async with Node(mesh=mesh, name="watcher") as node:
+    async with Node(mesh=mesh_name, name="watcher") as node:
         programs.worker("after")
         for name in ("before", "after"):
             ref = await node.find(name, timeout=20)
@@ -40,11 +40,11 @@ async def test_processes_find_each_other_by_zeroconf_whichever_is_first(programs
         await until(lambda: "before is alive" in programs.log("after"), 20)
 
 
-async def test_one_join_is_enough_to_find_all_without_zeroconf(programs, mesh):
+async def test_one_join_is_enough_to_find_all_without_zeroconf(programs, mesh_name):
     async with (
-        Node(mesh=mesh, name="a", discovery=False) as node,
+        Node(mesh=mesh_name, name="a", discovery=False) as node,
         Node(
-            mesh=mesh, name="b", discovery=False, join=[node.address.removeprefix("tcp://")]
+            mesh=mesh_name, name="b", discovery=False, join=[node.address.removeprefix("tcp://")]
         ) as other,
     ):
         place = node.address.removeprefix("tcp://")
@@ -54,11 +54,11 @@ async def test_one_join_is_enough_to_find_all_without_zeroconf(programs, mesh):
 
 
 async def test_a_killed_node_is_out_of_all_views_in_time_and_fails_what_waits_for_it(
-    programs, mesh, until
+    programs, mesh_name, until
 ):
     async with (
-        Node(mesh=mesh, name="a", discovery=False) as one,
-        Node(mesh=mesh, name="b", discovery=False) as other,
+        Node(mesh=mesh_name, name="a", discovery=False) as one,
+        Node(mesh=mesh_name, name="b", discovery=False) as other,
     ):
         places = [n.address.removeprefix("tcp://") for n in (one, other)]
         victim = programs.worker("c", "--no-zeroconf", "--join", places[0], "--join", places[1])
@@ -76,8 +76,8 @@ async def test_a_killed_node_is_out_of_all_views_in_time_and_fails_what_waits_fo
             assert node.find_all("c") == []
 
 
-async def test_a_clean_leave_is_seen_at_once(programs, mesh, until):
-    async with Node(mesh=mesh, name="watcher", discovery=False) as node:
+async def test_a_clean_leave_is_seen_at_once(programs, mesh_name, until):
+    async with Node(mesh=mesh_name, name="watcher", discovery=False) as node:
         watcher = Watcher(node)
         place = node.address.removeprefix("tcp://")
         waits = []
@@ -95,9 +95,9 @@ async def test_a_clean_leave_is_seen_at_once(programs, mesh, until):
 
 @pytest.mark.timeout(90)
 async def test_a_hung_node_is_held_for_dead_and_comes_back_as_a_new_incarnation(
-    programs, mesh, until
+    programs, mesh_name, until
 ):
-    async with Node(mesh=mesh, name="watcher", discovery=False) as node:
+    async with Node(mesh=mesh_name, name="watcher", discovery=False) as node:
         watcher = Watcher(node)
         place = node.address.removeprefix("tcp://")
         process = programs.worker("c", "--no-zeroconf", "--join", place)
@@ -111,8 +111,8 @@ async def test_a_hung_node_is_held_for_dead_and_comes_back_as_a_new_incarnation(
         assert [m.facts.incarnation for m in node.mesh_view.peers()] == [2]
 
 
-async def test_a_node_that_hangs_for_a_moment_is_not_held_for_dead(programs, mesh, until):
-    async with Node(mesh=mesh, name="watcher", discovery=False) as node:
+async def test_a_node_that_hangs_for_a_moment_is_not_held_for_dead(programs, mesh_name, until):
+    async with Node(mesh=mesh_name, name="watcher", discovery=False) as node:
         watcher = Watcher(node)
         place = node.address.removeprefix("tcp://")
         programs.worker("c", "--no-zeroconf", "--join", place)
@@ -120,3 +120,33 @@ async def test_a_node_that_hangs_for_a_moment_is_not_held_for_dead(programs, mes
         ref.tell("hang", 4.0)
         assert await ref.within(20).ask("ping") == "c"
         assert not watcher.of("c", "dead")
+
+
+class Mourner(Actor):
+    def __init__(self) -> None:
+        self.terminated: list[tuple[float, Terminated]] = []
+
+    @handler
+    def begin(self, ref: Ref) -> None:
+        self.watch(ref)
+
+    async def on_terminated(self, terminated: Terminated) -> None:
+        self.terminated.append((time.monotonic(), terminated))
+
+
+async def test_who_watches_an_actor_of_a_node_that_is_killed_is_told_in_time(
+    programs, mesh_name, until
+):
+    async with Node(mesh=mesh_name, name="watcher", discovery=False) as node:
+        mourner = await node.spawn(Mourner, "mourner")
+        seen = node._runtime.registry.by_name("mourner").actor.terminated
+        process = programs.worker(
+            "c", "--no-zeroconf", "--join", node.address.removeprefix("tcp://")
+        )
+        await mourner.ask("begin", await node.find("c", timeout=20))
+        begun = time.monotonic()
+        process.kill()
+        await until(lambda: seen)
+        (at, terminated), *others = seen
+        assert (terminated.ref.name, terminated.reason, others) == ("c", "node lost", [])
+        assert at - begun < KILLED

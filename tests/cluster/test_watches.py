@@ -35,18 +35,18 @@ class Rack(Supervisor):
     children = (child(Lamp, "lamp").restarts("never"),)
 
 
-async def watched(nodes, *, far):
+async def watched(mesh, *, far):
     """A node with a watcher, and the node on which others are watched."""
     if far:
-        node, other = await nodes.pair()
+        node, other = await mesh.pair()
     else:
-        node = other = await nodes.start()
+        node = other = await mesh.start()
     return await node.spawn(Watcher, "watcher"), node, other
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
-async def test_an_actor_that_stops_is_told_of_once(nodes, until, far):
-    watcher, node, other = await watched(nodes, far=far)
+async def test_an_actor_that_stops_is_told_of_once(mesh, until, far):
+    watcher, node, other = await watched(mesh, far=far)
     await other.spawn(Lamp, "lamp")
     ref = await node.find("lamp")
     await watcher.ask("begin", ref)
@@ -57,8 +57,8 @@ async def test_an_actor_that_stops_is_told_of_once(nodes, until, far):
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
-async def test_one_that_has_gone_already_is_told_of_at_once(nodes, until, far):
-    watcher, node, other = await watched(nodes, far=far)
+async def test_one_that_has_gone_already_is_told_of_at_once(mesh, until, far):
+    watcher, node, other = await watched(mesh, far=far)
     await other.spawn(Lamp, "lamp")
     ref = await node.find("lamp")
     await ref.stop()
@@ -68,9 +68,9 @@ async def test_one_that_has_gone_already_is_told_of_at_once(nodes, until, far):
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
-async def test_one_that_fails_for_good_says_so(nodes, until, logged, far):
+async def test_one_that_fails_for_good_says_so(mesh, until, logged, far):
     logged.expect("lamp.fail failed: it is not restarted")
-    watcher, node, other = await watched(nodes, far=far)
+    watcher, node, other = await watched(mesh, far=far)
     await other.spawn(Rack, "rack")
     ref = await node.find("lamp")
     await watcher.ask("begin", ref)
@@ -80,8 +80,8 @@ async def test_one_that_fails_for_good_says_so(nodes, until, logged, far):
 
 
 @pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
-async def test_who_watches_no_more_is_not_told(nodes, until, far):
-    watcher, node, other = await watched(nodes, far=far)
+async def test_who_watches_no_more_is_not_told(mesh, until, far):
+    watcher, node, other = await watched(mesh, far=far)
     for name in ("lamp", "other"):
         await other.spawn(Lamp, name)
     refs = [await node.find(name) for name in ("lamp", "other")]
@@ -95,8 +95,8 @@ async def test_who_watches_no_more_is_not_told(nodes, until, far):
     assert not any(node._runtime.watching._far.get(other.id, {}).values())
 
 
-async def test_a_node_that_is_lost_ends_all_its_actors(nodes, until):
-    watcher, node, other = await watched(nodes, far=True)
+async def test_a_node_that_is_lost_ends_all_its_actors(mesh, until):
+    watcher, node, other = await watched(mesh, far=True)
     for name in ("lamp", "other"):
         await other.spawn(Lamp, name)
     refs = [await node.find(name) for name in ("lamp", "other")]
@@ -108,8 +108,8 @@ async def test_a_node_that_is_lost_ends_all_its_actors(nodes, until):
     assert sorted(ends) == [["lamp", "node lost"], ["other", "node lost"]]
 
 
-async def test_an_actor_of_a_node_that_is_gone_is_told_of_at_once(nodes, until):
-    watcher, node, other = await watched(nodes, far=True)
+async def test_an_actor_of_a_node_that_is_gone_is_told_of_at_once(mesh, until):
+    watcher, node, other = await watched(mesh, far=True)
     await other.spawn(Lamp, "lamp")
     ref = await node.find("lamp")
     await other.stop()
@@ -119,8 +119,8 @@ async def test_an_actor_of_a_node_that_is_gone_is_told_of_at_once(nodes, until):
     assert await watcher.ask("ends") == [["lamp", "node lost"]]
 
 
-async def test_a_watch_outlives_the_connection_it_was_said_on(nodes, until):
-    watcher, node, other = await watched(nodes, far=True)
+async def test_a_watch_outlives_the_connection_it_was_said_on(mesh, until):
+    watcher, node, other = await watched(mesh, far=True)
     await other.spawn(Lamp, "lamp")
     ref = await node.find("lamp")
     await watcher.ask("begin", ref)
@@ -137,8 +137,8 @@ async def test_a_watch_outlives_the_connection_it_was_said_on(nodes, until):
     await until(lambda: watcher.ask("ends"))
 
 
-async def test_a_watcher_that_ends_leaves_no_watch_behind(nodes, until):
-    watcher, node, other = await watched(nodes, far=True)
+async def test_a_watcher_that_ends_leaves_no_watch_behind(mesh, until):
+    watcher, node, other = await watched(mesh, far=True)
     await other.spawn(Lamp, "lamp")
     near = await node.spawn(Lamp, "near")
     ref = await node.find("lamp")
@@ -152,7 +152,7 @@ async def test_a_watcher_that_ends_leaves_no_watch_behind(nodes, until):
     assert not node._runtime.registry.by_serial(near.address.serial)._watchers
 
 
-async def test_a_signal_comes_before_the_messages_that_wait(nodes):
+async def test_a_signal_comes_before_the_messages_that_wait(mesh):
     order = []
 
     class Keen(Actor):
@@ -169,7 +169,7 @@ async def test_a_signal_comes_before_the_messages_that_wait(nodes):
     class Gate(Keen):
         mailbox_limit = 3
 
-    node = await nodes.start()
+    node = await mesh.start()
     lamp = await node.spawn(Lamp, "lamp")
     keen = await node.spawn(Gate, "keen", lamp)
     for number in range(3):

@@ -89,9 +89,9 @@ async def faced(node, plain, kind, peers, frontend_connect, backend_connect):
 @sides
 @others
 async def test_a_queue_takes_requests_there_and_replies_back(
-    nodes, plain, frontend_connect, backend_connect
+    mesh, plain, frontend_connect, backend_connect
 ):
-    node = await nodes.start()
+    node = await mesh.start()
     device, client, worker = await faced(
         node, plain, Queue, (zmq.REQ, zmq.REP), frontend_connect, backend_connect
     )
@@ -109,9 +109,9 @@ async def test_a_queue_takes_requests_there_and_replies_back(
 @sides
 @others
 async def test_a_forwarder_takes_filters_up_and_messages_down(
-    nodes, plain, frontend_connect, backend_connect
+    mesh, plain, frontend_connect, backend_connect
 ):
-    node = await nodes.start()
+    node = await mesh.start()
     device, publisher, subscriber = await faced(
         node, plain, Forwarder, (zmq.XPUB, zmq.SUB), frontend_connect, backend_connect
     )
@@ -134,8 +134,8 @@ async def _heard(subscriber, count):
 
 @sides
 @others
-async def test_a_streamer_takes_tasks_to_workers(nodes, plain, frontend_connect, backend_connect):
-    node = await nodes.start()
+async def test_a_streamer_takes_tasks_to_workers(mesh, plain, frontend_connect, backend_connect):
+    node = await mesh.start()
     device, ventilator, worker = await faced(
         node, plain, Streamer, (zmq.PUSH, zmq.PULL), frontend_connect, backend_connect
     )
@@ -146,8 +146,8 @@ async def test_a_streamer_takes_tasks_to_workers(nodes, plain, frontend_connect,
     assert (statistics.to_backend, statistics.to_frontend) == (Flow(100, 190), Flow())
 
 
-async def test_a_device_relays_between_tcp_and_ipc(nodes, plain, tmp_path):
-    node = await nodes.start()
+async def test_a_device_relays_between_tcp_and_ipc(mesh, plain, tmp_path):
+    node = await mesh.start()
     device, frontend, backend = await spawned(node, Queue, backend=f"ipc://{tmp_path}/workers")
     assert backend == f"ipc://{tmp_path}/workers"
     client = plain.connected(zmq.REQ, frontend)
@@ -161,8 +161,8 @@ async def test_a_device_relays_between_tcp_and_ipc(nodes, plain, tmp_path):
 # -- filters --------------------------------------------------------------------------------------
 
 
-async def test_filters_reach_a_publisher_once_and_leave_with_the_last_subscriber(nodes, plain):
-    node = await nodes.start()
+async def test_filters_reach_a_publisher_once_and_leave_with_the_last_subscriber(mesh, plain):
+    node = await mesh.start()
     _, frontend, backend = await spawned(node, Forwarder)
     publisher = plain.connected(zmq.XPUB, frontend)
     one, other = (plain.connected(zmq.SUB, backend) for _ in range(2))
@@ -178,8 +178,8 @@ async def test_filters_reach_a_publisher_once_and_leave_with_the_last_subscriber
     assert await publisher.recv() == b"\x0098101"
 
 
-async def test_filters_reach_a_publisher_that_comes_back(nodes, plain, until):
-    node = await nodes.start()
+async def test_filters_reach_a_publisher_that_comes_back(mesh, plain, until):
+    node = await mesh.start()
     first, endpoint = plain.bound(zmq.XPUB)
     device = await node.spawn(Forwarder, None, endpoint, ANYWHERE, frontend_connect=True)
     backend = (await device.ask(Forwarder.statistics)).backend.endpoint
@@ -193,8 +193,8 @@ async def test_filters_reach_a_publisher_that_comes_back(nodes, plain, until):
     assert await subscriber.recv() == b"98101 20 45"
 
 
-async def test_a_filter_over_the_limit_does_not_reach_the_publishers(nodes, plain):
-    node = await nodes.start()
+async def test_a_filter_over_the_limit_does_not_reach_the_publishers(mesh, plain):
+    node = await mesh.start()
     device, frontend, backend = await spawned(node, Forwarder)
     publisher = plain.connected(zmq.XPUB, frontend)
     hostile = plain.connected(zmq.SUB, backend)
@@ -208,8 +208,8 @@ async def test_a_filter_over_the_limit_does_not_reach_the_publishers(nodes, plai
 # -- pause ----------------------------------------------------------------------------------------
 
 
-async def test_requests_to_a_paused_queue_wait_and_are_answered_later(nodes, plain):
-    node = await nodes.start()
+async def test_requests_to_a_paused_queue_wait_and_are_answered_later(mesh, plain):
+    node = await mesh.start()
     device, frontend, backend = await spawned(node, Queue)
     client = plain.connected(zmq.REQ, frontend)
     worker = plain.connected(zmq.REP, backend)
@@ -225,8 +225,8 @@ async def test_requests_to_a_paused_queue_wait_and_are_answered_later(nodes, pla
     assert not (await device.ask(Queue.statistics)).is_paused
 
 
-async def test_figures_grow_over_pauses_and_say_since_when_they_count(nodes, plain):
-    node = await nodes.start()
+async def test_figures_grow_over_pauses_and_say_since_when_they_count(mesh, plain):
+    node = await mesh.start()
     before = dt.datetime.now(dt.UTC)
     device, frontend, backend = await spawned(node, Streamer)
     ventilator = plain.connected(zmq.PUSH, frontend)
@@ -245,8 +245,8 @@ async def test_figures_grow_over_pauses_and_say_since_when_they_count(nodes, pla
 
 
 @pytest.mark.slow
-async def test_a_device_that_is_held_up_says_so_when_asked(nodes, plain, until):
-    node = await nodes.start()
+async def test_a_device_that_is_held_up_says_so_when_asked(mesh, plain, until):
+    node = await mesh.start()
     device, frontend, backend = await spawned(node, Streamer)
     worker = plain.connected(zmq.PULL, backend, rcvhwm=1)
     ventilators = [plain.connected(zmq.PUSH, frontend) for _ in range(5)]
@@ -277,8 +277,8 @@ async def test_a_device_that_is_held_up_says_so_when_asked(nodes, plain, until):
 # -- peers that go --------------------------------------------------------------------------------
 
 
-async def test_a_client_that_leaves_before_its_reply_does_no_harm(nodes, plain):
-    node = await nodes.start()
+async def test_a_client_that_leaves_before_its_reply_does_no_harm(mesh, plain):
+    node = await mesh.start()
     _, frontend, backend = await spawned(node, Queue)
     worker = plain.connected(zmq.REP, backend)
     stays = plain.connected(zmq.REQ, frontend)
@@ -304,8 +304,8 @@ while True:
 
 
 @pytest.mark.slow
-async def test_a_queue_goes_on_with_the_worker_that_comes_after_a_killed_one(nodes, plain, until):
-    node = await nodes.start()
+async def test_a_queue_goes_on_with_the_worker_that_comes_after_a_killed_one(mesh, plain, until):
+    node = await mesh.start()
     device, frontend, backend = await spawned(node, Queue)
     client = plain.connected(zmq.REQ, frontend)
     for number in range(2):
@@ -327,8 +327,8 @@ def connections(endpoint):
     return [one for one in found if one.raddr and port in (one.laddr.port, one.raddr.port)]
 
 
-async def test_what_is_sent_while_the_only_receiver_is_away_is_kept_for_it(nodes, plain, until):
-    node = await nodes.start()
+async def test_what_is_sent_while_the_only_receiver_is_away_is_kept_for_it(mesh, plain, until):
+    node = await mesh.start()
     worker, endpoint = plain.bound(zmq.PULL)
     device = await node.spawn(Streamer, None, ANYWHERE, endpoint, backend_connect=True)
     frontend = (await device.ask(Streamer.statistics)).frontend.endpoint
@@ -352,8 +352,8 @@ async def test_what_is_sent_while_the_only_receiver_is_away_is_kept_for_it(nodes
 
 
 @pytest.mark.slow
-async def test_fifty_devices_started_and_stopped_leave_nothing(nodes, descriptors):
-    node = await nodes.start()
+async def test_fifty_devices_started_and_stopped_leave_nothing(mesh, descriptors):
+    node = await mesh.start()
     await (await spawned(node, Queue, name="queue"))[0].stop()
     before = descriptors()
     for number in range(50):
@@ -365,8 +365,8 @@ async def test_fifty_devices_started_and_stopped_leave_nothing(nodes, descriptor
     assert descriptors() == before
 
 
-async def test_a_node_that_stops_ends_its_devices(nodes):
-    node = await nodes.start()
+async def test_a_node_that_stops_ends_its_devices(mesh):
+    node = await mesh.start()
     for kind in (Queue, Forwarder, Streamer):
         await node.spawn(kind, None, ANYWHERE, ANYWHERE)
     assert len(threads()) == 3
@@ -375,12 +375,12 @@ async def test_a_node_that_stops_ends_its_devices(nodes):
 
 
 async def test_a_device_whose_thread_dies_says_so_once_and_stops(
-    nodes, plain, until, monkeypatch, logged
+    mesh, plain, until, monkeypatch, logged
 ):
     # A ROUTER that tells of it cannot pass on a reply to nobody: that is an error of the proxy.
     monkeypatch.setitem(ROLES, "ROUTER", Role(zmq.ROUTER, {zmq.ROUTER_MANDATORY: 1}))
     logged.expect("queue: its thread has ended, Host unreachable: the device relays no more")
-    node = await nodes.start()
+    node = await mesh.start()
     _, frontend, backend = await spawned(node, Queue, name="queue")
     client = plain.connected(zmq.DEALER, frontend)
     worker = plain.connected(zmq.DEALER, backend)
@@ -395,8 +395,8 @@ async def test_a_device_whose_thread_dies_says_so_once_and_stops(
     await again.stop()
 
 
-async def test_a_device_that_does_not_start_leaves_nothing(nodes, descriptors):
-    node = await nodes.start()
+async def test_a_device_that_does_not_start_leaves_nothing(mesh, descriptors):
+    node = await mesh.start()
 
     class Unlucky(Queue):
         async def on_start(self) -> None:
@@ -411,8 +411,8 @@ async def test_a_device_that_does_not_start_leaves_nothing(nodes, descriptors):
     assert node.find_all("queue") == []
 
 
-async def test_a_device_with_a_start_of_its_own_has_to_start_the_proxy_too(nodes):
-    node = await nodes.start()
+async def test_a_device_with_a_start_of_its_own_has_to_start_the_proxy_too(mesh):
+    node = await mesh.start()
 
     class Forgetful(Queue):
         async def on_start(self) -> None:
@@ -426,7 +426,7 @@ async def test_a_device_with_a_start_of_its_own_has_to_start_the_proxy_too(nodes
 # -- where it is ----------------------------------------------------------------------------------
 
 
-async def test_a_subclass_can_say_where_it_is(nodes, plain):
+async def test_a_subclass_can_say_where_it_is(mesh, plain):
     publisher, endpoint = plain.bound(zmq.XPUB)
 
     class WeatherProxy(Forwarder):
@@ -434,7 +434,7 @@ async def test_a_subclass_can_say_where_it_is(nodes, plain):
         frontend_connect = True
         backend = ANYWHERE
 
-    node = await nodes.start()
+    node = await mesh.start()
     device = await node.spawn(WeatherProxy)
     statistics = await device.ask(WeatherProxy.statistics)
     assert statistics.frontend == Face("XSUB", endpoint, is_connected=True)
@@ -443,7 +443,7 @@ async def test_a_subclass_can_say_where_it_is(nodes, plain):
     assert await publisher.recv() == b"\x0198101"
 
 
-async def test_arguments_go_before_what_the_class_says(nodes, plain):
+async def test_arguments_go_before_what_the_class_says(mesh, plain):
     _, endpoint = plain.bound(zmq.XPUB)
 
     class WeatherProxy(Forwarder):
@@ -451,12 +451,12 @@ async def test_arguments_go_before_what_the_class_says(nodes, plain):
         frontend_connect = True
         backend = ANYWHERE
 
-    node = await nodes.start()
+    node = await mesh.start()
     device = await node.spawn(WeatherProxy, None, ANYWHERE, frontend_connect=False)
     assert not (await device.ask(WeatherProxy.statistics)).frontend.is_connected
 
 
-async def test_a_topology_file_runs_devices(nodes):
+async def test_a_topology_file_runs_devices(mesh):
     text = """
         [[actor]]
         class = "actormq:Forwarder"
@@ -467,15 +467,15 @@ async def test_a_topology_file_runs_devices(nodes):
         backend = "tcp://127.0.0.1:*"
     """
     (plan,) = parse(text, "home.toml").actors
-    node = await nodes.start()
+    node = await mesh.start()
     device = await node.spawn(plan.kind, plan.name, **plan.args)
     statistics = await device.ask("statistics")
     assert statistics.frontend == Face("XSUB", "tcp://127.0.0.1:5556", is_connected=True)
     assert str(statistics.backend).startswith("XPUB bound at tcp://127.0.0.1:")
 
 
-async def test_another_node_can_steer_a_device_by_name(nodes):
-    near, far = await nodes.pair()
+async def test_another_node_can_steer_a_device_by_name(mesh):
+    near, far = await mesh.pair()
     await near.spawn(Queue, "queue", ANYWHERE, ANYWHERE)
     device = await far.find("queue")
     await device.ask("pause")
@@ -503,9 +503,9 @@ async def test_another_node_can_steer_a_device_by_name(nodes):
     ],
 )
 async def test_a_device_that_cannot_be_is_refused_in_one_sentence(
-    nodes, descriptors, arguments, says
+    mesh, descriptors, arguments, says
 ):
-    node = await nodes.start()
+    node = await mesh.start()
     before = descriptors()
     with pytest.raises(StartFailed) as refused:
         await node.spawn(Queue, "queue", *arguments)
@@ -516,8 +516,8 @@ async def test_a_device_that_cannot_be_is_refused_in_one_sentence(
     assert node.find_all("queue") == []
 
 
-async def test_a_port_in_use_is_said_and_the_other_side_is_closed_again(nodes, plain):
-    node = await nodes.start()
+async def test_a_port_in_use_is_said_and_the_other_side_is_closed_again(mesh, plain):
+    node = await mesh.start()
     holder, taken = plain.bound(zmq.PULL)
     with pytest.raises(StartFailed, match=f"queue, backend: {taken} is in use") as refused:
         await node.spawn(Queue, "queue", ANYWHERE, taken)

@@ -93,8 +93,8 @@ def test_the_word_for_a_pause_makes_a_bare_proxy_of_this_libzmq_pause():
                 socket.close(0)
 
 
-async def test_what_comes_during_a_pause_waits_and_nothing_of_it_is_lost(nodes, plain):
-    async with streaming(await nodes.start()) as proxy:
+async def test_what_comes_during_a_pause_waits_and_nothing_of_it_is_lost(mesh, plain):
+    async with streaming(await mesh.start()) as proxy:
         sender = plain.connected(zmq.PUSH, proxy.frontend.endpoint)
         receiver = plain.connected(zmq.PULL, proxy.backend.endpoint)
         await sender.send(b"before")
@@ -109,8 +109,8 @@ async def test_what_comes_during_a_pause_waits_and_nothing_of_it_is_lost(nodes, 
         assert await counted(proxy) == Flow(501, 6 + sum(len(str(number)) for number in range(500)))
 
 
-async def test_counts_are_exact_through_many_pauses_under_load(nodes, plain):
-    async with streaming(await nodes.start()) as proxy:
+async def test_counts_are_exact_through_many_pauses_under_load(mesh, plain):
+    async with streaming(await mesh.start()) as proxy:
         sender = plain.connected(zmq.PUSH, proxy.frontend.endpoint)
         receiver = plain.connected(zmq.PULL, proxy.backend.endpoint)
 
@@ -137,8 +137,8 @@ async def test_counts_are_exact_through_many_pauses_under_load(nodes, plain):
 
 
 @pytest.mark.skipif(not hasattr(time, "pthread_getcpuclockid"), reason="no clock of a thread here")
-async def test_a_paused_proxy_costs_no_processor_time_while_messages_wait(nodes, plain):
-    async with streaming(await nodes.start()) as proxy:
+async def test_a_paused_proxy_costs_no_processor_time_while_messages_wait(mesh, plain):
+    async with streaming(await mesh.start()) as proxy:
         clock = time.pthread_getcpuclockid(proxy._thread.ident)
         sender = plain.connected(zmq.PUSH, proxy.frontend.endpoint)
         receiver = plain.connected(zmq.PULL, proxy.backend.endpoint)
@@ -162,8 +162,8 @@ def _burn(seconds):
         """A proxy that spins would do so beside."""
 
 
-async def test_to_pause_and_resume_twice_is_no_error(nodes, plain):
-    async with streaming(await nodes.start()) as proxy:
+async def test_to_pause_and_resume_twice_is_no_error(mesh, plain):
+    async with streaming(await mesh.start()) as proxy:
         sender = plain.connected(zmq.PUSH, proxy.frontend.endpoint)
         receiver = plain.connected(zmq.PULL, proxy.backend.endpoint)
         assert await proxy.pause()
@@ -177,8 +177,8 @@ async def test_to_pause_and_resume_twice_is_no_error(nodes, plain):
         assert await counted(proxy) == Flow(1, 5)
 
 
-async def test_a_paused_proxy_ends(nodes):
-    async with streaming(await nodes.start()) as proxy:
+async def test_a_paused_proxy_ends(mesh):
+    async with streaming(await mesh.start()) as proxy:
         assert await proxy.pause()
         await proxy.close()
         assert not threads()
@@ -187,8 +187,8 @@ async def test_a_paused_proxy_ends(nodes):
 # -- signals --------------------------------------------------------------------------------------
 
 
-async def test_a_signal_to_the_thread_does_not_make_it_begin_again(nodes, plain):
-    async with streaming(await nodes.start()) as proxy:
+async def test_a_signal_to_the_thread_does_not_make_it_begin_again(mesh, plain):
+    async with streaming(await mesh.start()) as proxy:
         sender = plain.connected(zmq.PUSH, proxy.frontend.endpoint)
         receiver = plain.connected(zmq.PULL, proxy.backend.endpoint)
         before = signal.signal(signal.SIGUSR1, lambda *_: None)
@@ -229,8 +229,8 @@ async def held_up(node, plain, until, folder):
 
 
 @pytest.mark.slow
-async def test_a_proxy_that_is_held_up_says_so_and_loses_nothing(nodes, plain, until, tmp_path):
-    async with held_up(await nodes.start(), plain, until, tmp_path) as (proxy, receiver):
+async def test_a_proxy_that_is_held_up_says_so_and_loses_nothing(mesh, plain, until, tmp_path):
+    async with held_up(await mesh.start(), plain, until, tmp_path) as (proxy, receiver):
         seen = proxy.to_backend, proxy.counted_at
         assert not await proxy.count()
         assert (proxy.to_backend, proxy.counted_at) == seen
@@ -241,8 +241,8 @@ async def test_a_proxy_that_is_held_up_says_so_and_loses_nothing(nodes, plain, u
 
 
 @pytest.mark.slow
-async def test_a_proxy_that_is_held_up_pauses_after_the_burst(nodes, plain, until, tmp_path):
-    async with held_up(await nodes.start(), plain, until, tmp_path) as (proxy, receiver):
+async def test_a_proxy_that_is_held_up_pauses_after_the_burst(mesh, plain, until, tmp_path):
+    async with held_up(await mesh.start(), plain, until, tmp_path) as (proxy, receiver):
         assert not await proxy.pause()
         assert proxy.is_paused
         taken = 0
@@ -262,8 +262,8 @@ async def test_a_proxy_that_is_held_up_pauses_after_the_burst(nodes, plain, unti
 
 
 @pytest.mark.slow
-async def test_a_proxy_that_is_held_up_ends_all_the_same(nodes, plain, until, tmp_path):
-    async with held_up(await nodes.start(), plain, until, tmp_path) as (proxy, _):
+async def test_a_proxy_that_is_held_up_ends_all_the_same(mesh, plain, until, tmp_path):
+    async with held_up(await mesh.start(), plain, until, tmp_path) as (proxy, _):
         await proxy.close()
         assert not threads()
         assert proxy._context.closed
@@ -272,8 +272,8 @@ async def test_a_proxy_that_is_held_up_ends_all_the_same(nodes, plain, until, tm
 # -- the end --------------------------------------------------------------------------------------
 
 
-async def test_what_was_relayed_before_the_end_still_arrives(nodes, plain, until):
-    async with streaming(await nodes.start()) as proxy:
+async def test_what_was_relayed_before_the_end_still_arrives(mesh, plain, until):
+    async with streaming(await mesh.start()) as proxy:
         sender = plain.connected(zmq.PUSH, proxy.frontend.endpoint)
         receiver = plain.connected(zmq.PULL, proxy.backend.endpoint)
         for _ in range(500):
@@ -287,8 +287,8 @@ async def test_what_was_relayed_before_the_end_still_arrives(nodes, plain, until
         assert await received(receiver, 500) == [BODY] * 500
 
 
-async def test_a_proxy_under_load_ends_at_once_and_frees_its_endpoints(nodes, plain):
-    node = await nodes.start()
+async def test_a_proxy_under_load_ends_at_once_and_frees_its_endpoints(mesh, plain):
+    node = await mesh.start()
     async with streaming(node) as proxy:
         receiver = plain.connected(zmq.PULL, proxy.backend.endpoint)
         stop = threading.Event()
@@ -320,8 +320,8 @@ def _flood(endpoint, stop):
 
 
 @pytest.mark.slow
-async def test_what_arrives_of_a_proxy_that_ends_under_load_has_no_hole(nodes, until):
-    async with streaming(await nodes.start()) as proxy:
+async def test_what_arrives_of_a_proxy_that_ends_under_load_has_no_hole(mesh, until):
+    async with streaming(await mesh.start()) as proxy:
         stop, heard = threading.Event(), []
         flood = threading.Thread(target=_flood, args=(proxy.frontend.endpoint, stop))
         drain = threading.Thread(target=_drain, args=(proxy.backend.endpoint, stop, heard))
@@ -347,8 +347,8 @@ def _drain(endpoint, stop, heard):
 
 
 @pytest.mark.slow
-async def test_fifty_starts_and_ends_leave_no_thread_and_no_descriptor(nodes, descriptors):
-    node = await nodes.start()
+async def test_fifty_starts_and_ends_leave_no_thread_and_no_descriptor(mesh, descriptors):
+    node = await mesh.start()
     await streamer(node).close()
     before = descriptors()
     for _ in range(50):
@@ -361,8 +361,8 @@ async def test_fifty_starts_and_ends_leave_no_thread_and_no_descriptor(nodes, de
     assert not [port for port in node._runtime.transport._ports if port.endpoint == "control"]
 
 
-async def test_who_waits_for_an_answer_at_the_end_is_told_that_there_is_none(nodes, plain):
-    async with streaming(await nodes.start()) as proxy:
+async def test_who_waits_for_an_answer_at_the_end_is_told_that_there_is_none(mesh, plain):
+    async with streaming(await mesh.start()) as proxy:
         assert await proxy.pause()
         proxy.is_paused = False  # as above
         asking = asyncio.create_task(proxy.count())
@@ -371,12 +371,12 @@ async def test_who_waits_for_an_answer_at_the_end_is_told_that_there_is_none(nod
         assert not await asking
 
 
-async def test_a_thread_that_ends_by_itself_is_reported(nodes, plain, until, monkeypatch):
+async def test_a_thread_that_ends_by_itself_is_reported(mesh, plain, until, monkeypatch):
     # A ROUTER that tells of it cannot pass on a reply to nobody: that is an error of the proxy.
     monkeypatch.setitem(ROLES, "ROUTER", Role(zmq.ROUTER, {zmq.ROUTER_MANDATORY: 1}))
     reasons = []
     faces = Face("ROUTER", ANYWHERE), Face("DEALER", ANYWHERE)
-    node = await nodes.start()
+    node = await mesh.start()
     async with closing(Proxy(node._runtime, "queue", *faces, reasons.append)) as proxy:
         client = plain.connected(zmq.DEALER, proxy.frontend.endpoint)
         worker = plain.connected(zmq.DEALER, proxy.backend.endpoint)
@@ -414,9 +414,9 @@ IMPOSSIBLE = [
 
 @pytest.mark.parametrize(("frontend", "backend", "says"), IMPOSSIBLE)
 async def test_endpoints_that_cannot_be_are_refused_and_nothing_is_left_open(
-    nodes, descriptors, frontend, backend, says
+    mesh, descriptors, frontend, backend, says
 ):
-    node = await nodes.start()
+    node = await mesh.start()
     before = descriptors()
     with pytest.raises(SetupError) as refused:
         streamer(node, frontend, backend)
@@ -427,9 +427,9 @@ async def test_endpoints_that_cannot_be_are_refused_and_nothing_is_left_open(
 
 @pytest.mark.parametrize("side", ["frontend", "backend"])
 async def test_an_endpoint_in_use_is_refused_and_nothing_is_left_open(
-    nodes, plain, descriptors, side
+    mesh, plain, descriptors, side
 ):
-    node = await nodes.start()
+    node = await mesh.start()
     _, taken = plain.bound(zmq.PULL)
     before = descriptors()
     with pytest.raises(PortInUse, match=f"streamer, {side}: {taken} is in use by another program"):

@@ -37,6 +37,10 @@ class Counter(Actor):
         return point.x
 
     @handler
+    async def round_about(self, to: Ref[Actor]) -> int:
+        return await to.ask("add", 1)
+
+    @handler
     async def slow(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
@@ -144,6 +148,16 @@ class Cruncher(Actor):
         except ActormqError as error:
             return f"{type(error).__name__}: {error}"
         return "no error"
+
+    @handler
+    async def ask_round(self, to: Ref[Counter]) -> int:
+        return await to.ask(Counter.round_about, self.ref)
+
+    @handler
+    async def send_all(self, to: Ref[Counter], count: int) -> None:
+        for number in range(count):
+            await to.send(Counter.note, number)
+        assert to.offer(Counter.note, "offered")
 
     @handler
     async def ask_slow(self, to: Ref[Counter]) -> str:

@@ -3,10 +3,13 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 
+import msgpack
 import psutil
 import pytest
+import zmq
 from crunchers import (
     Counter,
     Cruncher,
@@ -64,8 +67,8 @@ def no_process_left():
 # -- what works as on the loop --------------------------------------------------------------------
 
 
-async def test_it_behaves_as_an_actor_of_the_loop_does(nodes, until, logged):
-    node, third = await nodes.pair()
+async def test_it_behaves_as_an_actor_of_the_loop_does(mesh, until, logged):
+    node, third = await mesh.pair()
     counter = await node.spawn(Counter, "counter")
     far = await third.spawn(Counter, "far")
     far = await node.find("far")
@@ -130,8 +133,8 @@ def counter_values(node):
     return cell.actor.values
 
 
-async def test_what_goes_wrong_there_goes_wrong_as_on_the_loop(nodes, until, logged):
-    node = await nodes.start()
+async def test_what_goes_wrong_there_goes_wrong_as_on_the_loop(mesh, until, logged):
+    node = await mesh.start()
     counter = await node.spawn(Counter, "counter")
     cruncher = await node.spawn(Cruncher, "cruncher")
     ask = cruncher.ask
@@ -188,8 +191,37 @@ async def test_what_goes_wrong_there_goes_wrong_as_on_the_loop(nodes, until, log
     assert await ask(Cruncher.add, 1) == 1
 
 
-async def test_messages_are_handled_in_order_one_at_a_time_unless_marked(nodes, until):
-    node = await nodes.start()
+async def test_those_who_await_each_other_are_told_so(mesh):
+    node = await mesh.start()
+    counter = await node.spawn(Counter, "counter")
+    cruncher = await node.spawn(Cruncher, "cruncher")
+    start = time.monotonic()
+    with pytest.raises(RemoteError, match="AskCircle"):
+        await cruncher.within(20).ask(Cruncher.ask_round, counter)
+    assert time.monotonic() - start < 5
+
+
+async def test_a_sender_waits_for_room_from_there_too(mesh):
+    node = await mesh.start(mailbox_limit=10)
+    counter = await node.spawn(Counter, "counter")
+    cruncher = await node.spawn(Cruncher, "cruncher")
+    await cruncher.ask(Cruncher.send_all, counter, 100)
+    assert await counter.ask(Counter.note, "last") == 102
+    assert node.ledger().is_balanced
+
+
+async def test_without_a_pidfd_a_thread_waits(mesh, monkeypatch, until, logged):
+    logged.expect("ended by itself with status 3")
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    node = await mesh.start()
+    ending = await node.spawn(Ending, "ending")
+    with pytest.raises(ProcessLost):
+        await ending.ask(Ending.leave, 3)
+    await until(lambda: node.find_all("ending") == [])
+
+
+async def test_messages_are_handled_in_order_one_at_a_time_unless_marked(mesh, until):
+    node = await mesh.start()
     cruncher = await node.spawn(Cruncher)
     replies = [cruncher.ask(Cruncher.add, n) for n in range(200)]
     assert [await reply for reply in replies] == [sum(range(n + 1)) for n in range(200)]
@@ -208,8 +240,8 @@ async def test_messages_are_handled_in_order_one_at_a_time_unless_marked(nodes, 
         await waiting
 
 
-async def test_periodic_methods_run_there(nodes, until):
-    node = await nodes.start()
+async def test_periodic_methods_run_there(mesh, until):
+    node = await mesh.start()
     counter = await node.spawn(Counter, "counter")
     ticking = await node.spawn(Ticking, None, counter)
     await until(lambda: len(counter_values(node)) >= 3)
@@ -234,10 +266,10 @@ async def test_periodic_methods_run_there(nodes, until):
     ],
 )
 async def test_an_end_is_seen_in_time_and_said_to_whoever_asked(
-    nodes, until, logged, handler, args, how
+    mesh, until, logged, handler, args, how
 ):
     logged.expect(how)
-    node = await nodes.start()
+    node = await mesh.start()
     ending = await node.spawn(Ending, "ending")
     beside = await node.spawn(Counter, "beside")
     start = time.monotonic()
@@ -253,22 +285,21 @@ async def test_an_end_is_seen_in_time_and_said_to_whoever_asked(
             await one
     assert await beside.ask(Counter.note, 1) == 1
     await until(lambda: node.find_all("ending") == [])
-    again = await node.spawn(Ending, "ending", 1)
-    assert await again.ask(Cruncher.add, 1) == 2
+    await node.spawn(Counter, "ending")
 
 
-async def test_a_process_that_is_killed_while_idle_is_missed(nodes, until, logged):
+async def test_a_process_that_is_killed_while_idle_is_missed(mesh, until, logged):
     logged.expect("'idle' was killed by SIGKILL")
-    node = await nodes.start()
+    node = await mesh.start()
     idle = await node.spawn(Cruncher, "idle")
     pid, _, _ = await idle.ask(Cruncher.where)
     os.kill(pid, signal.SIGKILL)
     await until(lambda: node.find_all("idle") == [], SEEN_WITHIN)
 
 
-async def test_what_a_process_said_before_its_end_is_heard(nodes, until, logged):
+async def test_what_a_process_said_before_its_end_is_heard(mesh, until, logged):
     logged.expect("ended by itself with status 9")
-    node = await nodes.start()
+    node = await mesh.start()
     counter = await node.spawn(Counter, "counter")
     ending = await node.spawn(Ending, "ending")
     await ending.ask(Cruncher.tell, counter, [1])
@@ -278,16 +309,16 @@ async def test_what_a_process_said_before_its_end_is_heard(nodes, until, logged)
     assert counter_values(node) == [*range(1, 500)]
 
 
-async def test_a_long_handler_is_let_be_where_its_class_says_so(nodes):
-    node = await nodes.start()
+async def test_a_long_handler_is_let_be_where_its_class_says_so(mesh):
+    node = await mesh.start()
     patient = await node.spawn(Patient)
     await patient.ask(Ending.sleep, 1.6)
     assert await patient.ask(Cruncher.add, 1) == 1
 
 
-async def test_the_heartbeats_of_the_node_go_on(nodes, until, logged):
+async def test_the_heartbeats_of_the_node_go_on(mesh, until, logged):
     logged.expect("held its loop", "was killed by SIGSEGV")
-    one, other = await nodes.pair()
+    one, other = await mesh.pair()
     spinning = await one.spawn(Ending, "spinning")
     crashing = await one.spawn(Ending, "crashing")
     changes = []
@@ -316,8 +347,8 @@ async def test_the_heartbeats_of_the_node_go_on(nodes, until, logged):
         ("crash", "ended by itself with status 7 while it ran on_start"),
     ],
 )
-async def test_what_fails_to_start_says_why_and_leaves_the_name_free(nodes, how, sentence):
-    node = await nodes.start()
+async def test_what_fails_to_start_says_why_and_leaves_the_name_free(mesh, how, sentence):
+    node = await mesh.start()
     with pytest.raises(StartFailed) as raised:
         await node.spawn(FailsToStart, "it", how)
     assert sentence in str(raised.value)
@@ -325,8 +356,8 @@ async def test_what_fails_to_start_says_why_and_leaves_the_name_free(nodes, how,
     await node.spawn(Counter, "it")
 
 
-async def test_on_start_has_its_own_limit(nodes):
-    node, hasty = await nodes.start(), await nodes.start(start_timeout=0.1)
+async def test_on_start_has_its_own_limit(mesh):
+    node, hasty = await mesh.start(), await mesh.start(start_timeout=0.1)
     held = await node.spawn(FailsToStart, None, "hold")
     assert await held.ask(FailsToStart.ping) == "pong"
     with pytest.raises(StartFailed, match=r"longer than start_timeout, 0\.1 s"):
@@ -334,9 +365,9 @@ async def test_on_start_has_its_own_limit(nodes):
     assert len(children()) == 1
 
 
-async def test_a_process_that_does_not_stop_is_killed(nodes, logged):
+async def test_a_process_that_does_not_stop_is_killed(mesh, logged):
     logged.expect("never.on_stop raised: TimeoutError()")
-    node = await nodes.start()
+    node = await mesh.start()
     never = await node.spawn(NeverStops, "never")
     pid = await never.ask(NeverStops.pid)
     start = time.monotonic()
@@ -345,8 +376,8 @@ async def test_a_process_that_does_not_stop_is_killed(nodes, logged):
     assert not psutil.pid_exists(pid)
 
 
-async def test_a_node_that_stops_ends_the_processes(nodes):
-    node = await nodes.start()
+async def test_a_node_that_stops_ends_the_processes(mesh):
+    node = await mesh.start()
     for _ in range(2):
         await node.spawn(Cruncher)
     assert len(children()) == 2
@@ -354,14 +385,13 @@ async def test_a_node_that_stops_ends_the_processes(nodes):
     assert children() == []
 
 
-async def test_processes_leave_no_descriptor_behind(nodes, until):
-    node = await nodes.start()
+async def test_processes_leave_no_descriptor_behind(mesh, until):
+    node = await mesh.start()
     own = psutil.Process()
     counts = []
-    for _ in range(3):
+    for _ in range(2):
         cruncher = await node.spawn(Cruncher)
         await cruncher.stop()
-        await asyncio.sleep(0)
         counts.append(own.num_fds())
     await until(lambda: own.num_fds() <= counts[0])
 
@@ -369,19 +399,44 @@ async def test_processes_leave_no_descriptor_behind(nodes, until):
 # -- bad input ------------------------------------------------------------------------------------
 
 
-async def test_a_class_that_another_process_cannot_find_is_refused(nodes):
+async def test_a_class_that_another_process_cannot_find_is_refused(mesh):
     class Local(Actor):
         runs_in = "process"
 
-    node = await nodes.start()
+    node = await mesh.start()
     with pytest.raises(SetupError, match="Local is defined inside a function"):
         await node.spawn(Local)
     with pytest.raises(SetupError, match="crunchers:Elsewhere is not where its name says"):
         await node.spawn(Hidden)
 
 
-async def test_constructor_arguments_that_cannot_travel_are_named(nodes):
-    node = await nodes.start()
+async def test_a_stranger_on_the_line_of_a_process_is_not_heard(mesh):
+    node = await mesh.start()
+    cruncher = await node.spawn(Cruncher, "cruncher")
+    spawned = node._runtime.registry.by_name("cruncher").place._spawned
+    stranger = zmq.Context.instance().socket(zmq.DEALER)
+    stranger.linger = 0
+    stranger.connect(spawned._endpoint)
+    reply = cruncher.ask(Cruncher.wait, 0.3)
+    for number in range(20):
+        stranger.send(msgpack.packb([12, number, "forged"]))
+    assert await reply == 0.3
+    stranger.close()
+    assert await cruncher.ask(Cruncher.add, 1) == 1
+
+
+async def test_without_an_interpreter_there_is_no_process(mesh, monkeypatch):
+    node = await mesh.start()
+    monkeypatch.setattr(sys, "executable", "")
+    with pytest.raises(StartFailed, match=r"sys\.executable does not say which Python to start"):
+        await node.spawn(Cruncher)
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(StartFailed, match="no process for actor"):
+        await node.spawn(Cruncher)
+
+
+async def test_constructor_arguments_that_cannot_travel_are_named(mesh):
+    node = await mesh.start()
     with pytest.raises(NotEncodable, match="argument 'start': "):
         await node.spawn(Cruncher, "it", object())
     with pytest.raises(NotEncodable, match="argument 'notes': "):

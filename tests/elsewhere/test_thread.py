@@ -20,8 +20,8 @@ from actormq import (
 )
 
 
-async def test_it_behaves_as_an_actor_of_the_loop_does(nodes, until):
-    node, third = await nodes.pair()
+async def test_it_behaves_as_an_actor_of_the_loop_does(mesh, until):
+    node, third = await mesh.pair()
     counter = await node.spawn(Counter, "counter")
     await third.spawn(Counter, "far")
     far = await node.find("far")
@@ -57,8 +57,8 @@ async def test_it_behaves_as_an_actor_of_the_loop_does(nodes, until):
         await actor.ask(Thread.add, 1)
 
 
-async def test_what_goes_wrong_there_goes_wrong_as_on_the_loop(nodes):
-    node = await nodes.start()
+async def test_what_goes_wrong_there_goes_wrong_as_on_the_loop(mesh):
+    node = await mesh.start()
     counter = await node.spawn(Counter, "counter")
     actor = await node.spawn(Thread, "actor")
     for handler, args, kind in [
@@ -81,8 +81,16 @@ async def test_what_goes_wrong_there_goes_wrong_as_on_the_loop(nodes):
     assert await actor.ask(Thread.add, 1) == 1
 
 
-async def test_one_that_holds_its_loop_holds_neither_the_node_nor_its_end(nodes, until):
-    node = await nodes.start()
+async def test_those_who_await_each_other_are_told_so(mesh):
+    node = await mesh.start()
+    counter = await node.spawn(Counter, "counter")
+    actor = await node.spawn(Thread, "actor")
+    with pytest.raises(RemoteError, match="AskCircle"):
+        await actor.within(4).ask(Thread.ask_round, counter)
+
+
+async def test_one_that_holds_its_loop_holds_neither_the_node_nor_its_end(mesh, until):
+    node = await mesh.start()
     held = threading.Event()
     actor = await node.spawn(Thread, "actor", held=held)
     counter = await node.spawn(Counter)
@@ -94,9 +102,9 @@ async def test_one_that_holds_its_loop_holds_neither_the_node_nor_its_end(nodes,
     assert await reply == "free"
 
 
-async def test_one_that_never_ends_is_left_behind_with_a_word(nodes, logged, caplog):
+async def test_one_that_never_ends_is_left_behind_with_a_word(mesh, logged, caplog):
     logged.expect("actor.on_stop raised: TimeoutError()")
-    node = await nodes.start()
+    node = await mesh.start()
     held = threading.Event()
     actor = await node.spawn(Thread, "actor", held=held)
     reply = actor.ask(Thread.hold)
@@ -110,9 +118,9 @@ async def test_one_that_never_ends_is_left_behind_with_a_word(nodes, logged, cap
     held.set()
 
 
-async def test_whoever_wants_the_program_to_end_is_heard_as_on_the_loop(nodes, until, logged):
+async def test_whoever_wants_the_program_to_end_is_heard_as_on_the_loop(mesh, until, logged):
     logged.expect("actor.exit raised: SystemExit(3)", "the node ends: SystemExit: 3")
-    node = await nodes.start()
+    node = await mesh.start()
     actor = await node.spawn(Thread, "actor")
     actor.tell(Thread.exit)
     await node.stopped()
@@ -126,8 +134,8 @@ async def test_whoever_wants_the_program_to_end_is_heard_as_on_the_loop(nodes, u
         ("on_start", "on_start raised ValueError: not today either"),
     ],
 )
-async def test_what_fails_to_start_says_why_and_leaves_the_name_free(nodes, how, sentence):
-    node = await nodes.start()
+async def test_what_fails_to_start_says_why_and_leaves_the_name_free(mesh, how, sentence):
+    node = await mesh.start()
     with pytest.raises(StartFailed, match=sentence):
         await node.spawn(FailsToStartInThread, "it", how)
     await node.spawn(Counter, "it")

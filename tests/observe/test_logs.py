@@ -137,15 +137,17 @@ def test_a_flood_of_dead_letters_is_ten_lines_and_a_sum(events, clock, caplog):
     )
 
 
-def test_a_hold_is_a_warning_with_its_stack_and_a_word_when_it_is_over(events, caplog):
+def test_a_hold_is_a_warning_with_its_stack_once_and_a_word_when_it_is_over(events, caplog):
     events.emit(LoopHeld("lamp", "set", 0.51, '  File "lamp.py", line 3', is_over=False))
     events.emit(LoopHeld("", "main", 1.25, "", is_over=True))
+    events.emit(LoopHeld("lamp", "set", 0.6, '  File "lamp.py", line 3', is_over=False))
     assert [record.message for record in caplog.records] == [
         (
             "roof: lamp.set has held the loop for 0.51 s, nothing else runs meanwhile:\n"
             '  File "lamp.py", line 3'
         ),
         "roof: main held the loop for 1.25 s",
+        "roof: lamp.set has held the loop for 0.6 s, again",
     ]
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
@@ -156,8 +158,8 @@ class Crasher(Actor):
         raise ValueError("as always")
 
 
-async def test_a_thousand_actors_that_crash_at_once_write_few_lines(nodes, logged, until, caplog):
-    node = await nodes.start()
+async def test_a_thousand_actors_that_crash_at_once_write_few_lines(mesh, logged, until, caplog):
+    node = await mesh.start()
     crashed = []
     node.events.listen(crashed.append, HandlerFailed)
     refs = [await node.spawn(Crasher) for _ in range(1_000)]

@@ -131,11 +131,11 @@ def plain(until):
 
 
 @pytest.fixture
-def owner(nodes):
+def owner(mesh):
     """Spawns an actor that owns one socket: `.end`; what comes is in `.came`, held by `.gate`."""
 
     async def owner(socket, node=None, **attributes):
-        node = node or (nodes.running or [await nodes.start()])[0]
+        node = node or (mesh.running or [await mesh.start()])[0]
 
         class Owner(Actor):
             end = socket

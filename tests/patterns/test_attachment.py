@@ -99,9 +99,9 @@ def ports(*all_nodes):
     return [len(node._runtime.transport._ports) for node in all_nodes]
 
 
-async def placed(nodes, where):
-    near = await nodes.start()
-    return near, near if where == "one node" else await nodes.start()
+async def placed(mesh, where):
+    near = await mesh.start()
+    return near, near if where == "one node" else await mesh.start()
 
 
 everywhere = pytest.mark.parametrize("where", ["one node", "two nodes"])
@@ -115,8 +115,8 @@ everywhere = pytest.mark.parametrize("where", ["one node", "two nodes"])
 @pytest.mark.parametrize(
     ("binder", "connector"), RIGHT_PAIRS, ids=lambda kind: kind.__name__.lower()
 )
-async def test_the_ends_of_a_right_pair_talk(nodes, until, where, first, binder, connector):
-    near, far = await placed(nodes, where)
+async def test_the_ends_of_a_right_pair_talk(mesh, until, where, first, binder, connector):
+    near, far = await placed(mesh, where)
     extra = [{}, {}]
     for place, (kind, other) in enumerate([(binder, connector), (connector, binder)]):
         if kind is Router:
@@ -155,9 +155,9 @@ async def test_the_ends_of_a_right_pair_talk(nodes, until, where, first, binder,
 @everywhere
 @pytest.mark.parametrize("first", ["binder", "connector"])
 async def test_each_wrong_pair_is_refused_with_both_names_before_a_socket_opens(
-    nodes, until, where, first
+    mesh, until, where, first
 ):
-    near, far = await placed(nodes, where)
+    near, far = await placed(mesh, where)
     for binder, connector in WRONG_PAIRS:
         kinds = [
             end(binder, service="tasks", bind=True),
@@ -184,8 +184,8 @@ async def test_each_wrong_pair_is_refused_with_both_names_before_a_socket_opens(
 
 
 @everywhere
-async def test_the_sentence_is_the_same_whichever_starts_first(nodes, until, where):
-    near, far = await placed(nodes, where)
+async def test_the_sentence_is_the_same_whichever_starts_first(mesh, until, where):
+    near, far = await placed(mesh, where)
 
     class Pushes(Actor):
         tasks = Pusher(service="tasks")
@@ -210,8 +210,8 @@ async def test_the_sentence_is_the_same_whichever_starts_first(nodes, until, whe
         await until(lambda: not far.directory.services("tasks"))
 
 
-async def test_two_ends_that_bind_or_two_that_connect_are_no_pair(nodes):
-    node = await nodes.start()
+async def test_two_ends_that_bind_or_two_that_connect_are_no_pair(mesh):
+    node = await mesh.start()
     await node.spawn(end(Pusher, service="tasks"))
     await node.spawn(end(Publisher, service="tasks"))  # a second offer of that name
     await node.spawn(end(Puller, service="results"))
@@ -223,9 +223,9 @@ async def test_two_ends_that_bind_or_two_that_connect_are_no_pair(nodes):
 
 
 async def test_a_connector_that_started_at_the_same_moment_does_not_connect_and_counts_it_once(
-    nodes, until
+    mesh, until
 ):
-    near, far = await nodes.pair()
+    near, far = await mesh.pair()
     pusher, subscriber = await asyncio.gather(
         near.spawn(end(Pusher, service="tasks")),
         far.spawn(end(Subscriber, service="tasks")),
@@ -247,8 +247,8 @@ async def test_a_connector_that_started_at_the_same_moment_does_not_connect_and_
 
 
 @everywhere
-async def test_ends_of_another_codec_are_left_alone_and_counted_once(nodes, until, where):
-    near, far = await placed(nodes, where)
+async def test_ends_of_another_codec_are_left_alone_and_counted_once(mesh, until, where):
+    near, far = await placed(mesh, where)
     await near.spawn(end(Pusher, service="tasks", codec="text"))
     await until(lambda: far.directory.services("tasks"))
     puller = inside(far, await far.spawn(end(Puller, service="tasks")))
@@ -260,8 +260,8 @@ async def test_ends_of_another_codec_are_left_alone_and_counted_once(nodes, unti
     assert puller.door.peer_count == 1
 
 
-async def test_a_type_that_this_version_does_not_know_is_refused_by_name(nodes, until):
-    near, far = await nodes.pair()
+async def test_a_type_that_this_version_does_not_know_is_refused_by_name(mesh, until):
+    near, far = await mesh.pair()
     far._runtime.services.announce(ServiceEntry(999, "tasks", "RADIO", "msgpack", ("tcp://*:1",)))
     await until(lambda: near.directory.services("tasks"))
     with pytest.raises(IncompatibleSockets) as refused:
@@ -270,9 +270,9 @@ async def test_a_type_that_this_version_does_not_know_is_refused_by_name(nodes, 
 
 
 async def test_what_a_peer_calls_an_endpoint_and_is_none_is_counted_and_costs_nobody_else(
-    nodes, until
+    mesh, until
 ):
-    near, far = await nodes.pair()
+    near, far = await mesh.pair()
     subscriber = inside(near, await near.spawn(end(Subscriber, service="news")))
     puller = inside(near, await near.spawn(end(Puller, service="news", connect="tcp://[::1]:1")))
     for serial, endpoint in enumerate(["tcp://nobody", "tcp://a b:1", "tcp://:x:y", "tcp://"]):
@@ -290,8 +290,8 @@ async def test_what_a_peer_calls_an_endpoint_and_is_none_is_counted_and_costs_no
 # -- what the mesh is told ------------------------------------------------------------------------
 
 
-async def test_only_those_who_bind_are_shown_as_services(nodes):
-    node = await nodes.start()
+async def test_only_those_who_bind_are_shown_as_services(mesh):
+    node = await mesh.start()
     for kind, service in (
         *((Publisher, "news"), (Subscriber, "wanted"), (Pusher, "tasks"), (Puller, "tasks")),
         *((Requester, "answers"), (Router, "doors"), (Dealer, "doors"), (Pair, "pairs")),
@@ -301,8 +301,8 @@ async def test_only_those_who_bind_are_shown_as_services(nodes):
     assert report.services == ["doors", "news", "tasks"]
 
 
-async def test_an_end_says_where_it_is_in_the_order_in_which_it_is_best_dialled(nodes, tmp_path):
-    node = await nodes.start()
+async def test_an_end_says_where_it_is_in_the_order_in_which_it_is_best_dialled(mesh, tmp_path):
+    node = await mesh.start()
     await node.spawn(end(Publisher, service="a"))
     await node.spawn(end(Publisher, service="b", bind="tcp://127.0.0.1:*"))
     await node.spawn(end(Publisher, service="c", bind="tcp://*:*"))

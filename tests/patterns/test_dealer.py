@@ -80,10 +80,10 @@ async def test_several_endpoints_are_served_in_turn_and_all_heard(owner, plain, 
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_two_dealers_of_a_service_talk_both_ways(nodes, owner, until, count):
+async def test_two_dealers_of_a_service_talk_both_ways(mesh, owner, until, count):
     for _ in range(count):
-        near = await nodes.start()
-    there = await owner(Dealer(service="line", bind=True), nodes.running[0])
+        near = await mesh.start()
+    there = await owner(Dealer(service="line", bind=True), mesh.running[0])
     here = await owner(Dealer(service="line"), near)
     await here.end.ready(timeout=5)
     await here.end.send("question", 1)

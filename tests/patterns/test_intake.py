@@ -142,9 +142,9 @@ def held_up(order):
     ],
 )
 async def test_a_flood_holds_up_a_reading_by_one_message_of_each_socket(
-    nodes, until, plain, kind, floods, most
+    mesh, until, plain, kind, floods, most
 ):
-    node = await nodes.start()
+    node = await mesh.start()
     sources = [plain.bound(flood, sndhwm=0) for flood in floods]
     publisher, place = plain.bound(zmq.XPUB)
     ends = [endpoint for _, endpoint in sources]
@@ -166,8 +166,8 @@ async def test_a_flood_holds_up_a_reading_by_one_message_of_each_socket(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [Pulls, PullsAndAwaits])
-async def test_a_flood_holds_up_an_ask_by_a_message_or_two(nodes, until, plain, kind):
-    node = await nodes.start()
+async def test_a_flood_holds_up_an_ask_by_a_message_or_two(mesh, until, plain, kind):
+    node = await mesh.start()
     source, endpoint = plain.bound(zmq.PUSH, sndhwm=0)
     _, place = plain.bound(zmq.XPUB)
     ref = await node.spawn(kind, None, endpoint, place)
@@ -219,8 +219,8 @@ class ConcurrentTheOtherWay(Gated):
         await super().work(task)
 
 
-async def test_the_next_message_waits_for_the_handler(nodes, until, plain):
-    node = await nodes.start()
+async def test_the_next_message_waits_for_the_handler(mesh, until, plain):
+    node = await mesh.start()
     source, place = plain.bound(zmq.PUSH)
     actor = inside(node, await node.spawn(Gated, None, place))
     for number in range(10):
@@ -235,8 +235,8 @@ async def test_the_next_message_waits_for_the_handler(nodes, until, plain):
 
 
 @pytest.mark.parametrize("kind", [Concurrent, ConcurrentTheOtherWay])
-async def test_a_concurrent_method_lets_the_next_message_in(nodes, until, plain, kind):
-    node = await nodes.start()
+async def test_a_concurrent_method_lets_the_next_message_in(mesh, until, plain, kind):
+    node = await mesh.start()
     source, place = plain.bound(zmq.PUSH)
     actor = inside(node, await node.spawn(kind, None, place))
     for number in range(10):
@@ -253,8 +253,8 @@ async def test_a_concurrent_method_lets_the_next_message_in(nodes, until, plain,
 
 
 @pytest.mark.slow
-async def test_past_the_window_messages_wait_at_their_sender(nodes, until):
-    node = await nodes.start()
+async def test_past_the_window_messages_wait_at_their_sender(mesh, until):
+    node = await mesh.start()
     count = 6_000
 
     class Source(Actor):
@@ -289,7 +289,7 @@ async def test_past_the_window_messages_wait_at_their_sender(nodes, until):
 
 
 async def test_what_does_not_fit_or_raises_is_counted_and_the_rest_goes_on(
-    nodes, until, plain, logged
+    mesh, until, plain, logged
 ):
     class Picky(Actor):
         tasks = Puller(connect="{place}", codec="text")
@@ -310,7 +310,7 @@ async def test_what_does_not_fit_or_raises_is_counted_and_the_rest_goes_on(
             self.came.append(int(task))
             await asyncio.sleep(0)
 
-    node = await nodes.start()
+    node = await mesh.start()
     logged.expect("work raised: ValueError")
     for kind in (Picky, PickyAndAsync):
         source, place = plain.bound(zmq.PUSH)
@@ -323,8 +323,8 @@ async def test_what_does_not_fit_or_raises_is_counted_and_the_rest_goes_on(
         assert actor.tasks.waiting == 0
 
 
-async def test_what_was_not_handled_when_the_actor_stopped_is_counted(nodes, until, plain):
-    node = await nodes.start()
+async def test_what_was_not_handled_when_the_actor_stopped_is_counted(mesh, until, plain):
+    node = await mesh.start()
     source, place = plain.bound(zmq.PUSH)
     ref = await node.spawn(Gated, None, place)
     actor = inside(node, ref)
@@ -341,7 +341,7 @@ async def test_what_was_not_handled_when_the_actor_stopped_is_counted(nodes, unt
     assert node.events.dead_letter_count["ActorStopped"] >= 1
 
 
-async def test_what_comes_while_the_actor_starts_waits_for_it(nodes, until, plain):
+async def test_what_comes_while_the_actor_starts_waits_for_it(mesh, until, plain):
     class Late(Gated):
         tasks = Puller(connect="{place}", codec="text")
 
@@ -352,7 +352,7 @@ async def test_what_comes_while_the_actor_starts_waits_for_it(nodes, until, plai
         async def work(self, task: str) -> None:
             self.begun.append(task)
 
-    node = await nodes.start()
+    node = await mesh.start()
     source, place = plain.bound(zmq.PUSH)
     spawning = asyncio.create_task(node.spawn(Late, None, place))
     for number in range(20):
@@ -366,7 +366,7 @@ async def test_what_comes_while_the_actor_starts_waits_for_it(nodes, until, plai
     assert actor.actor.begun == [str(number) for number in range(20)]
 
 
-async def test_a_node_of_many_sockets_is_fair_to_a_publisher_on_its_own_loop(nodes, until):
+async def test_a_node_of_many_sockets_is_fair_to_a_publisher_on_its_own_loop(mesh, until):
     """A source and its listener share a loop: publishing lets the node breathe."""
 
     class Says(Actor):
@@ -390,7 +390,7 @@ async def test_a_node_of_many_sockets_is_fair_to_a_publisher_on_its_own_loop(nod
         def note(self, topic: str, number: int) -> None:
             self.heard += 1
 
-    node = await nodes.start()
+    node = await mesh.start()
     says = await node.spawn(Says)
     actor = inside(node, await node.spawn(Hears))
     saying = says.within(20).ask("say", 3_000)
@@ -415,8 +415,8 @@ class Sums(Actor):
         self.came.append((count, share, is_last, name, rest))
 
 
-async def test_texts_are_read_as_the_annotations_say(nodes, plain, until):
-    node = await nodes.start()
+async def test_texts_are_read_as_the_annotations_say(mesh, plain, until):
+    node = await mesh.start()
     ref = await node.spawn(Sums)
     sums = node._runtime.registry.by_serial(ref.address.serial).actor
     pusher = plain.connected(zmq.PUSH, sums.tasks.endpoint)

@@ -58,8 +58,8 @@ class Slow(Actor):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "attribute"), [("PUSH", "tasks"), ("XPUB", "feed")])
-async def test_the_last_words_of_a_program_that_exits_arrive(nodes, until, kind, attribute):
-    node = await nodes.start()
+async def test_the_last_words_of_a_program_that_exits_arrive(mesh, until, kind, attribute):
+    node = await mesh.start()
     ref = await node.spawn(Slow)
     actor = node._runtime.registry.by_serial(ref.address.serial).actor
     port = await ref.ask("port", attribute)

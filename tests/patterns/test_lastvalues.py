@@ -112,9 +112,9 @@ def inside(node, ref):
     return node._runtime.registry.by_serial(ref.address.serial).actor
 
 
-async def placed(nodes, until, where, kind=Board, **said):
-    near = await nodes.start()
-    far = near if where == "one node" else await nodes.start()
+async def placed(mesh, until, where, kind=Board, **said):
+    near = await mesh.start()
+    far = near if where == "one node" else await mesh.start()
     board = await near.spawn(kind, None, **said)
     await until(lambda: far.directory.services("board"))
     return board, near, far
@@ -122,9 +122,9 @@ async def placed(nodes, until, where, kind=Board, **said):
 
 @everywhere
 async def test_a_new_subscriber_is_handed_the_last_value_of_each_topic_it_asks_for(
-    nodes, until, where
+    mesh, until, where
 ):
-    board, near, far = await placed(nodes, until, where, a=0, ab=0, b=0)
+    board, near, far = await placed(mesh, until, where, a=0, ab=0, b=0)
     await board.ask("say", "a", 1, 2, 3)
     old = inside(near, await near.spawn(Listener, None, ""))
     await until(lambda: len(old.heard) == 3)
@@ -143,8 +143,8 @@ async def test_a_new_subscriber_is_handed_the_last_value_of_each_topic_it_asks_f
 
 
 @everywhere
-async def test_what_two_topics_ask_for_is_handed_over_once(nodes, until, where):
-    board, _, far = await placed(nodes, until, where, a=1, ab=1, b=1)
+async def test_what_two_topics_ask_for_is_handed_over_once(mesh, until, where):
+    board, _, far = await placed(mesh, until, where, a=1, ab=1, b=1)
     actor = inside(far, await far.spawn(Listener, None, "a", "ab", ""))
     await actor.feed.subscribe("a", "b")
     await actor.feed.subscribe("")
@@ -155,8 +155,8 @@ async def test_what_two_topics_ask_for_is_handed_over_once(nodes, until, where):
 
 
 @everywhere
-async def test_who_asks_anew_is_handed_it_anew_and_counts_no_false_miss(nodes, until, where):
-    board, near, far = await placed(nodes, until, where)
+async def test_who_asks_anew_is_handed_it_anew_and_counts_no_false_miss(mesh, until, where):
+    board, near, far = await placed(mesh, until, where)
     actor = inside(far, await far.spawn(Listener, None, "a"))
     feed = inside(near, board).feed
     await board.ask("say", "a", 1, 2)
@@ -175,8 +175,8 @@ async def test_who_asks_anew_is_handed_it_anew_and_counts_no_false_miss(nodes, u
 
 
 @everywhere
-async def test_who_resumes_counts_what_the_last_value_has_overtaken(nodes, until, where):
-    board, _, far = await placed(nodes, until, where)
+async def test_who_resumes_counts_what_the_last_value_has_overtaken(mesh, until, where):
+    board, _, far = await placed(mesh, until, where)
     ref = await far.spawn(Listener, None, "a")
     actor = inside(far, ref)
     await board.ask("say", "a", 1, 2)
@@ -194,8 +194,8 @@ async def test_who_resumes_counts_what_the_last_value_has_overtaken(nodes, until
 
 
 @everywhere
-async def test_the_values_of_5_000_topics_come_in_one_message(nodes, until, where):
-    board, _, far = await placed(nodes, until, where)
+async def test_the_values_of_5_000_topics_come_in_one_message(mesh, until, where):
+    board, _, far = await placed(mesh, until, where)
     topics = [f"topic-{number:04}" for number in range(5_000)]
     for topic in topics:
         await board.ask("say", topic, f"{topic} old", f"{topic} new")
@@ -212,9 +212,9 @@ async def test_the_values_of_5_000_topics_come_in_one_message(nodes, until, wher
 
 
 @everywhere
-async def test_a_publisher_that_comes_later_hands_over_what_it_said_before(nodes, until, where):
-    near = await nodes.start()
-    far = near if where == "one node" else await nodes.start()
+async def test_a_publisher_that_comes_later_hands_over_what_it_said_before(mesh, until, where):
+    near = await mesh.start()
+    far = near if where == "one node" else await mesh.start()
     actor = inside(far, await far.spawn(Listener, None, "a", "b"))
     boards = [await near.spawn(Board, None, a=number, c=0) for number in range(3)]
     for board in boards:
@@ -225,8 +225,8 @@ async def test_a_publisher_that_comes_later_hands_over_what_it_said_before(nodes
     assert actor.feed.missed == 0
 
 
-async def test_who_leaves_is_forgotten_and_who_unsubscribes_hears_no_more(nodes, until):
-    near, far = await nodes.pair()
+async def test_who_leaves_is_forgotten_and_who_unsubscribes_hears_no_more(mesh, until):
+    near, far = await mesh.pair()
     board = await near.spawn(Board, None, a=1, b=1)
     await until(lambda: far.directory.services("board"))
     feed = inside(near, board).feed
@@ -252,8 +252,8 @@ async def test_who_leaves_is_forgotten_and_who_unsubscribes_hears_no_more(nodes,
     await until(lambda: late.heard == [("a", 3), ("b", 2)])
 
 
-async def test_a_stream_that_begins_anew_has_forgotten_earlier_values(nodes, until):
-    node = await nodes.start()
+async def test_a_stream_that_begins_anew_has_forgotten_earlier_values(mesh, until):
+    node = await mesh.start()
     board = inside(node, await node.spawn(Board))
     before = board.feed.stream
     for number in range(TOPICS_NUMBERED):
@@ -271,8 +271,8 @@ async def test_a_stream_that_begins_anew_has_forgotten_earlier_values(nodes, unt
 
 
 @pytest.mark.slow
-async def test_with_a_publisher_that_waits_last_values_do_not_overtake(nodes, until):
-    near, far = await nodes.pair()
+async def test_with_a_publisher_that_waits_last_values_do_not_overtake(mesh, until):
+    near, far = await mesh.pair()
     board = await near.spawn(Waiting)
     await until(lambda: far.directory.services("board"))
     slow = inside(far, await far.spawn(Listener, None, ""))
@@ -292,9 +292,9 @@ async def test_with_a_publisher_that_waits_last_values_do_not_overtake(nodes, un
     assert (slow.feed.missed, new.feed.missed) == (0, 0)
 
 
-async def test_values_as_large_as_a_message_may_be_arrive(nodes, until):
+async def test_values_as_large_as_a_message_may_be_arrive(mesh, until):
     limit = 2 * FRAME_BYTES
-    near, far = await nodes.pair(message_limit=limit, buffer_limit=1024)
+    near, far = await mesh.pair(message_limit=limit, buffer_limit=1024)
     board = await near.spawn(Board)
     await until(lambda: far.directory.services("board"))
     values = [
@@ -315,9 +315,9 @@ async def test_values_as_large_as_a_message_may_be_arrive(nodes, until):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
-async def test_whoever_comes_and_goes_each_topic_begins_with_its_last_value(nodes, until, seed):
+async def test_whoever_comes_and_goes_each_topic_begins_with_its_last_value(mesh, until, seed):
     draw = random.Random(seed)
-    both = await nodes.pair()
+    both = await mesh.pair()
     board = await both[0].spawn(Board)
     await until(lambda: both[1].directory.services("board"))
     feed = inside(both[0], board).feed
@@ -381,8 +381,8 @@ async def subscribed(plain, until, feed, *topics):
     return sub
 
 
-async def test_a_plain_sub_is_handed_the_last_text_alone(nodes, until, plain):
-    node = await nodes.start()
+async def test_a_plain_sub_is_handed_the_last_text_alone(mesh, until, plain):
+    node = await mesh.start()
     board = inside(node, await node.spawn(plain_board("text", **LOCAL), None, a="1 x", ab=2, b=3.5))
     old = await subscribed(plain, until, board.feed, b"")
     assert await plain.heard(old, 3) == [[b"a 1 x"], [b"ab 2"], [b"b 3.5"]]
@@ -396,8 +396,8 @@ async def test_a_plain_sub_is_handed_the_last_text_alone(nodes, until, plain):
     assert plain.all_from(new) == []
 
 
-async def test_a_plain_sub_may_ask_for_a_topic_and_the_space_behind_it(nodes, until, plain):
-    node = await nodes.start()
+async def test_a_plain_sub_may_ask_for_a_topic_and_the_space_behind_it(mesh, until, plain):
+    node = await mesh.start()
     kind = plain_board("text", **LOCAL)
     board = inside(node, await node.spawn(kind, None, **{"98101": "20 45", "981012": "1 1"}))
     exact = await subscribed(plain, until, board.feed, b"98101 ")
@@ -412,10 +412,10 @@ async def test_a_plain_sub_may_ask_for_a_topic_and_the_space_behind_it(nodes, un
 
 
 async def test_of_several_plain_values_the_first_is_private_and_the_others_are_not(
-    nodes, until, plain
+    mesh, until, plain
 ):
     """ZeroMQ sends one message to the newest; see decision 11."""
-    node = await nodes.start()
+    node = await mesh.start()
     board = inside(node, await node.spawn(plain_board("text", **LOCAL), None, a=1, b=2, c=3))
     old = await subscribed(plain, until, board.feed, b"a", b"b")
     assert await plain.heard(old, 2) == [[b"a 1"], [b"b 2"]]
@@ -425,8 +425,8 @@ async def test_of_several_plain_values_the_first_is_private_and_the_others_are_n
     assert await plain.heard(old, 2) == [[b"b 2"], [b"a end"]]
 
 
-async def test_a_plain_sub_is_handed_the_last_frames_of_raw_topics(nodes, until, plain):
-    node = await nodes.start()
+async def test_a_plain_sub_is_handed_the_last_frames_of_raw_topics(mesh, until, plain):
+    node = await mesh.start()
     board = inside(node, await node.spawn(plain_board("raw", **LOCAL)))
     await board.feed.publish(b"New York\xff", b"1", b"", b"x")
     await board.feed.publish(b"New Delhi", b"2")
@@ -440,11 +440,11 @@ async def test_a_plain_sub_is_handed_the_last_frames_of_raw_topics(nodes, until,
     assert len(await plain.heard(both, 3)) == 3
 
 
-async def test_the_message_of_last_values_is_as_the_specification_says(nodes, until, plain):
+async def test_the_message_of_last_values_is_as_the_specification_says(mesh, until, plain):
     class Stamped(Board):
         feed = Publisher(bind="tcp://127.0.0.1:*", last=True)
 
-    node = await nodes.start()
+    node = await mesh.start()
     board = inside(node, await node.spawn(Stamped, None, a=1, ab={"x": 1}, b=2))
     sub = await subscribed(plain, until, board.feed, b"a")
     assert await plain.heard(sub) == [
@@ -467,11 +467,11 @@ async def test_the_message_of_last_values_is_as_the_specification_says(nodes, un
     assert set(values[2::3]) == {1}
 
 
-async def test_what_waits_for_the_end_of_the_tick_is_handed_over_once(nodes, until, plain):
+async def test_what_waits_for_the_end_of_the_tick_is_handed_over_once(mesh, until, plain):
     class Quick(Board):
         feed = Publisher(bind="tcp://127.0.0.1:*", last=True)
 
-    node = await nodes.start()
+    node = await mesh.start()
     feed = inside(node, await node.spawn(Quick)).feed
     old = await subscribed(plain, until, feed, b"a")
     new = plain.connected(zmq.SUB, feed.endpoint)
@@ -492,8 +492,8 @@ def body(stream, first, *values):
     return b"".join(map(msgpack.packb, ([stream, first], *values)))
 
 
-async def test_a_plain_sub_that_vanishes_is_forgotten(nodes, until, plain):
-    node = await nodes.start()
+async def test_a_plain_sub_that_vanishes_is_forgotten(mesh, until, plain):
+    node = await mesh.start()
     board = inside(node, await node.spawn(plain_board("text", **LOCAL), None, a=1))
     feed = board.feed
     stays = await subscribed(plain, until, feed, b"a")
@@ -547,7 +547,7 @@ def proxy():
 
 
 @pytest.mark.slow
-async def test_those_behind_a_proxy_are_handed_last_values_too(nodes, until, plain, proxy):
+async def test_those_behind_a_proxy_are_handed_last_values_too(mesh, until, plain, proxy):
     class Distant(Listener):
         feed = Subscriber(connect="{place}")
 
@@ -562,7 +562,7 @@ async def test_those_behind_a_proxy_are_handed_last_values_too(nodes, until, pla
     class Source(Board):
         feed = Publisher(bind="tcp://127.0.0.1:*", last=True)
 
-    node = await nodes.start()
+    node = await mesh.start()
     source = inside(node, await node.spawn(Source, None, a=1, ab=2, b=3))
     place = proxy(source.feed.endpoint, verbose=True)
     one = inside(node, await node.spawn(Distant, None, place, "a"))
@@ -587,10 +587,8 @@ async def test_those_behind_a_proxy_are_handed_last_values_too(nodes, until, pla
 
 
 @pytest.mark.slow
-async def test_10_000_junk_subscriptions_cost_a_publisher_of_last_values_little(
-    nodes, until, plain
-):
-    node = await nodes.start()
+async def test_10_000_junk_subscriptions_cost_a_publisher_of_last_values_little(mesh, until, plain):
+    node = await mesh.start()
     board = inside(node, await node.spawn(Board))
     topics = [f"topic-{number:05}" for number in range(20_000)]
     for topic in topics:

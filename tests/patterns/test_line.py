@@ -116,9 +116,9 @@ async def test_at_the_limit_the_line_that_has_owed_longest_makes_room(owner, ser
 
 
 @pytest.mark.slow
-async def test_a_thousand_requests_that_nobody_answers_keep_few_sockets(owner, server, nodes):
+async def test_a_thousand_requests_that_nobody_answers_keep_few_sockets(owner, server, mesh):
     client = await owner(Requester(connect=server.endpoint, codec="text", timeout=20))
-    [node] = nodes.running
+    [node] = mesh.running
     await client.end.ready(1, 5)
     before = ports(node)
     for first in range(0, 1_000, 20):
@@ -301,8 +301,8 @@ def descriptors_left(count):
 @needs_descriptors
 @pytest.mark.parametrize("kind", ["connect", "bind"])
 @pytest.mark.parametrize("count", [0, 1, 2])
-async def test_what_lacks_a_descriptor_leaves_nothing_open(owner, nodes, kind, count):
-    node = await nodes.start()
+async def test_what_lacks_a_descriptor_leaves_nothing_open(owner, mesh, kind, count):
+    node = await mesh.start()
     before = ports(node)
     with descriptors_left(count), pytest.raises((SetupError, zmq.ZMQError)):
         await owner(Requester(**{kind: "tcp://127.0.0.1:*" if kind == "bind" else "ipc://none"}))

@@ -49,11 +49,11 @@ async def test_over_inproc_it_matters_not_who_comes_first(owner, until):
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_the_two_ends_of_a_service_talk_both_ways(nodes, owner, until, count):
+async def test_the_two_ends_of_a_service_talk_both_ways(mesh, owner, until, count):
     for _ in range(count):
-        near = await nodes.start()
+        near = await mesh.start()
     here = await owner(Pair(service="line"), near)
-    there = await owner(Pair(service="line", bind=True), nodes.running[0])
+    there = await owner(Pair(service="line", bind=True), mesh.running[0])
     await here.end.ready(timeout=5)
     await here.end.send("question", [1])
     await until(lambda: there.came == [("question", [1])])

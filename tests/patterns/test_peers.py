@@ -112,9 +112,9 @@ async def test_who_it_connects_to_is_counted_each_time_anew(owner, plain, until)
         assert one.end.lost_count == round_ + 1
 
 
-async def test_who_has_left_a_service_is_counted_no_more(nodes, owner, until, monkeypatch):
+async def test_who_has_left_a_service_is_counted_no_more(mesh, owner, until, monkeypatch):
     monkeypatch.setattr("actormq.patterns.attachment.PARTING", 0.0)
-    near, far = await nodes.pair()
+    near, far = await mesh.pair()
     puller = await owner(Puller(service="tasks"), near)
     for _ in range(2):
         pushers = [await owner(Pusher(service="tasks"), node) for node in (near, far)]

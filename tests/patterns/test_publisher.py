@@ -111,8 +111,8 @@ def plain(kind, endpoint, topic=None):
 # -- who listens ----------------------------------------------------------------------------------
 
 
-async def test_ready_waits_until_so_many_subscribers_are_known(nodes, until):
-    near, far = await nodes.pair()
+async def test_ready_waits_until_so_many_subscribers_are_known(mesh, until):
+    near, far = await mesh.pair()
     speaker = await near.spawn(Speaker)
     with pytest.raises(RemoteError, match=r"speaker#1\.feed has 0 of 2 subscribers after 0\.01 s"):
         await speaker.ask(Speaker.ready, 2, 0.01)
@@ -125,8 +125,8 @@ async def test_ready_waits_until_so_many_subscribers_are_known(nodes, until):
         await until(lambda actor=actor: actor.heard == [("a", 1)])
 
 
-async def test_ready_means_that_all_topics_of_a_late_subscription_are_known(nodes, until):
-    node = await nodes.start()
+async def test_ready_means_that_all_topics_of_a_late_subscription_are_known(mesh, until):
+    node = await mesh.start()
     topics = [f"topic-{number:04}-{'x' * 100}" for number in range(500)]
     listener = inside(node, await node.spawn(Listener, None, *topics))
     for round_ in range(10):
@@ -138,8 +138,8 @@ async def test_ready_means_that_all_topics_of_a_late_subscription_are_known(node
         await speaker.stop()
 
 
-async def test_a_subscriber_that_leaves_is_counted_no_more(nodes, until):
-    near, far = await nodes.pair()
+async def test_a_subscriber_that_leaves_is_counted_no_more(mesh, until):
+    near, far = await mesh.pair()
     speaker = await near.spawn(Speaker)
     here = await near.spawn(Listener, None, "a", "b")
     there = await far.spawn(Listener, None, "a")
@@ -152,8 +152,8 @@ async def test_a_subscriber_that_leaves_is_counted_no_more(nodes, until):
     await until(lambda: inside(near, speaker).feed.subscriber_count == 0)
 
 
-async def test_who_asks_twice_for_a_topic_is_one_subscriber_and_cancels_twice(nodes, until):
-    node = await nodes.start()
+async def test_who_asks_twice_for_a_topic_is_one_subscriber_and_cancels_twice(mesh, until):
+    node = await mesh.start()
     speaker = await node.spawn(Speaker)
     ref = await node.spawn(Listener, None, "a", "a")
     listener, feed = inside(node, ref), inside(node, speaker).feed
@@ -176,8 +176,8 @@ async def test_who_asks_twice_for_a_topic_is_one_subscriber_and_cancels_twice(no
     assert feed.subscriber_count == 0
 
 
-async def test_publishing_to_nobody_costs_no_encoding(nodes):
-    node = await nodes.start()
+async def test_publishing_to_nobody_costs_no_encoding(mesh):
+    node = await mesh.start()
     speaker = await node.spawn(Speaker)
     await speaker.ask(Speaker.say, "a", object())
     assert await speaker.ask(Speaker.published) == 1
@@ -213,16 +213,16 @@ async def test_publishing_to_nobody_costs_no_encoding(nodes):
         ("raw", "\U0010ffffactormq\0".encode(), [b"1"], "are actormq's own"),
     ],
 )
-async def test_what_does_not_fit_the_codec_is_refused(nodes, over, topic, values, sentence):
-    node = await nodes.start()
+async def test_what_does_not_fit_the_codec_is_refused(mesh, over, topic, values, sentence):
+    node = await mesh.start()
     speaker = await node.spawn(Speaker)
     with pytest.raises(RemoteError, match=sentence) as failed:
         await speaker.ask(Speaker.say, topic, *values, over=over)
     assert isinstance(failed.value.__cause__, SetupError)
 
 
-async def test_a_value_over_the_message_limit_is_refused(nodes, until):
-    node = await nodes.start(message_limit=10_000)
+async def test_a_value_over_the_message_limit_is_refused(mesh, until):
+    node = await mesh.start(message_limit=10_000)
     speaker = await node.spawn(Speaker)
     listener = inside(node, await node.spawn(Listener, None, "a"))
     with pytest.raises(RemoteError) as failed:
@@ -233,9 +233,9 @@ async def test_a_value_over_the_message_limit_is_refused(nodes, until):
     assert listener.feed.missed == 0
 
 
-async def test_a_large_array_is_refused_or_arrives_whole(nodes, until):
+async def test_a_large_array_is_refused_or_arrives_whole(mesh, until):
     numpy = pytest.importorskip("numpy")
-    node = await nodes.start()
+    node = await mesh.start()
     speaker = await node.spawn(Speaker)
     listener = inside(node, await node.spawn(Listener, None, "a"))
     small, large = numpy.arange(100), numpy.arange(100_000)
@@ -271,8 +271,8 @@ def test_a_publisher_that_cannot_work_is_refused_with_its_class(arguments, sente
         Publisher(**arguments)
 
 
-async def test_a_publisher_is_closed_with_its_actor(nodes):
-    node = await nodes.start()
+async def test_a_publisher_is_closed_with_its_actor(mesh):
+    node = await mesh.start()
     await node.spawn(Listener, None, "")
     for over in ("feed", "text", "raw"):
         ref = await node.spawn(Speaker)
@@ -285,8 +285,8 @@ async def test_a_publisher_is_closed_with_its_actor(nodes):
 # -- to plain programs ----------------------------------------------------------------------------
 
 
-async def test_a_plain_sub_reads_topic_and_text_in_one_frame(nodes, until):
-    node = await nodes.start()
+async def test_a_plain_sub_reads_topic_and_text_in_one_frame(mesh, until):
+    node = await mesh.start()
     speaker = await node.spawn(Speaker)
     with plain(zmq.SUB, await speaker.ask(Speaker.endpoint, "text"), "98101") as sub:
         await until(lambda: speaker.ask(Speaker.subscribers, "text"))
@@ -297,8 +297,8 @@ async def test_a_plain_sub_reads_topic_and_text_in_one_frame(nodes, until):
     assert got == [[b"98101 20 45"], [b"98101 7"], [b"98101 the last"]]
 
 
-async def test_a_plain_sub_reads_raw_frames_as_they_were_published(nodes, until):
-    node = await nodes.start()
+async def test_a_plain_sub_reads_raw_frames_as_they_were_published(mesh, until):
+    node = await mesh.start()
     speaker = await node.spawn(Speaker)
     with plain(zmq.SUB, await speaker.ask(Speaker.endpoint, "raw"), b"\x01") as sub:
         await until(lambda: speaker.ask(Speaker.subscribers, "raw"))
@@ -308,7 +308,7 @@ async def test_a_plain_sub_reads_raw_frames_as_they_were_published(nodes, until)
     assert got == [[b"\x01\xff", b"one", b"", b"three"], [b"\x01text", b""]]
 
 
-async def test_a_plain_sub_to_everything_sees_no_mark_and_no_foreign_frame(nodes, until, tmp_path):
+async def test_a_plain_sub_to_everything_sees_no_mark_and_no_foreign_frame(mesh, until, tmp_path):
     class Mixed(Actor):
         """Listens at the same endpoint as the plain SUB does."""
 
@@ -330,7 +330,7 @@ async def test_a_plain_sub_to_everything_sees_no_mark_and_no_foreign_frame(nodes
         async def say(self, text: str) -> None:
             await self.news.publish("news", text)
 
-    node = await nodes.start()
+    node = await mesh.start()
     ref = await node.spawn(Mixed)
     actor = inside(node, ref)
     with plain(zmq.SUB, f"ipc://{tmp_path}/news", b"") as sub:
@@ -348,8 +348,8 @@ async def test_a_plain_sub_to_everything_sees_no_mark_and_no_foreign_frame(nodes
 # -- slow subscribers -----------------------------------------------------------------------------
 
 
-async def test_what_a_slow_subscriber_loses_is_counted_to_the_last(nodes, until):
-    near, far = await nodes.pair(mailbox_limit=1_000_000)
+async def test_what_a_slow_subscriber_loses_is_counted_to_the_last(mesh, until):
+    near, far = await mesh.pair(mailbox_limit=1_000_000)
     speaker = await near.spawn(Speaker)
     listener = inside(far, await far.spawn(Listener, None, ""))
     await speaker.ask(Speaker.ready, 1, 5)
@@ -374,8 +374,8 @@ async def test_what_a_slow_subscriber_loses_is_counted_to_the_last(nodes, until)
 
 
 @pytest.mark.slow
-async def test_a_publisher_that_waits_loses_nothing_and_grows_no_queue(nodes, until):
-    near, far = await nodes.pair(mailbox_limit=1_000_000)
+async def test_a_publisher_that_waits_loses_nothing_and_grows_no_queue(mesh, until):
+    near, far = await mesh.pair(mailbox_limit=1_000_000)
     speaker = await near.spawn(Lossless)
     listener = inside(far, await far.spawn(Listener, None, ""))
     await speaker.ask(Speaker.ready, 1, 5)
@@ -398,8 +398,8 @@ async def test_a_publisher_that_waits_loses_nothing_and_grows_no_queue(nodes, un
 
 
 @pytest.mark.slow
-async def test_the_last_message_to_a_slow_subscriber_leaves_without_another_behind_it(nodes, until):
-    node = await nodes.start(mailbox_limit=1_000_000)
+async def test_the_last_message_to_a_slow_subscriber_leaves_without_another_behind_it(mesh, until):
+    node = await mesh.start(mailbox_limit=1_000_000)
     speaker = await node.spawn(Lossless)
     listener = inside(node, await node.spawn(Listener, None, ""))
     feed = inside(node, speaker).feed
@@ -415,8 +415,8 @@ async def test_the_last_message_to_a_slow_subscriber_leaves_without_another_behi
 
 
 @pytest.mark.slow
-async def test_what_a_slow_subscriber_loses_costs_a_fast_one_beside_it_nothing(nodes, until):
-    near, far = await nodes.pair()
+async def test_what_a_slow_subscriber_loses_costs_a_fast_one_beside_it_nothing(mesh, until):
+    near, far = await mesh.pair()
     speaker = await near.spawn(Speaker)
     await until(lambda: far.directory.services("feed"))
     fast, slow = [inside(far, await far.spawn(Listener, None, "")) for _ in range(2)]
@@ -448,8 +448,8 @@ async def test_what_a_slow_subscriber_loses_costs_a_fast_one_beside_it_nothing(n
 
 
 @pytest.mark.slow
-async def test_a_publisher_that_raises_says_so_and_what_it_took_arrives(nodes, until):
-    near, far = await nodes.pair()
+async def test_a_publisher_that_raises_says_so_and_what_it_took_arrives(mesh, until):
+    near, far = await mesh.pair()
     speaker = await near.spawn(Strict)
     await until(lambda: far.directory.services("feed"))
     listener = inside(far, await far.spawn(Listener, None, ""))
@@ -506,8 +506,8 @@ retaining_or_not = pytest.mark.parametrize("kind", [Speaker, Retaining])
 
 
 @retaining_or_not
-async def test_a_message_to_a_publisher_is_counted_and_dropped(nodes, until, kind):
-    node = await nodes.start()
+async def test_a_message_to_a_publisher_is_counted_and_dropped(mesh, until, kind):
+    node = await mesh.start()
     speaker = await node.spawn(kind)
     feed = inside(node, speaker).text
     with plain(zmq.XSUB, feed.endpoint) as stranger:
@@ -525,8 +525,8 @@ async def test_a_message_to_a_publisher_is_counted_and_dropped(nodes, until, kin
 
 
 @retaining_or_not
-async def test_who_cancels_what_is_not_its_own_silences_nobody(nodes, until, kind):
-    node = await nodes.start()
+async def test_who_cancels_what_is_not_its_own_silences_nobody(mesh, until, kind):
+    node = await mesh.start()
     speaker = await node.spawn(kind)
     listener = inside(node, await node.spawn(Listener, None, "", "a"))
     feed = inside(node, speaker).feed
@@ -543,8 +543,8 @@ async def test_who_cancels_what_is_not_its_own_silences_nobody(nodes, until, kin
 
 
 @retaining_or_not
-async def test_a_subscription_over_the_limit_costs_its_connection_only(nodes, until, kind):
-    node = await nodes.start()
+async def test_a_subscription_over_the_limit_costs_its_connection_only(mesh, until, kind):
+    node = await mesh.start()
     speaker = await node.spawn(kind)
     listener = inside(node, await node.spawn(Listener, None, "a"))
     feed = inside(node, speaker).feed
@@ -558,8 +558,8 @@ async def test_a_subscription_over_the_limit_costs_its_connection_only(nodes, un
 
 
 @retaining_or_not
-async def test_marks_that_are_forged_are_seen_as_subscribers_and_nothing_more(nodes, until, kind):
-    near, far = await nodes.pair()
+async def test_marks_that_are_forged_are_seen_as_subscribers_and_nothing_more(mesh, until, kind):
+    near, far = await mesh.pair()
     speaker = await near.spawn(kind)
     await until(lambda: far.directory.services("feed"))
     listener = inside(far, await far.spawn(Listener, None, "a"))

@@ -169,9 +169,9 @@ async def test_what_an_actor_that_stops_has_not_handled_is_counted(owner, plain,
     ],
 )
 async def test_what_does_not_fit_is_counted_and_the_next_is_handled(
-    nodes, plain, until, over, frames, reason
+    mesh, plain, until, over, frames, reason
 ):
-    node = await nodes.start()
+    node = await mesh.start()
     ref = await node.spawn(Picky)
     picky = inside(node, ref)
     live = getattr(picky, over)
@@ -187,10 +187,10 @@ async def test_what_does_not_fit_is_counted_and_the_next_is_handled(
 
 
 async def test_a_method_that_raises_is_reported_and_the_next_message_is_handled(
-    nodes, plain, until, logged
+    mesh, plain, until, logged
 ):
     logged.expect("too cold")
-    node = await nodes.start()
+    node = await mesh.start()
     picky = inside(node, await node.spawn(Picky))
     push = plain.connected(zmq.PUSH, picky.packed.endpoint)
     for number in (-1, 7):
@@ -205,7 +205,7 @@ async def test_a_method_that_raises_is_reported_and_the_next_message_is_handled(
         (handler(blocking=True), "make it `async def`, and `await asyncio.to_thread"),
     ],
 )
-async def test_a_puller_that_nobody_can_listen_to_is_refused(nodes, mark, sentence):
+async def test_a_puller_that_nobody_can_listen_to_is_refused(mesh, mark, sentence):
     class Idle(Actor):
         tasks = Puller(bind=LOCAL)
         if mark is not None:
@@ -214,7 +214,7 @@ async def test_a_puller_that_nobody_can_listen_to_is_refused(nodes, mark, senten
             @mark
             def take(self, task: str) -> None: ...
 
-    node = await nodes.start()
+    node = await mesh.start()
     with pytest.raises(SetupError, match=sentence):
         await node.spawn(Idle)
     assert node._runtime.transport._ports == {node._mesh._listener.port}

@@ -91,10 +91,10 @@ async def test_over_every_transport_messages_come_in_order(owner, plain, until, 
 
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("binder", ["the pusher", "the puller"])
-async def test_a_service_joins_both_ends_whichever_binds(nodes, owner, until, count, binder):
+async def test_a_service_joins_both_ends_whichever_binds(mesh, owner, until, count, binder):
     for _ in range(count):
-        near = await nodes.start()
-    far = nodes.running[0]
+        near = await mesh.start()
+    far = mesh.running[0]
     if binder == "the pusher":
         puller = await owner(Puller(service="tasks"), far)
         pusher = await owner(Pusher(service="tasks"), near)
@@ -108,9 +108,9 @@ async def test_a_service_joins_both_ends_whichever_binds(nodes, owner, until, co
 
 @pytest.mark.parametrize("insecure_lan", [True, False])
 async def test_a_service_is_announced_at_a_port_of_whatever_host_the_node_is_reached_at(
-    nodes, owner, insecure_lan
+    mesh, owner, insecure_lan
 ):
-    node = await nodes.start(insecure_lan=insecure_lan)
+    node = await mesh.start(insecure_lan=insecure_lan)
     await owner(Pusher(service="tasks"))
     (entry,) = node._runtime.services.entries("tasks")
     ipc, tcp = entry.endpoints
@@ -133,9 +133,9 @@ async def test_a_service_is_announced_at_a_port_of_whatever_host_the_node_is_rea
     ],
 )
 async def test_what_does_not_fit_is_refused_and_nothing_is_sent(
-    nodes, owner, plain, codec, values, error, sentence
+    mesh, owner, plain, codec, values, error, sentence
 ):
-    await nodes.start(message_limit=1_000_000, buffer_limit=1_000_000)
+    await mesh.start(message_limit=1_000_000, buffer_limit=1_000_000)
     pusher = await owner(Pusher(bind=LOCAL, codec=codec))
     pull = plain.connected(zmq.PULL, pusher.end.endpoint)
     for send in (pusher.end.send, pusher.end.send_nowait):
@@ -235,13 +235,13 @@ async def test_who_raises_says_why_and_what_was_accepted_arrives(owner, plain, u
 # -- at the mark: drop ----------------------------------------------------------------------------
 
 
-async def test_who_drops_keeps_the_newest_and_counts_the_rest(nodes, owner, plain, until):
+async def test_who_drops_keeps_the_newest_and_counts_the_rest(mesh, owner, plain, until):
     pusher = await owner(Pusher(bind=LOCAL, codec="text", full="drop"))
     for number in range(3_000):
         await pusher.end.send(number)
     assert pusher.end.dropped == {"full": 2_000}
     assert (pusher.end.sent, pusher.end.waiting) == (0, 1_000)
-    assert nodes.running[0].events.dead_letter_count == {"full": 2_000}
+    assert mesh.running[0].events.dead_letter_count == {"full": 2_000}
     pull = plain.connected(zmq.PULL, pusher.end.endpoint)
     assert numbers(await plain.heard(pull, 1_000)) == list(range(2_000, 3_000))
     assert (pusher.end.sent, pusher.end.waiting) == (1_000, 0)
@@ -270,7 +270,7 @@ async def test_behind_a_stuck_receiver_all_is_sent_dropped_or_waiting(owner, pla
 
 
 @pytest.mark.parametrize("full", ["wait", "raise", "drop"])
-async def test_what_nobody_took_before_the_end_is_counted(nodes, owner, full):
+async def test_what_nobody_took_before_the_end_is_counted(mesh, owner, full):
     pusher = await owner(Pusher(bind=LOCAL, codec="text", full=full))
     pusher.end.send_nowait("1")
     if full == "drop":

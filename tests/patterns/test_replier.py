@@ -35,11 +35,11 @@ def pack(value):
 
 
 @pytest.fixture
-def serve(nodes):
+def serve(mesh):
     """Spawns an actor with a replier, `.end`, that answers with `answer(self, *values)`."""
 
     async def serve(answer, node=None, *, concurrent=False, **options):
-        node = node or (nodes.running or [await nodes.start()])[0]
+        node = node or (mesh.running or [await mesh.start()])[0]
         socket = Replier(**{"bind": LOCAL, **options})
         answer = handler(concurrent=concurrent)(answer)
         body = {"end": socket, answer.__name__: socket.received(answer)}
@@ -90,8 +90,8 @@ def is_settled(end):
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("transport", ["tcp", "ipc", "inproc"])
-async def test_a_plain_req_is_answered(nodes, serve, plain, until, tmp_path, codec, transport):
-    node = await nodes.start()
+async def test_a_plain_req_is_answered(mesh, serve, plain, until, tmp_path, codec, transport):
+    node = await mesh.start()
     place = {"tcp": LOCAL, "ipc": f"ipc://{tmp_path}/door", "inproc": "inproc://door"}[transport]
     door = await serve(echo, bind=place, codec=codec)
     context = node._runtime.transport.context if transport == "inproc" else plain.context
@@ -262,7 +262,7 @@ async def test_one_slow_request_does_not_hold_up_those_of_a_concurrent_method(se
 
 
 async def test_a_request_waits_for_one_handler_of_the_actor_and_not_for_all_requests(
-    serve, client, nodes
+    serve, client, mesh
 ):
     door = await serve(echo, codec="text")
     requester = await client(door, timeout=20)
@@ -302,7 +302,7 @@ async def test_what_a_method_raises_is_raised_at_the_requester(serve, client, lo
     assert failed.value.type == "ValueError"
     assert set(failed.value.text) == {"x"}
     assert len(failed.value.text) == 10_000
-    with pytest.raises(RemoteError, match=r"ValueError: \?"):
+    with pytest.raises(RemoteError, match=r"ValueError: \\ud800"):
         await requester.request("surrogate")
     assert await requester.request("fine") == [[]]
     assert (door.end.received, door.end.sent, door.end.dropped) == (4, 4, {})
@@ -594,8 +594,8 @@ async def test_a_method_that_goes_on_after_the_end_answers_nobody(serve, plain, 
     assert is_settled(door.end)
 
 
-async def test_a_replier_is_closed_with_its_actor(serve, nodes):
-    node = await nodes.start()
+async def test_a_replier_is_closed_with_its_actor(serve, mesh):
+    node = await mesh.start()
     before = len(node._runtime.transport._ports)
     door = await serve(echo)
     await door.ref.stop()
@@ -625,10 +625,10 @@ def test_a_replier_that_cannot_work_is_refused(arguments, sentence):
         Replier(**{"bind": "tcp://127.0.0.1:1", **arguments})
 
 
-async def test_a_replier_without_a_method_is_refused(nodes):
+async def test_a_replier_without_a_method_is_refused(mesh):
     class Mute(Actor):
         door = Replier(bind=LOCAL)
 
-    node = await nodes.start()
+    node = await mesh.start()
     with pytest.raises(SetupError, match=r"mute#1\.door has nobody to receive: mark a method of"):
         await node.spawn(Mute)

@@ -73,12 +73,12 @@ def place(plain, tmp_path):
 
 
 @pytest.fixture
-def server(plain, nodes, until):
+def server(plain, mesh, until):
     """Starts a plain server; over inproc it has to be in the context of the one node."""
 
     def server(kind=zmq.REP, endpoint=LOCAL):
         if endpoint.startswith("inproc"):
-            socket = nodes.running[0]._runtime.transport.context.socket(kind)
+            socket = mesh.running[0]._runtime.transport.context.socket(kind)
         else:
             socket = plain.socket(kind)
         servers.append(Server(socket, until, endpoint))
@@ -111,9 +111,9 @@ def program():
 @pytest.mark.parametrize("kind", [zmq.REP, zmq.ROUTER])
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_plain_server_gets_what_a_req_sends_and_is_understood(
-    nodes, owner, server, place, kind, transport
+    mesh, owner, server, place, kind, transport
 ):
-    await nodes.start()
+    await mesh.start()
     with server(kind, place(transport)) as one:
         client = await owner(Requester(connect=one.endpoint, codec="text"))
         assert client.end.endpoint == one.endpoint
@@ -190,9 +190,9 @@ async def test_a_server_that_does_not_answer_gets_nothing_more_while_another_is_
     assert not dumb.has_request
 
 
-async def test_requests_at_once_from_concurrent_handlers_all_get_their_own_reply(nodes, server):
+async def test_requests_at_once_from_concurrent_handlers_all_get_their_own_reply(mesh, server):
     one = server(zmq.ROUTER)
-    node = await nodes.start()
+    node = await mesh.start()
     client = await node.spawn(Client, None, one.endpoint)
     texts = [str(number) for number in range(50)]
     replies = [client.ask(Client.ask, text) for text in texts]
@@ -247,8 +247,8 @@ async def test_where_it_is_bound_and_the_last_server_goes_its_requests_are_lost(
     assert (client.end.dropped, client.end.waiting) == ({"peer lost": 1}, 0)
 
 
-async def test_servers_connect_over_inproc_to_a_requester_that_is_bound_there(nodes, owner, until):
-    node = await nodes.start()
+async def test_servers_connect_over_inproc_to_a_requester_that_is_bound_there(mesh, owner, until):
+    node = await mesh.start()
     client = await owner(Requester(bind="inproc://asks", codec="text"))
     reply = asking(client.end, "early")
     with node._runtime.transport.context.socket(zmq.REP) as socket:
@@ -261,8 +261,8 @@ async def test_servers_connect_over_inproc_to_a_requester_that_is_bound_there(no
         await client.end.ready()
 
 
-async def test_repliers_come_to_a_requester_that_binds_for_the_service(nodes):
-    near, far = await nodes.pair()
+async def test_repliers_come_to_a_requester_that_binds_for_the_service(mesh):
+    near, far = await mesh.pair()
 
     class Asks(Actor):
         servers = Requester(service="backs", bind=True)
@@ -307,8 +307,8 @@ class Asks(Actor):
 
 
 @pytest.mark.slow
-async def test_a_service_is_found_on_this_node_and_on_others(nodes, until):
-    near, far = await nodes.pair()
+async def test_a_service_is_found_on_this_node_and_on_others(mesh, until):
+    near, far = await mesh.pair()
     client = await near.spawn(Asks)
     actor = inside(near, client)
     assert actor.server.endpoint == ""
@@ -328,8 +328,8 @@ async def test_a_service_is_found_on_this_node_and_on_others(nodes, until):
     await until(lambda: len(actor.server._ways) == 1)
 
 
-async def test_where_nobody_serves_a_request_names_the_service(nodes):
-    node = await nodes.start()
+async def test_where_nobody_serves_a_request_names_the_service(mesh):
+    node = await mesh.start()
     client = await node.spawn(Asks)
     with pytest.raises(NobodyThere, match=r"nobody answers at service 'upper' within"):
         await inside(node, client).server.request("a", timeout=0.02)
@@ -374,9 +374,9 @@ async def serve_slowly(server, dice):
 @pytest.mark.slow
 @pytest.mark.parametrize("transport", [*TRANSPORTS, "bound"])
 async def test_in_200_rounds_of_random_delays_no_reply_is_anothers(
-    nodes, owner, place, until, transport
+    mesh, owner, place, until, transport
 ):
-    node = await nodes.start()
+    node = await mesh.start()
     own = node._runtime.transport.context
     context = zmq.asyncio.Context(own) if transport == "inproc" else zmq.asyncio.Context()
     with context.socket(zmq.REP if transport == "bound" else zmq.ROUTER) as server:
@@ -507,8 +507,8 @@ async def test_where_nobody_is_nothing_is_sent(owner, plain):
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_server_that_comes_within_the_time_is_asked(nodes, owner, server, place, transport):
-    await nodes.start()
+async def test_a_server_that_comes_within_the_time_is_asked(mesh, owner, server, place, transport):
+    await mesh.start()
     endpoint = place(transport)
     client = await owner(Requester(connect=endpoint, codec="text", timeout=20))
     reply = asking(client.end, "a")
@@ -518,8 +518,8 @@ async def test_a_server_that_comes_within_the_time_is_asked(nodes, owner, server
         assert await reply == "re a"
 
 
-async def test_over_inproc_a_server_that_comes_again_is_asked_again(nodes, owner, server):
-    await nodes.start()
+async def test_over_inproc_a_server_that_comes_again_is_asked_again(mesh, owner, server):
+    await mesh.start()
     place = "inproc://server"
     client = await owner(Requester(connect=place, codec="text", timeout=0.2, retries=50))
     for number in range(10):
@@ -532,8 +532,8 @@ async def test_over_inproc_a_server_that_comes_again_is_asked_again(nodes, owner
             one.socket.unbind(place)
 
 
-async def test_over_inproc_a_line_that_owes_does_not_hold_up_the_next(nodes, owner, server, until):
-    await nodes.start()
+async def test_over_inproc_a_line_that_owes_does_not_hold_up_the_next(mesh, owner, server, until):
+    await mesh.start()
     client = await owner(Requester(connect="inproc://server", codec="text", timeout=20))
     late = []
     with server(zmq.ROUTER, "inproc://server") as one:
@@ -602,8 +602,8 @@ async def test_a_program_that_is_no_server_is_nobody_and_its_successor_is_asked(
     assert await reply == "re b"
 
 
-async def test_a_reply_over_the_limit_breaks_its_own_connection_only(nodes, owner, server):
-    await nodes.start(message_limit=1_024, buffer_limit=1_024)
+async def test_a_reply_over_the_limit_breaks_its_own_connection_only(mesh, owner, server):
+    await mesh.start(message_limit=1_024, buffer_limit=1_024)
     one = server(zmq.ROUTER)
     client = await owner(Requester(connect=one.endpoint, codec="text", timeout=20))
     reply = asking(client.end, "a")
@@ -618,9 +618,9 @@ async def test_a_reply_over_the_limit_breaks_its_own_connection_only(nodes, owne
 # -- ends -----------------------------------------------------------------------------------------
 
 
-async def test_the_deadline_of_the_ask_bounds_the_request_and_its_retries(nodes, server, until):
+async def test_the_deadline_of_the_ask_bounds_the_request_and_its_retries(mesh, server, until):
     one = server(zmq.ROUTER)
-    node = await nodes.start()
+    node = await mesh.start()
     client = await node.spawn(Client, None, one.endpoint)
     actor = inside(node, client)
     await actor.server.ready(1, 5)
@@ -633,7 +633,7 @@ async def test_the_deadline_of_the_ask_bounds_the_request_and_its_retries(nodes,
     assert actor.server.sent == 1
 
 
-async def test_nothing_is_sent_when_the_ask_has_no_time_left(nodes, server, until):
+async def test_nothing_is_sent_when_the_ask_has_no_time_left(mesh, server, until):
     one = server(zmq.ROUTER)
 
     class Late(Client):
@@ -642,7 +642,7 @@ async def test_nothing_is_sent_when_the_ask_has_no_time_left(nodes, server, unti
             await gone.wait()
             await self.ask("a")
 
-    node = await nodes.start()
+    node = await mesh.start()
     gone = asyncio.Event()
     client = await node.spawn(Late, None, one.endpoint)
     actor = inside(node, client)
@@ -695,9 +695,9 @@ async def test_a_reply_that_comes_as_its_request_is_given_up_is_counted(owner, s
         assert client.end.dropped == {"late reply": 1}
 
 
-async def test_the_end_of_the_actor_ends_its_requests_and_closes_its_lines(owner, server, nodes):
+async def test_the_end_of_the_actor_ends_its_requests_and_closes_its_lines(owner, server, mesh):
     one = server(zmq.ROUTER)
-    node = await nodes.start()
+    node = await mesh.start()
     before = ports(node)
     client = await owner(Requester(connect=one.endpoint, codec="text", timeout=60, retries=5))
     end = client.end
@@ -784,8 +784,8 @@ async def test_text_that_is_no_utf_8_is_an_error(owner, server):
         await reply
 
 
-async def test_what_cannot_be_written_is_not_sent(nodes, owner, server):
-    await nodes.start(message_limit=1_024)
+async def test_what_cannot_be_written_is_not_sent(mesh, owner, server):
+    await mesh.start(message_limit=1_024)
     one = server()
     clients = {
         codec: await owner(Requester(connect=one.endpoint, codec=codec))
@@ -833,11 +833,11 @@ def test_a_requester_that_cannot_work_is_refused(arguments, sentence):
         Requester(**{"connect": "tcp://127.0.0.1:1", **arguments})
 
 
-async def test_an_endpoint_that_zeromq_refuses_leaves_nothing_open_or_announced(nodes):
+async def test_an_endpoint_that_zeromq_refuses_leaves_nothing_open_or_announced(mesh):
     class Lost(Actor):
         server = Requester(service="a", connect=["tcp://127.0.0.1:1", "tcp://no such host:1"])
 
-    node = await nodes.start()
+    node = await mesh.start()
     before = ports(node)
     with pytest.raises(SetupError, match="cannot connect to tcp://no such host:1"):
         await node.spawn(Lost)
@@ -846,7 +846,7 @@ async def test_an_endpoint_that_zeromq_refuses_leaves_nothing_open_or_announced(
 
 
 @pytest.mark.parametrize("codec", ["text", "raw"])
-async def test_a_replier_of_another_codec_refuses_and_is_no_answer(owner, nodes, codec):
+async def test_a_replier_of_another_codec_refuses_and_is_no_answer(owner, mesh, codec):
     class Server(Actor):
         door = Replier(bind="tcp://127.0.0.1:*")
 
@@ -858,7 +858,7 @@ async def test_a_replier_of_another_codec_refuses_and_is_no_answer(owner, nodes,
         def place(self) -> str:
             return self.door.endpoint
 
-    node = await nodes.start()
+    node = await mesh.start()
     place = await (await node.spawn(Server)).ask(Server.place)
     client = await owner(Requester(connect=place, codec=codec))
     with pytest.raises(DeliveryError, match="refused the request: a frame is not of codec 'msgp"):

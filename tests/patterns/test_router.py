@@ -47,8 +47,8 @@ def numbers(messages):
         (zmq.DEALER, [b"one", b"two", b"", b"a", b""], [b"one", b"two", b"", b"a", b""]),
     ],
 )
-async def test_an_answer_finds_its_way_back(nodes, plain, kind, said, heard):
-    node = await nodes.start()
+async def test_an_answer_finds_its_way_back(mesh, plain, kind, said, heard):
+    node = await mesh.start()
     echo = inside(node, await node.spawn(Echo))
     socket = plain.connected(kind, echo.door.endpoint)
     for _ in range(2):
@@ -56,8 +56,8 @@ async def test_an_answer_finds_its_way_back(nodes, plain, kind, said, heard):
         assert await plain.heard(socket) == [heard]
 
 
-async def test_each_of_many_gets_its_own_answers(nodes, plain):
-    node = await nodes.start()
+async def test_each_of_many_gets_its_own_answers(mesh, plain):
+    node = await mesh.start()
     echo = inside(node, await node.spawn(Echo))
     sockets = [plain.connected(zmq.DEALER, echo.door.endpoint) for _ in range(20)]
     for number, socket in enumerate(sockets):
@@ -135,12 +135,12 @@ async def test_over_every_transport_a_dealer_talks_to_a_router(owner, until, tmp
 @pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("binder", [Router, Dealer])
 async def test_a_service_joins_a_router_and_a_dealer_whichever_binds(
-    nodes, owner, until, count, binder
+    mesh, owner, until, count, binder
 ):
     for _ in range(count):
-        near = await nodes.start()
+        near = await mesh.start()
     connector = Dealer if binder is Router else Router
-    there = await owner(binder(service="door", bind=True), nodes.running[0])
+    there = await owner(binder(service="door", bind=True), mesh.running[0])
     here = await owner(connector(service="door", connect=True), near)
     router, dealer = (there, here) if binder is Router else (here, there)
     await dealer.end.ready(timeout=5)
@@ -152,10 +152,10 @@ async def test_a_service_joins_a_router_and_a_dealer_whichever_binds(
 
 
 @pytest.mark.parametrize("count", [1, 2])
-async def test_two_routers_talk_by_their_identities(nodes, owner, until, count):
+async def test_two_routers_talk_by_their_identities(mesh, owner, until, count):
     for _ in range(count):
-        near = await nodes.start()
-    there = await owner(Router(service="hub", identity="hub-{shelf}"), nodes.running[0], shelf=3)
+        near = await mesh.start()
+    there = await owner(Router(service="hub", identity="hub-{shelf}"), mesh.running[0], shelf=3)
     here = await owner(Router(service="hub", connect=True, identity="{name}"), near)
     await here.end.ready(timeout=5)
     await here.end.send("hub-3", "question")
@@ -176,7 +176,7 @@ async def test_two_routers_talk_by_their_identities(nodes, owner, until, count):
         ("{", "has a brace without its partner"),
     ],
 )
-async def test_an_identity_that_cannot_be_is_refused(nodes, owner, identity, sentence):
+async def test_an_identity_that_cannot_be_is_refused(mesh, owner, identity, sentence):
     with pytest.raises(SetupError, match=sentence):
         await owner(Router(bind=LOCAL, identity=identity))
 
@@ -184,7 +184,7 @@ async def test_an_identity_that_cannot_be_is_refused(nodes, owner, identity, sen
 # -- peers that are not there ---------------------------------------------------------------------
 
 
-async def test_a_peer_that_left_is_gone_and_counted(nodes, owner, plain, until):
+async def test_a_peer_that_left_is_gone_and_counted(mesh, owner, plain, until):
     router = await owner(Router(bind=LOCAL, codec="text"))
     dealer = plain.connected(zmq.DEALER, router.end.endpoint, routing_id=b"joe")
     await plain.say(dealer, b"a")
@@ -198,7 +198,7 @@ async def test_a_peer_that_left_is_gone_and_counted(nodes, owner, plain, until):
     with pytest.raises(PeerGone, match="has no peer 'nobody'"):
         await router.end.send("nobody", "b")
     assert (router.end.sent, router.end.dropped) == (0, {"peer gone": 3})
-    assert nodes.running[0].events.dead_letter_count == {"peer gone": 3}
+    assert mesh.running[0].events.dead_letter_count == {"peer gone": 3}
 
 
 @pytest.mark.parametrize("peer", [b"joe", None, 3])

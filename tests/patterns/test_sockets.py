@@ -134,9 +134,9 @@ def test_a_class_binds_for_a_service_or_connects_unless_it_is_turned_round(kind)
 
 @of_every_kind
 async def test_an_end_that_binds_is_announced_with_endpoints_and_one_that_connects_without(
-    nodes, kind
+    mesh, kind
 ):
-    node = await nodes.start()
+    node = await mesh.start()
     for turn in ({}, {"bind": True}, {"connect": True}, {"bind": "ipc://@{mark}"}):
         mark = secrets.token_hex(8)
         ref = await node.spawn(owning(kind(service="a", **turn), mark=mark))
@@ -154,8 +154,8 @@ async def test_an_end_that_binds_is_announced_with_endpoints_and_one_that_connec
 
 
 @of_every_kind
-async def test_attributes_of_the_actor_are_filled_in(nodes, kind):
-    node = await nodes.start()
+async def test_attributes_of_the_actor_are_filled_in(mesh, kind):
+    node = await mesh.start()
     mark = secrets.token_hex(8)
     wiring = kind(bind="ipc://@{mark}-{number}").wiring
     actor = owning(kind(bind="ipc://@{mark}-{number}"), mark=mark, number=7)()
@@ -165,8 +165,8 @@ async def test_attributes_of_the_actor_are_filled_in(nodes, kind):
         assert await ref.ask("endpoint") == f"ipc://@{mark}-7"
 
 
-async def test_an_endpoint_that_comes_out_empty_is_left_out(nodes):
-    node = await nodes.start()
+async def test_an_endpoint_that_comes_out_empty_is_left_out(mesh):
+    node = await mesh.start()
     mark = secrets.token_hex(8)
     ends = ["{first}", "{second}"]
     kind = owning(Pusher(bind=ends, connect="{third}"), first="", second=f"ipc://@{mark}", third="")
@@ -197,9 +197,9 @@ async def test_an_endpoint_that_comes_out_empty_is_left_out(nodes):
     ],
 )
 async def test_what_cannot_be_filled_in_is_said_and_leaves_nothing_open(
-    nodes, kind, arguments, attributes, sentence
+    mesh, kind, arguments, attributes, sentence
 ):
-    node = await nodes.start()
+    node = await mesh.start()
     before = len(node._runtime.transport._ports)
     with pytest.raises(SetupError, match=sentence):
         await node.spawn(owning(kind(**arguments), **attributes))
@@ -208,8 +208,8 @@ async def test_what_cannot_be_filled_in_is_said_and_leaves_nothing_open(
     assert len(node._runtime.registry) == 1
 
 
-async def test_ipv6_endpoints_are_bound_and_connected_to(nodes, until):
-    node = await nodes.start()
+async def test_ipv6_endpoints_are_bound_and_connected_to(mesh, until):
+    node = await mesh.start()
     pusher = await node.spawn(owning(Pusher(bind="tcp://[::1]:*")))
     endpoint = await pusher.ask("endpoint")
     assert endpoint.startswith("tcp://[::1]:")
@@ -222,7 +222,7 @@ async def test_ipv6_endpoints_are_bound_and_connected_to(nodes, until):
 
 
 @pytest.mark.parametrize("kind", RECEIVERS)
-async def test_a_socket_that_nobody_receives_from_does_not_start(nodes, kind):
+async def test_a_socket_that_nobody_receives_from_does_not_start(mesh, kind):
     class Deaf(Actor):
         door = kind(service="a")
 
@@ -242,7 +242,7 @@ async def test_a_socket_that_nobody_receives_from_does_not_start(nodes, kind):
 
         note = 5  # noqa: F811 the mistake that is tested
 
-    node = await nodes.start()
+    node = await mesh.start()
     before = len(node._runtime.transport._ports)
     for actor, sentence in (
         (Deaf, r"deaf#\d+\.door has nobody to receive: mark a method of Deaf with @door\.received"),
@@ -259,7 +259,7 @@ async def test_a_socket_that_nobody_receives_from_does_not_start(nodes, kind):
 
 
 @pytest.mark.parametrize("kind", RECEIVERS)
-async def test_a_blocking_method_cannot_receive(nodes, kind):
+async def test_a_blocking_method_cannot_receive(mesh, kind):
     class Blocked(Actor):
         door = kind(service="a")
 
@@ -267,7 +267,7 @@ async def test_a_blocking_method_cannot_receive(nodes, kind):
         @handler(blocking=True)
         def note(self, *values: Any) -> None: ...
 
-    node = await nodes.start()
+    node = await mesh.start()
     with pytest.raises(SetupError) as refused:
         await node.spawn(Blocked)
     assert str(refused.value) == (
@@ -321,8 +321,8 @@ class Busy(Actor):
 
 
 @pytest.mark.slow
-async def test_200_actors_of_three_sockets_leave_no_port_no_task_and_no_announcement(nodes, until):
-    near, far = await nodes.pair()
+async def test_200_actors_of_three_sockets_leave_no_port_no_task_and_no_announcement(mesh, until):
+    near, far = await mesh.pair()
     await far.spawn(owning(Pusher(service="tasks")))
     await far.spawn(owning(Subscriber(service="out")))
     await until(lambda: near.directory.services("tasks") and near.directory.services("out"))

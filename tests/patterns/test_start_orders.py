@@ -180,8 +180,8 @@ class Case:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch", range(4))
-async def test_nothing_is_lost_whatever_starts_first(nodes, places, batch):
-    both = await nodes.pair()
+async def test_nothing_is_lost_whatever_starts_first(mesh, places, batch):
+    both = await mesh.pair()
     cases = iter([Case(f"{places.transport}-{batch}-{n}", both, places) for n in range(CASES)])
     complaints = []
 

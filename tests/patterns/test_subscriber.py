@@ -72,10 +72,10 @@ def heard_of(node):
     return bool(node.directory.services("weather"))
 
 
-async def placed(nodes, until, where, kind=Listener, *topics):
+async def placed(mesh, until, where, kind=Listener, *topics):
     """A station, a listener of the same or another node, and that listener's object."""
-    near = await nodes.start()
-    far = near if where == "same node" else await nodes.start()
+    near = await mesh.start()
+    far = near if where == "same node" else await mesh.start()
     station = await near.spawn(Station, "station")
     await until(lambda: heard_of(far))
     listener = await far.spawn(kind, "listener", *topics)
@@ -89,8 +89,8 @@ everywhere = pytest.mark.parametrize("where", ["same node", "two nodes"])
 
 
 @everywhere
-async def test_the_very_next_message_after_subscribe_arrives(nodes, where, until):
-    station, listener, actor = await placed(nodes, until, where)
+async def test_the_very_next_message_after_subscribe_arrives(mesh, where, until):
+    station, listener, actor = await placed(mesh, until, where)
     for number in range(100):
         await listener.ask(Listener.subscribe, f"topic-{number}")
         await station.ask(Station.say, f"topic-{number}", number)
@@ -100,9 +100,9 @@ async def test_the_very_next_message_after_subscribe_arrives(nodes, where, until
 
 
 @everywhere
-async def test_a_subscriber_that_has_just_started_hears_the_very_next_message(nodes, where, until):
-    near = await nodes.start()
-    far = near if where == "same node" else await nodes.start()
+async def test_a_subscriber_that_has_just_started_hears_the_very_next_message(mesh, where, until):
+    near = await mesh.start()
+    far = near if where == "same node" else await mesh.start()
     station = await near.spawn(Station)
     await until(lambda: heard_of(far))
     for number in range(100):
@@ -115,8 +115,8 @@ async def test_a_subscriber_that_has_just_started_hears_the_very_next_message(no
 
 
 @everywhere
-async def test_topics_are_beginnings(nodes, where, until):
-    station, _, actor = await placed(nodes, until, where, Listener, "981", "1")
+async def test_topics_are_beginnings(mesh, where, until):
+    station, _, actor = await placed(mesh, until, where, Listener, "981", "1")
     for topic in ("98101", "981", "98", "10001", "2", "98199"):
         await station.ask(Station.say, topic, topic)
     await until(lambda: len(actor.heard) == 4)
@@ -125,8 +125,8 @@ async def test_topics_are_beginnings(nodes, where, until):
 
 
 @everywhere
-async def test_messages_of_one_publisher_come_in_its_order(nodes, where, until):
-    station, _, actor = await placed(nodes, until, where, Listener, "")
+async def test_messages_of_one_publisher_come_in_its_order(mesh, where, until):
+    station, _, actor = await placed(mesh, until, where, Listener, "")
     for number in range(50):
         await station.ask(Station.say, f"t{number % 3}", *range(number * 100, number * 100 + 100))
     await until(lambda: len(actor.heard) == 5_000)
@@ -134,8 +134,8 @@ async def test_messages_of_one_publisher_come_in_its_order(nodes, where, until):
     assert (actor.readings.received, actor.readings.missed) == (5_000, 0)
 
 
-async def test_a_publisher_may_come_later(nodes, until):
-    near, far = await nodes.pair()
+async def test_a_publisher_may_come_later(mesh, until):
+    near, far = await mesh.pair()
     actor = inside(near, await near.spawn(Listener, None, "a"))
     station = await far.spawn(Station)
     feed = inside(far, station).feed
@@ -146,10 +146,10 @@ async def test_a_publisher_may_come_later(nodes, until):
     assert actor.readings.publisher_count == 1
 
 
-async def test_a_whole_node_of_publishers_may_come_later(nodes, until):
-    near = await nodes.start()
+async def test_a_whole_node_of_publishers_may_come_later(mesh, until):
+    near = await mesh.start()
     actor = inside(near, await near.spawn(Listener, None, "a"))
-    far = await nodes.start()
+    far = await mesh.start()
     stations = [await far.spawn(Station) for _ in range(5)]
     for number, station in enumerate(stations):
         await inside(far, station).feed.ready(1, timeout=5)
@@ -159,23 +159,23 @@ async def test_a_whole_node_of_publishers_may_come_later(nodes, until):
 
 
 @everywhere
-async def test_a_publisher_may_leave_and_another_take_its_place(nodes, where, until):
-    station, listener, actor = await placed(nodes, until, where, Listener, "a")
+async def test_a_publisher_may_leave_and_another_take_its_place(mesh, where, until):
+    station, listener, actor = await placed(mesh, until, where, Listener, "a")
     await station.ask(Station.say, "a", 1)
     await until(lambda: len(actor.heard) == 1)
     await station.stop()
     await until(lambda: actor.readings.publisher_count == 0)
     await listener.ask(Listener.subscribe, "b")  # nobody to wait for
-    second = await nodes.all[0].spawn(Station)
-    await inside(nodes.all[0], second).feed.ready(1, timeout=5)
+    second = await mesh.nodes[0].spawn(Station)
+    await inside(mesh.nodes[0], second).feed.ready(1, timeout=5)
     await second.ask(Station.say, "b", 2)
     await until(lambda: len(actor.heard) == 2)
     assert actor.heard == [("a", 1), ("b", 2)]
     assert actor.readings.missed == 0
 
 
-async def test_what_a_publisher_says_as_it_stops_still_arrives(nodes, until):
-    near, far = await nodes.pair()
+async def test_what_a_publisher_says_as_it_stops_still_arrives(mesh, until):
+    near, far = await mesh.pair()
 
     class Dying(Station):
         async def on_stop(self):
@@ -188,8 +188,8 @@ async def test_what_a_publisher_says_as_it_stops_still_arrives(nodes, until):
     await until(lambda: actor.heard == [("a", "last words")])
 
 
-async def test_subscribe_waits_for_all_publishers_of_the_service(nodes, until):
-    all_nodes = [await nodes.start() for _ in range(3)]
+async def test_subscribe_waits_for_all_publishers_of_the_service(mesh, until):
+    all_nodes = [await mesh.start() for _ in range(3)]
     stations = [await node.spawn(Station) for node in all_nodes for _ in range(2)]
     actor = inside(all_nodes[0], await all_nodes[0].spawn(Listener))
     await until(lambda: actor.readings.publisher_count == 6)
@@ -202,8 +202,8 @@ async def test_subscribe_waits_for_all_publishers_of_the_service(nodes, until):
     assert actor.readings.missed == 0
 
 
-async def test_one_publisher_is_numbered_for_itself(nodes, until):
-    node = await nodes.start()
+async def test_one_publisher_is_numbered_for_itself(mesh, until):
+    node = await mesh.start()
     stations = [await node.spawn(Station) for _ in range(2)]
     actor = inside(node, await node.spawn(Listener, None, "a"))
     for number, station in enumerate(stations):
@@ -217,8 +217,8 @@ async def test_one_publisher_is_numbered_for_itself(nodes, until):
 
 
 @everywhere
-async def test_what_was_published_before_it_subscribed_is_not_missed(nodes, where, until):
-    station, listener, actor = await placed(nodes, until, where)
+async def test_what_was_published_before_it_subscribed_is_not_missed(mesh, where, until):
+    station, listener, actor = await placed(mesh, until, where)
     await station.ask(Station.say, "a", *range(5))
     await listener.ask(Listener.subscribe, "a")
     await station.ask(Station.say, "a", 5)
@@ -231,9 +231,9 @@ async def test_what_was_published_before_it_subscribed_is_not_missed(nodes, wher
 
 
 @everywhere
-async def test_what_was_published_while_it_did_not_listen_is_not_missed(nodes, where, until):
-    station, listener, actor = await placed(nodes, until, where, Listener, "a")
-    feed = inside(nodes.all[0], station).feed
+async def test_what_was_published_while_it_did_not_listen_is_not_missed(mesh, where, until):
+    station, listener, actor = await placed(mesh, until, where, Listener, "a")
+    feed = inside(mesh.nodes[0], station).feed
     await station.ask(Station.say, "a", 1)
     await until(lambda: actor.heard)
     await listener.ask(Listener.unsubscribe, "a")
@@ -246,8 +246,8 @@ async def test_what_was_published_while_it_did_not_listen_is_not_missed(nodes, w
     assert actor.readings.missed == 0
 
 
-async def test_a_subscriber_of_text_counts_what_came(nodes, until):
-    node = await nodes.start()
+async def test_a_subscriber_of_text_counts_what_came(mesh, until):
+    node = await mesh.start()
 
     class Reads(Listener):
         readings = Subscriber(service="text", codec="text")
@@ -271,8 +271,8 @@ async def test_a_subscriber_of_text_counts_what_came(nodes, until):
 # -- going on where one left off ------------------------------------------------------------------
 
 
-async def test_who_resumes_learns_how_much_it_missed(nodes, until):
-    near, far = await nodes.pair()
+async def test_who_resumes_learns_how_much_it_missed(mesh, until):
+    near, far = await mesh.pair()
     station = await near.spawn(Station)
     await until(lambda: heard_of(far))
     first = await far.spawn(Listener, None, "a")
@@ -292,8 +292,8 @@ async def test_who_resumes_learns_how_much_it_missed(nodes, until):
     assert (actor.readings.received, actor.readings.missed) == (2, 10)
 
 
-async def test_the_position_of_the_message_at_hand_is_known(nodes, until):
-    node = await nodes.start()
+async def test_the_position_of_the_message_at_hand_is_known(mesh, until):
+    node = await mesh.start()
     lasts = []
 
     class Keeper(Listener):
@@ -314,8 +314,8 @@ async def test_the_position_of_the_message_at_hand_is_known(nodes, until):
 # -- what does not fit ----------------------------------------------------------------------------
 
 
-async def test_values_of_a_wrong_type_are_counted_dead_letters(nodes, until, logged):
-    near, far = await nodes.pair()
+async def test_values_of_a_wrong_type_are_counted_dead_letters(mesh, until, logged):
+    near, far = await mesh.pair()
     station = await near.spawn(Station)
     await until(lambda: heard_of(far))
     actor = inside(far, await far.spawn(Picky, "picky", "a"))
@@ -329,8 +329,8 @@ async def test_values_of_a_wrong_type_are_counted_dead_letters(nodes, until, log
     assert (actor.readings.received, actor.readings.missed) == (5, 0)
 
 
-async def test_a_publisher_of_another_codec_is_left_alone_and_counted(nodes, until):
-    node = await nodes.start()
+async def test_a_publisher_of_another_codec_is_left_alone_and_counted(mesh, until):
+    node = await mesh.start()
 
     class Says(Station):
         feed = Publisher(service="weather", codec="text")
@@ -357,8 +357,8 @@ async def test_a_publisher_of_another_codec_is_left_alone_and_counted(nodes, unt
         (("\ud800",), r"topic '\\ud800' cannot be written as UTF-8"),
     ],
 )
-async def test_topics_that_cannot_be_are_refused(nodes, until, topics, sentence):
-    node = await nodes.start()
+async def test_topics_that_cannot_be_are_refused(mesh, until, topics, sentence):
+    node = await mesh.start()
     listener = await node.spawn(Listener)
     actor = inside(node, listener)
     for ask in (Listener.subscribe, Listener.unsubscribe) if topics else (Listener.subscribe,):
@@ -372,8 +372,8 @@ async def test_topics_that_cannot_be_are_refused(nodes, until, topics, sentence)
     await until(lambda: actor.heard == [("b", 2)])
 
 
-async def test_topics_may_be_bytes_that_end_within_a_character(nodes, until):
-    node = await nodes.start()
+async def test_topics_may_be_bytes_that_end_within_a_character(mesh, until):
+    node = await mesh.start()
 
     class Kept(Station):
         feed = Publisher(service="weather", last=True)
@@ -387,8 +387,8 @@ async def test_topics_may_be_bytes_that_end_within_a_character(nodes, until):
 
 
 @pytest.mark.slow
-async def test_of_two_calls_at_a_time_neither_returns_before_its_topics_are_known(nodes, until):
-    near, far = await nodes.pair()
+async def test_of_two_calls_at_a_time_neither_returns_before_its_topics_are_known(mesh, until):
+    near, far = await mesh.pair()
     station = await near.spawn(Station)
     feed = inside(near, station).feed
     await until(lambda: heard_of(far))
@@ -419,8 +419,8 @@ async def test_of_two_calls_at_a_time_neither_returns_before_its_topics_are_know
     assert actor.readings._tokens == [later]
 
 
-async def test_a_subscriber_that_binds_waits_for_those_who_have_connected(nodes, until):
-    near, far = await nodes.pair()
+async def test_a_subscriber_that_binds_waits_for_those_who_have_connected(mesh, until):
+    near, far = await mesh.pair()
 
     class Hall(Listener):
         readings = Subscriber(bind="tcp://127.0.0.1:*")
@@ -448,8 +448,8 @@ async def test_a_subscriber_that_binds_waits_for_those_who_have_connected(nodes,
     assert actor.readings.missed == 0
 
 
-async def test_a_subscriber_without_a_method_to_receive_does_not_start(nodes):
-    node = await nodes.start()
+async def test_a_subscriber_without_a_method_to_receive_does_not_start(mesh):
+    node = await mesh.start()
 
     class Deaf(Actor):
         readings = Subscriber(service="weather")
@@ -487,8 +487,8 @@ def reader(endpoint, codec):
 
 
 @pytest.mark.slow
-async def test_the_next_text_of_a_plain_pub_arrives(nodes, until):
-    node = await nodes.start()
+async def test_the_next_text_of_a_plain_pub_arrives(mesh, until):
+    node = await mesh.start()
     pub, endpoint = plain_pub()
     with pub:
         actor = inside(node, await node.spawn(reader(endpoint, "text")))
@@ -503,8 +503,8 @@ async def test_the_next_text_of_a_plain_pub_arrives(nodes, until):
 
 
 @pytest.mark.slow
-async def test_the_next_raw_frames_of_a_plain_pub_arrive(nodes, until):
-    node = await nodes.start()
+async def test_the_next_raw_frames_of_a_plain_pub_arrive(mesh, until):
+    node = await mesh.start()
     pub, endpoint = plain_pub()
     with pub:
         actor = inside(node, await node.spawn(reader(endpoint, "raw")))
@@ -552,8 +552,8 @@ FORGED = {
 
 
 @pytest.mark.slow
-async def test_what_is_no_publishers_message_is_dropped_and_counted_whole(nodes, until):
-    node = await nodes.start()
+async def test_what_is_no_publishers_message_is_dropped_and_counted_whole(mesh, until):
+    node = await mesh.start()
     pub, endpoint = plain_pub()
     with pub:
         actor = inside(node, await node.spawn(reader(endpoint, "msgpack")))
@@ -576,8 +576,8 @@ async def test_what_is_no_publishers_message_is_dropped_and_counted_whole(nodes,
 
 
 @pytest.mark.slow
-async def test_no_bytes_of_a_publisher_stop_a_subscriber(nodes, until):
-    node = await nodes.start()
+async def test_no_bytes_of_a_publisher_stop_a_subscriber(mesh, until):
+    node = await mesh.start()
     pub, endpoint = plain_pub()
     draw = random.Random(5)
     good = body([7, 1], {"a": [1, "x", b"y", 1.5, None]}, "z")
@@ -601,8 +601,8 @@ async def test_no_bytes_of_a_publisher_stop_a_subscriber(nodes, until):
 
 
 @pytest.mark.slow
-async def test_a_plain_pub_that_comes_late_is_given_its_time(nodes, until):
-    node = await nodes.start()
+async def test_a_plain_pub_that_comes_late_is_given_its_time(mesh, until):
+    node = await mesh.start()
     keeper = socket.socket()  # a port that is bound, and not listened at, is nobody else's
     keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     keeper.bind(("127.0.0.1", 0))

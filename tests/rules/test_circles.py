@@ -1,7 +1,7 @@
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actormq.rules.circles import circle_through, drawn
@@ -28,6 +28,7 @@ def test_a_circle_is_found_if_one_leads_back(edges, circle):
 GRAPHS = st.dictionaries(st.integers(0, 6), st.lists(st.integers(0, 6), max_size=4), max_size=7)
 
 
+@settings(deadline=None)
 @given(GRAPHS)
 def test_what_is_found_is_a_shortest_circle(edges):
     found = circle_through(lambda node: edges.get(node, ()), 0)

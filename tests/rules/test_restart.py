@@ -2,7 +2,7 @@ import itertools
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actormq import SetupError
@@ -52,6 +52,7 @@ def test_a_restart_that_does_not_fit_is_not_entered():
     assert [history.enter(now) for now in (0.0, 4.0, 5.5)] == [True, False, True]
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 4),
     st.floats(0.5, 10.0),

@@ -3,9 +3,26 @@
 
 from __future__ import annotations
 
-from typing import assert_type
+from typing import Any, assert_type
 
-from actormq import Actor, Node, Publisher, Ref, Reply, Subscriber, every, handler, run
+from actormq import (
+    Actor,
+    Backoff,
+    Child,
+    Failure,
+    Node,
+    Publisher,
+    Ref,
+    Reply,
+    Subscriber,
+    Supervisor,
+    Terminated,
+    child,
+    every,
+    handler,
+    run,
+)
+from actormq.testing import Fault, Mesh, Probe, Received, fail_at, until
 
 
 class Greeter(Actor):
@@ -84,6 +101,56 @@ async def main(node: Node) -> int:
     async for refs in node.watch("collector"):
         return len(refs)
     return 0
+
+
+class Rack(Supervisor):
+    strategy = "rest_for_one"
+    max_restarts = 5
+    backoff = Backoff(first=0.5)
+    children = (
+        child(Greeter, "greeter", "good day", loud=True).restarts("always").stops_within(2.0),
+        child(Polite),
+    )
+
+
+class Caretaker(Actor):
+    runs_in = "thread"
+
+    async def on_restart(self, failure: Failure) -> None:
+        self.log.info("%s in %s", failure.error, failure.handler)
+
+    async def on_terminated(self, terminated: Terminated) -> None:
+        assert_type(terminated.ref, Ref[Any])
+
+    @handler(retry=3, raises=(KeyError, OSError))
+    async def grow(self, rack: Ref[Rack]) -> bool:
+        greeter = await self.spawn(Greeter, None, "hello")
+        assert_type(greeter, Ref[Greeter])
+        self.watch(greeter)
+        await greeter.send(Greeter.greet, "LAN")
+        assert_type(greeter.send(Greeter.count, 1, scale=2.0), Reply[None])
+        spec = child(Greeter, None, "hello")
+        assert_type(spec, Child[Greeter])
+        await rack.ask(Rack.start_child, spec)
+        await rack.ask(Rack.stop_child, greeter)
+        return greeter.offer(Greeter.greet, "LAN")
+
+
+async def kit() -> None:
+    async with Mesh() as mesh:
+        near, far = await mesh.pair(ask_timeout=0.5)
+        assert_type(near, Node)
+        probe = Probe(Greeter)
+        assert_type(probe, Probe[Greeter])
+        assert_type(await probe.spawn(far, "greeter"), Ref[Greeter])
+        probe.answers(Greeter.greet, "hello")
+        probe.answers_with("count", lambda *numbers: sum(numbers))
+        probe.raises(Greeter.read, OSError())
+        assert_type(await probe.ref.ask(Greeter.greet, "LAN"), str)
+        assert_type(await probe.expect(Greeter.greet, "LAN", within=0.5), Received)
+        await Probe().spawn(near)
+        assert_type(fail_at(probe.ref, Greeter.greet, 1, ValueError()), Fault)
+        assert_type(await until(lambda: len(probe.received)), int)
 
 
 if __name__ == "__main__":

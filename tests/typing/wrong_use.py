@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from actormq import Actor, Node, Publisher, Subscriber, handler, run
+from actormq import Actor, Node, Publisher, Subscriber, Supervisor, child, handler, run
+from actormq.testing import Probe, fail_at
 
 
 class Greeter(Actor):
@@ -33,6 +34,19 @@ class Other(Actor):
     def flush(self, hard: int) -> None: ...
 
 
+class Rack(Supervisor):
+    strategy = "one_for_none"  # error
+    max_restarts = "five"  # error
+    children = (child(Greeter, "greeter", 3),)  # error
+
+    @handler(raises="KeyError")  # error
+    async def grow(self) -> None:
+        await self.spawn(Greeter, "greeter", 3)  # error
+        child(Greeter).restarts("sometimes")  # error
+        child(Greeter, 3)  # error
+        self.watch("greeter")  # error
+
+
 async def main(node: Node) -> None:
     await node.spawn(Greeter, "greeter", 3)  # error
     await node.spawn(Greeter, "greeter", greetings="hello")  # error
@@ -51,7 +65,15 @@ async def main(node: Node) -> None:
     greeter.tell(Other.flush, 1)  # error
     greeter.tell(Greeter.greet, 3)  # error
     greeter.tell(Greeter.count)  # error
+    await greeter.send(Greeter.greet, 3)  # error
+    greeter.offer(Greeter.count, "one")  # error
     greeter.within("1 s")  # error
+    probe = Probe(Greeter)
+    probe.answers(Other.flush, 1)  # error
+    probe.raises(Greeter.greet, "no")  # error
+    await probe.expect(Other.flush)  # error
+    fail_at(greeter, Other.flush, 1, ValueError())  # error
+    Probe(int)  # error
     print(number, text)  # noqa: T201
 
 

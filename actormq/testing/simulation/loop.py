@@ -123,6 +123,7 @@ class VirtualLoop(Refusing):
         self._active: deque[Lane] = deque()
         self._timers: list[tuple[float, int, Handle]] = []
         self._cancelled_count = 0
+        self._still = 0  # jumps that did not go anywhere
         self._sequence = itertools.count()
         self._is_closed = False
         self._generators: weakref.WeakSet[AsyncGenerator[Any, Any]] = weakref.WeakSet()
@@ -158,7 +159,13 @@ class VirtualLoop(Refusing):
         context: contextvars.Context | None = None,
     ) -> Handle:
         """Call it after `delay` seconds."""
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        if context is None:
+            context = contextvars.copy_context()
+        when = self._now + delay
+        handle = Handle(when, callback, args, self, context)
+        handle._scheduled = True  # noqa: SLF001 as asyncio's own
+        heapq.heappush(self._timers, (when, next(self._sequence), handle))
+        return handle
 
     def call_at(
         self,
@@ -251,7 +258,15 @@ class VirtualLoop(Refusing):
             raise SimulationStuck(
                 f"the scenario has not ended within {self._most:g} virtual seconds"
             )
-        self._now = max(self._now, now)
+        if now > self._now:
+            self._now, self._still = now, 0
+        else:
+            self._still += 1
+            if self._still > STEPS_LIMIT:
+                raise SimulationStuck(
+                    f"time stands still at {self._now - EPOCH:.6f} s: "
+                    "a timer sets itself again and again for no time at all"
+                )
         while timers and timers[0][0] <= now:
             handle = heapq.heappop(timers)[2]
             handle._scheduled = False  # noqa: SLF001 ours

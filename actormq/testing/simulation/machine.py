@@ -17,6 +17,7 @@ from actormq.events import LoopHeld
 from actormq.loop import Loop
 from actormq.machine import Machine
 from actormq.node import Node
+from actormq.place import Place, Places
 from actormq.ref import Ref
 from actormq.reply import Reply
 from actormq.settings import NodeOptions, Settings
@@ -26,7 +27,7 @@ from actormq.testing.simulation.network import Network
 from actormq.testing.simulation.transport import SimulatedTransport
 from actormq.threads import Threads
 from actormq.transport import Transport
-from actormq.watchdog import Watched, watch
+from actormq.watchdog import Watched
 
 A = TypeVar("A")
 P = ParamSpec("P")
@@ -41,6 +42,17 @@ class _Here(Threads):
         future: concurrent.futures.Future[R] = concurrent.futures.Future()
         future.set_result(fn(*args, **kwargs))
         return future
+
+
+class _OnLoop:
+    """Lets actors live on the loop that would run elsewhere."""
+
+    def new(self, *_actor: Any) -> Place | None:
+        """See `Places.new`."""
+        return None
+
+    async def close(self) -> None:
+        """Nothing is open."""
 
 
 class SimulatedMachine(Machine):
@@ -116,7 +128,11 @@ class SimulatedMachine(Machine):
     ) -> Watched:
         """Nobody: no time passes while something holds the loop."""
         del limit
-        return watch(node_id, loop.thread, math.inf, report)
+        return Watched(node_id, loop.thread, math.inf, report)
+
+    def places(self) -> Places:
+        """None but the loop: no handler takes any time, and none crashes."""
+        return _OnLoop()
 
     def chance(self) -> float:
         """Draw a number of the simulation's own."""

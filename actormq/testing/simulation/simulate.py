@@ -80,7 +80,7 @@ def simulate(
     scenario: Scenario[R] | None = None,
     *,
     nodes: int = 5,
-    seconds: float = 12.0,
+    seconds: float = 10.0,
     delay: tuple[float, float] = (0.000_2, 0.005),
     loss: float = 0.01,
     duplicates: float = 0.1,
@@ -119,7 +119,10 @@ def simulate(
         try:
             result: R = loop.run_until_complete(_run(run, world))
         except Exception as error:
-            raise _failed(world, record, scenario, f"{type(error).__name__}: {error}") from error
+            why = f"{type(error).__name__}: {error}"
+            if loop.failures:
+                why += f"; before that, a callback raised {loop.failures[0]!r}"
+            raise _failed(world, record, scenario, why) from error
         for surprise in (*loop.failures, *internal.errors):
             text = f"a callback raised {type(surprise).__name__}: {surprise}"
             raise _failed(world, record, scenario, text) from surprise

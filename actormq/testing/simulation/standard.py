@@ -7,16 +7,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 from actormq.actor import Actor, every, handler
 from actormq.errors import DeliveryError, OutcomeUnknown
 from actormq.node import Node
+from actormq.ref import Ref
 from actormq.testing.simulation.world import Boot, World
 
 TALK_INTERVAL = 0.5  # s between two words of an actor
+TALKATIVE = 0.2  # the share of tells that are many
+WORDS, WORD_INTERVAL = 8, 0.03  # in a row, and s from one to the next: less than a mesh's patience
 PAUSE = (0.2, 1.5)  # s between two faults
 LENGTH = (0.3, 8.0)  # s that a fault lasts: shorter and longer than all patience of a node
 SETTLED = 20.0  # s after the last fault by which all must see all
@@ -43,41 +48,16 @@ class Account:
     wrongs: list[str] = field(default_factory=list)
 
 
-class Talker(Actor):
-    """Tells and asks others of its kind now and then.
+class Listener(Actor):
+    """Hears others, and answers them.
 
     Args:
-        names: Those of all.
-        chance: Whom, and what.
-        account: Where what it sees is counted.
+        account: Where what it hears is counted.
     """
 
-    def __init__(self, names: list[str], chance: random.Random, account: Account) -> None:
-        self._names = names
-        self._chance = chance
+    def __init__(self, account: Account) -> None:
         self._account = account
         self._last: dict[str, int] = {}
-        self._number = 0
-
-    @every(TALK_INTERVAL)
-    @handler(concurrent=True)  # or two who ask each other would wait for each other
-    async def talk(self) -> None:
-        """Say something to somebody."""
-        found = self.node.find_all(self._chance.choice(self._names))
-        if not found:
-            return
-        self._number += 1
-        try:
-            if self._chance.random() < EVEN:
-                found[0].tell(Talker.hear, f"{self.name} {self.node.id}", self._number)
-                self._account.told += 1
-            else:
-                answer = await found[0].within(1.0).ask(Talker.answer, self._number)
-                if answer != self._number:
-                    self._account.wrongs.append(f"asked {self._number}, was told {answer}")
-                self._account.outcomes["answered"] += 1
-        except (DeliveryError, OutcomeUnknown) as error:
-            self._account.outcomes[type(error).__name__] += 1
 
     @handler
     def hear(self, who: str, number: int) -> None:
@@ -92,6 +72,55 @@ class Talker(Actor):
     def answer(self, number: int) -> int:
         """Give back what was asked."""
         return number
+
+
+class Talker(Listener):
+    """Tells and asks others now and then.
+
+    Args:
+        names: Those of whom it talks to.
+        chance: Whom, and what.
+        account: Where what it sees is counted.
+    """
+
+    def __init__(self, names: list[str], chance: random.Random, account: Account) -> None:
+        super().__init__(account)
+        self._names = names
+        self._chance = chance
+        self._number = 0
+
+    @every(TALK_INTERVAL)
+    @handler(concurrent=True)  # or two who ask each other would wait for each other
+    async def talk(self) -> None:
+        """Say something to somebody."""
+        found = self.node.find_all(self._chance.choice(self._names))
+        if not found:
+            return
+        other = self._chance.choice(found)
+        try:
+            if self._chance.random() < EVEN:
+                await self._tell(other)
+            else:
+                await self._ask(other)
+        except (DeliveryError, OutcomeUnknown) as error:
+            self._account.outcomes[type(error).__name__] += 1
+
+    async def _tell(self, other: Ref[Any]) -> None:
+        words = WORDS if self._chance.random() < TALKATIVE else 1
+        for _ in range(words):
+            self._number += 1
+            other.tell(Listener.hear, f"{self.name} {self.node.id}", self._number)
+            self._account.told += 1
+            if words > 1:
+                await asyncio.sleep(WORD_INTERVAL)
+
+    async def _ask(self, other: Ref[Any]) -> None:
+        self._number += 1
+        number = self._number  # others may talk meanwhile
+        answer = await other.within(1.0).ask(Listener.answer, number)
+        if answer != number:
+            self._account.wrongs.append(f"asked {number}, was told {answer}")
+        self._account.outcomes["answered"] += 1
 
 
 class Standard:
@@ -136,10 +165,12 @@ class Standard:
         return self.account
 
     def _boot(self, world: World, name: str) -> Boot:
+        names = [*self._talkers, "anybody"]
+
         async def boot(node: Node) -> None:
             chance = random.Random(world.random.getrandbits(64))  # noqa: S311 a simulation's
-            await node.spawn(Talker, f"talker {name}", self._talkers, chance, self.account)
-            await node.spawn(Talker, "anybody", self._talkers, chance, self.account)
+            await node.spawn(Talker, f"talker {name}", names, chance, self.account)
+            await node.spawn(Listener, "anybody", self.account)
 
         return boot
 
@@ -205,6 +236,10 @@ class Standard:
             raise AssertionError(self.account.wrongs[0])
         if not ledger.is_balanced:
             raise AssertionError(f"the ledger is not balanced: {ledger}")
+        for node in world.nodes:
+            own = node.ledger() if node.is_running else None
+            if own is not None and not own.is_balanced:
+                raise AssertionError(f"the ledger of {node.name} is not balanced: {own}")
 
 
 def _between(chance: random.Random, bounds: tuple[float, float]) -> float:

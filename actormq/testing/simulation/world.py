@@ -170,14 +170,20 @@ class World:
         self._past.append(node)
         node.events.listen(lambda event: self._heard(name, event))
         self._record.note(name, f"starts as {node.id}")
-        await node.start()
-        if boot is not None:
-            await machine.run(_booted(boot, node))
+        try:
+            await node.start()
+            if boot is not None:
+                await machine.run(_booted(boot, node))
+        except BaseException:
+            machine.crash(0.0)  # unless it has crashed already
+            raise
         return node
 
     async def stop(self, name: str) -> None:
         """Stop a node in order."""
         node = self.node(name)
+        if self._machines[name].is_held:
+            raise SetupError(f"the node on {name!r} hangs: resume it or crash it")
         self._record.note(name, "stops")
         await node.stop()
         self._machines[name].stopped()

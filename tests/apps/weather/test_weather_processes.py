@@ -53,7 +53,7 @@ def station_parts():
 
 @pytest.mark.timeout(120)
 async def test_after_a_kill_in_the_middle_every_message_is_received_or_counted_as_missed(
-    tmp_path, mesh, until
+    tmp_path, mesh_name, until
 ):
     recorder = [Part("apps.weather:Recorder", "recorder", {"path": str(tmp_path / "w.sqlite")})]
     statistics = [Part("apps.weather:Average", "average")]
@@ -65,11 +65,11 @@ async def test_after_a_kill_in_the_middle_every_message_is_received_or_counted_a
         except ActormqError:
             return None
 
-    async with Node(mesh=mesh, name="control") as node:
+    async with Node(mesh=mesh_name, name="control") as node:
         with (
-            Program("stations", mesh, station_parts()),
-            Program("statistics", mesh, statistics),
-            Program("disk", mesh, recorder) as victim,
+            Program("stations", mesh_name, station_parts()),
+            Program("statistics", mesh_name, statistics),
+            Program("disk", mesh_name, recorder) as victim,
         ):
             await node.find("average", timeout=20)
             await node.find("recorder", timeout=20)
@@ -83,7 +83,7 @@ async def test_after_a_kill_in_the_middle_every_message_is_received_or_counted_a
 
             await until(is_in_the_middle, 20)
             victim.kill()
-            with Program("disk", mesh, recorder):
+            with Program("disk", mesh_name, recorder):
                 back = await node.find("recorder", timeout=20)
                 assert back is not None
 

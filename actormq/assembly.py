@@ -1,0 +1,145 @@
+"""Makes the parts of a node, from the ground up; `node.py` starts and stops them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from actormq.address import ActorEntry, Address
+from actormq.cell import Cell
+from actormq.cluster.member import Member
+from actormq.cluster.mesh import Mesh
+from actormq.cluster.post import Post
+from actormq.cluster.services import MeshServices
+from actormq.cluster.watches import Watches
+from actormq.codec import Codec
+from actormq.deadlines import Deadlines
+from actormq.ledger import Books
+from actormq.machine import Machine
+from actormq.message import Facts
+from actormq.ref import Ref
+from actormq.registry import Registry
+from actormq.runtime import Runtime
+from actormq.settings import Settings
+from actormq.stepping import Stepper
+
+if TYPE_CHECKING:
+    from actormq.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a node consists of.
+
+    Attributes:
+        runtime: What its actors are run with.
+        mesh: Who is there.
+        post: Messages to and from other nodes.
+        services: Who offers what.
+    """
+
+    runtime: Runtime
+    mesh: Mesh
+    post: Post
+    services: MeshServices
+
+
+def assemble(node: Node, settings: Settings, machine: Machine, serials: Iterator[int]) -> Parts:
+    """Make the parts of a node.
+
+    Args:
+        node: The node.
+        settings: What it was told.
+        machine: What it runs on.
+        serials: Numbers for its actors and sockets.
+    """
+    loop = machine.loop()
+    transport = machine.transport(loop, settings)
+    codec = Codec(
+        settings.message_limit,
+        settings.buffer_limit,
+        lambda value: value.address if isinstance(value, Ref) else None,
+        lambda address: ref_of(runtime, post, address),
+    )
+    deadlines = Deadlines(loop)
+    registry = Registry(node.name, lambda cell, is_there: _announce(services, cell, is_there))
+    books = Books()
+    post = Post(
+        node.id,
+        loop,
+        codec,
+        deadlines,
+        node.events,
+        registry,
+        settings,
+        lambda other: mesh.members.get(other),  # noqa: PLW0108 made below
+        books,
+    )
+    watches = Watches(node.id, registry, post)
+
+    def lost(member: Member, reason: str) -> None:
+        post.lost(member, reason)
+        watches.lost(member, reason)
+
+    scope = machine.scope(settings)
+    facts = Facts(settings.mesh, node.id, 1, node.name, scope, (), machine.identity())
+    mesh = Mesh(
+        loop,
+        transport,
+        codec,
+        node.events,
+        settings,
+        facts,
+        node.directory,
+        post.take,
+        watches.take,
+        watches.linked,
+        lost,
+    )
+    services = MeshServices(node.id, node.directory, mesh, post, node.events)
+    runtime = Runtime(
+        node=node,
+        node_id=node.id,
+        settings=settings,
+        loop=loop,
+        transport=transport,
+        codec=codec,
+        events=node.events,
+        deadlines=deadlines,
+        stepper=Stepper(loop.aio),
+        threads=machine.threads(node.name),
+        registry=registry,
+        services=services,
+        watching=watches,
+        books=books,
+        next_serial=lambda: next(serials),
+        places=machine.places(),
+        chance=machine.chance,
+        watched=machine.watch(
+            node.id,
+            loop,
+            settings.hold_limit,
+            lambda event: node.events.emit_from_thread(event, loop.call_from_thread),
+        ),
+    )
+    return Parts(runtime, mesh, post, services)
+
+
+def ref_of(runtime: Runtime, post: Post, address: Address) -> Ref[Any]:
+    """A ref to an actor: of this node, if it lives here, or of another."""
+    if address.node == runtime.node_id:
+        cell = runtime.registry.by_serial(address.serial)
+        if cell is not None:
+            return cell.ref
+    return post.ref(address)
+
+
+def _announce(services: MeshServices, cell: Cell, is_there: bool) -> None:
+    """Tell the mesh that an actor can be found by its name from now on, or no more."""
+    if is_there:
+        assert cell.name is not None
+        kind = f"{cell.kind.__module__}:{cell.kind.__qualname__}"
+        services.announce_actor(ActorEntry(cell.address.serial, cell.name, kind))
+    else:
+        services.withdraw(cell.address.serial)

@@ -1,0 +1,154 @@
+"""The standard scenario finds what it is there for: bugs that are planted here, one at a time."""
+
+import pytest
+
+from actormq.cluster.directory import Directory
+from actormq.cluster.mesh import Mesh
+from actormq.cluster.outbox import Outbox
+from actormq.cluster.post import Post
+from actormq.cluster.reach import Reach
+from actormq.testing import SimulationFailed, simulate
+from actormq.testing.simulation.connection import Connection
+from actormq.testing.simulation.transport import SimulatedPort
+
+SEEDS = 60
+
+pytestmark = pytest.mark.slow
+
+
+def says_the_last_thing_again(monkeypatch):
+    """An outbox sends what it was told last once more on a new connection."""
+    attach, put = Outbox.attach, Outbox.put
+
+    def again(self, port, routing_id=None):
+        held = self.__dict__.get("last")
+        if held is not None:
+            self._queue.appendleft((held, len(held[0]), 1))
+            self.waiting_bytes += len(held[0])
+        attach(self, port, routing_id)
+
+    def note(self, packed, buffers=()):
+        if packed[1:2] == b"\x03":  # a tell
+            self.last = [packed]
+        put(self, packed, buffers)
+
+    monkeypatch.setattr(Outbox, "attach", again)
+    monkeypatch.setattr(Outbox, "put", note)
+
+
+def overtakes(monkeypatch):
+    """An outbox lets what is small go first, where something waits."""
+
+    def seal(self):
+        if self._batch:
+            entry = ([b"".join(self._batch)], self._batch_bytes, len(self._batch))
+            self._queue.appendleft(entry)
+            self._batch, self._batch_bytes = [], 0
+
+    monkeypatch.setattr(Outbox, "_seal", seal)
+
+
+def keeps_names_of_the_dead(monkeypatch):
+    """A directory does not forget a node."""
+    monkeypatch.setattr(Directory, "forget", lambda _self, _node: None)
+
+
+def forgets_to_count(monkeypatch):
+    """A mesh forgets what it had sent to whoever is gone."""
+    bury = Mesh._bury
+
+    def forgetful(self, member, state, reason):
+        member.outbox.sent_count = 0
+        bury(self, member, state, reason)
+
+    monkeypatch.setattr(Mesh, "_bury", forgetful)
+
+
+def loses_in_silence(monkeypatch):
+    """A port says that it has sent what it has thrown away."""
+    offer = SimulatedPort.offer
+    count = 0
+
+    def now_and_then(self, frames, copy=True):
+        nonlocal count
+        count += self._routing_id is not None and self._dialled is not None
+        return 0 if count % 100 == 99 else offer(self, frames, copy)
+
+    monkeypatch.setattr(SimulatedPort, "offer", now_and_then)
+
+
+def never_dials_the_dead(monkeypatch):
+    """A node waits for those whom it holds for dead to come by themselves."""
+    dial = Reach._dial
+
+    def proud(self, key, endpoints):
+        if key in self._hub.members or not self._hub.is_dead(key, 1):
+            dial(self, key, endpoints)
+
+    monkeypatch.setattr(Reach, "_dial", proud)
+
+
+def does_not_say_what_it_has(monkeypatch):
+    """A node does not introduce itself on new connections."""
+    monkeypatch.setattr(Mesh, "_introduce", lambda self, member: self._report(member))
+
+
+def raises_when_somebody_is_lost(monkeypatch):
+    """A callback raises."""
+
+    def lost(_self, _member, _reason):
+        raise KeyError("planted")
+
+    monkeypatch.setattr(Post, "lost", lost)
+
+
+def answers_the_wrong_one(monkeypatch):
+    """A reply goes to the ask before."""
+    reply = Post.reply
+
+    def crossed(self, member, envelope):
+        before, self.__dict__["before"] = self.__dict__.get("before", envelope), envelope
+        reply(self, member, [envelope[0], envelope[1], *before[2:]])
+
+    monkeypatch.setattr(Post, "reply", crossed)
+
+
+def doubles_a_message(monkeypatch):
+    """The network delivers some messages twice."""
+    deliver = Connection._deliver
+    count = 0
+
+    def twice(self, stream, end, frames):
+        nonlocal count
+        count += 1
+        deliver(self, stream, end, frames)
+        if count % 50 == 0 and end is not None:
+            deliver(self, stream, end, frames)
+
+    monkeypatch.setattr(Connection, "_deliver", twice)
+
+
+PLANTED = [
+    says_the_last_thing_again,
+    overtakes,
+    keeps_names_of_the_dead,
+    forgets_to_count,
+    loses_in_silence,
+    never_dials_the_dead,
+    does_not_say_what_it_has,
+    raises_when_somebody_is_lost,
+    answers_the_wrong_one,
+    doubles_a_message,
+]
+
+
+@pytest.mark.parametrize("plant", PLANTED, ids=lambda plant: plant.__name__)
+def test_a_planted_bug_is_found(plant, monkeypatch, logged):
+    plant(monkeypatch)
+    for seed in range(SEEDS):
+        try:
+            simulate(seed)
+        except SimulationFailed:
+            logged.lines.clear()  # the bug's own
+            return
+    pytest.fail(f"{plant.__doc__} Not found in {SEEDS} seeds.")
