@@ -176,7 +176,7 @@ class Cell(Instance):
             self._go()
         except BaseException as error:
             if self._stop_replies is None:
-                await self.wind_down(self.stop_timeout, is_tidy=False, at_once=True)
+                await self.wind_down(self.stop_timeout, at_once=True)
                 self.end(FAILED, described(error))
             else:
                 await self.stop(None)  # whoever stops it ends it
@@ -199,8 +199,9 @@ class Cell(Instance):
             self.make()
             await self.open_instance(failure)
         except BaseException:
-            self.state = State.DOWN
-            await self.wind_down(self.stop_timeout, is_tidy=False, at_once=True)
+            if self.state is not State.STOPPED:
+                self.state = State.DOWN
+            await self.wind_down(self.stop_timeout, at_once=True)
             raise
         self._go()
 
@@ -227,8 +228,8 @@ class Cell(Instance):
     async def stop_children(self, seconds: float) -> None:
         """Stop all children; what has not ended by then is left behind."""
         if self._children is not None:
-            children, self._children = self._children, None
-            await children.stop(seconds)
+            await self._children.stop(seconds)
+            self._children = None
 
     # -- failing ------------------------------------------------------------------------------
 
@@ -253,7 +254,7 @@ class Cell(Instance):
         self.runtime.node.keep(task)
 
     async def _fall(self, error: BaseException, handler: str) -> None:
-        await self.wind_down(self.stop_timeout, is_tidy=True, at_once=True)
+        await self.wind_down(self.stop_timeout, at_once=True)
         if self.family is not None and self.family.rules is not None:
             self.family.ended(self, error, handler)
         else:
@@ -292,15 +293,18 @@ class Cell(Instance):
             self.family.remove(self.address.serial)
         elif self._stop_replies is not None:
             self._stop_replies.append(reply)
+        elif self.state is State.DOWN:
+            self._end_replies = [*(self._end_replies or ()), reply]  # it is about to end
         else:
             self._stop_replies = [reply]
-            was_started = self.state is State.RUNNING
             self.state = State.STOPPING
-            task = self.runtime.loop.aio.create_task(self._finish(seconds, was_started))
+            task = self.runtime.loop.aio.create_task(self._finish(seconds))
             self.runtime.node.keep(task)
 
-    async def _finish(self, seconds: float, was_started: bool) -> None:
-        await self.wind_down(seconds, is_tidy=was_started or None)
+    async def _finish(self, seconds: float) -> None:
+        await self.wind_down(seconds)
+        if self.state is State.STOPPED:  # it was cut off, and all who asked know
+            return
         replies, self._stop_replies = self._stop_replies or [], None
         if self.family is not None and self.is_supervised:
             self.state = State.DOWN
@@ -324,22 +328,22 @@ class Cell(Instance):
         if self.state is not State.RUNNING:
             return
         self.state = State.DOWN
-        await self.wind_down(seconds, is_tidy=True)
+        await self.wind_down(seconds)
 
     def cut_off(self) -> None:
         """End without another word, children first, because time is up."""
-        for cell in reversed(self.children):
-            cell.cut_off()
         for task in self._tasks or ():
             task.cancel()
         self._end_timers()
         self.abandon()
-        self.end(STOPPED, "its node stopped, and it did not in time")
+        self.end(STOPPED, "it was told to stop, and did not in time")
 
     def end(self, reason: Reason, detail: str) -> None:
         """End for good: answer what is left, tell who watches, let the name go."""
         if self.state is State.STOPPED:
             return
+        for cell in reversed(self.children):  # there are some only if their time was up
+            cell.cut_off()
         self.state = State.STOPPED
         runtime = self.runtime
         runtime.registry.remove(self)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 DEPTH_LIMIT = 64  # supervisors within supervisors; more is one that contains itself
 
+GRACE = 0.5  # s past its time in which a child that was cut off ends, with all below it
+
 
 class Family:
     """The children of one actor.
@@ -120,7 +122,7 @@ class Family:
             NameTaken: The name is taken.
             NodeNotRunning: The node or the parent is stopping.
         """
-        if self._done is not None or not self.parent.is_open:
+        if self._done is not None or self.parent.is_stopping or not self.parent.is_open:
             raise NodeNotRunning(self._runtime.node.name)
         cell = self._enter(spec)
         if self.rules is None:
@@ -169,8 +171,9 @@ class Family:
             return
         self._done = loop.aio.create_future()
         self._act(self.rules.stop())
-        await asyncio.wait([self._done], timeout=seconds)
+        await asyncio.wait([self._done], timeout=seconds + GRACE)
         self._leave_all()
+        _settle(self._begun)  # `begin` may still wait; its cell sees that it is to stop
 
     def ended(self, cell: Cell, error: BaseException | None, handler: str) -> None:
         """A child has come down, because of a failure or in order; the rules say what then."""
@@ -287,13 +290,15 @@ class Family:
         _settle(first, error or NodeNotRunning(self._runtime.node.name))
 
     def _give_up(self, key: int) -> None:
-        cell, error = self._cells[key], self._failures[key][0]
+        cell = self._cells[key]
+        # A child that is restarted always may have ended too often without a failure.
+        error, _ = self._failures.get(key, (None, ""))
         limit = RestartLimitReached(
             self.parent.address.label,
             cell.address.label,
             self._budget.restarts,
             self._budget.period,
-            described(error),
+            described(error) if error is not None else 'it ended, and is restarted "always"',
         )
         limit.__cause__ = error
         self._leave_all()

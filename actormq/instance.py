@@ -30,7 +30,6 @@ from actormq.supervisor import Supervisor
 from actormq.timers import Once, Periodic
 from actormq.turns import Again, Turns, end_served, kind_of, text_of
 
-_NOTHING: dict[str, Any] = {}  # no arguments, shared by all
 CUT_OFF = 1.0  # s that a handler has to end once it was cancelled; one that swallows that is left
 PLACE_GRACE = 1.0  # s that a thread or process has to end by itself, at least
 LAST_MOMENT = 0.1  # s that on_stop gets at least, however late it is
@@ -48,18 +47,20 @@ class Instance(Turns):
         address: Where it lives.
     """
 
-    __slots__ = ("_recipe", "_sockets", "_timers")
+    __slots__ = ("_has_begun", "_kind", "_made_of", "_sockets", "_timers")
 
     def __init__(self, runtime: Runtime, recipe: Recipe, address: Address) -> None:
         super().__init__(runtime, recipe[0], address)
-        self._recipe = recipe
+        self._kind = recipe[0]
+        self._made_of: Recipe | None = recipe
+        self._has_begun = False  # whether it has started and has not stopped yet
         self._sockets: dict[str, LiveSocket] | None = None
         self._timers: set[Timer] | None = None
 
     @property
     def kind(self) -> type[Actor]:
         """The actor's class."""
-        return self._recipe[0]
+        return self._kind
 
     @property
     def sockets(self) -> dict[str, LiveSocket]:
@@ -122,7 +123,8 @@ class Instance(Turns):
         Raises:
             StartFailed: Its constructor raised.
         """
-        kind, args, kwargs = self._recipe
+        assert self._made_of is not None
+        kind, args, kwargs = self._made_of
         self._sockets = None
         if self.place is not None:
             # The object is made there, by `_open_there`; turns have an empty one to pass over.
@@ -140,7 +142,7 @@ class Instance(Turns):
             raise self.start_failed("its constructor", error) from error
         self.actor = actor
         if not self.is_supervised:
-            self._recipe = (kind, (), _NOTHING)  # it is never made again
+            self._made_of = None  # it is never made again
 
     async def open_instance(self, failure: Failure | None) -> None:
         """Open what the instance has, and run its first hooks.
@@ -159,6 +161,7 @@ class Instance(Turns):
             await self._open_here(failure)
         for periodic, seconds in kind._actormq_periodic.values():  # noqa: SLF001 as in make
             self._keep(Periodic(self, seconds, periodic))
+        self._has_begun = True
 
     async def _open_here(self, failure: Failure | None) -> None:
         kind = self.kind
@@ -166,6 +169,7 @@ class Instance(Turns):
             self.sockets[attribute] = spec.open(attribute, cast("Context", self))
         if isinstance(self.actor, Supervisor):
             await self.begin_children(self.actor)
+            self._check_starting("on_start")
         if failure is not None and kind.on_restart is not Actor.on_restart:
             await self._run_hook("on_restart", self.actor.on_restart(failure))
         if kind.on_start is not Actor.on_start:
@@ -227,9 +231,15 @@ class Instance(Turns):
             raise self.start_failed(hook, error) from error
         finally:
             self._tasks = None
+            # Even if whoever waited for it was cut off in the same moment.
+            self._has_begun = hook == "on_start" and _is_good(task)
             if task.done():
                 coroutine.close()  # a task that is cut off before its first step leaves it unbegun
+        self._check_starting(hook)
+
+    def _check_starting(self, hook: str) -> None:
         if self.state is not State.STARTING:
+            label = self.address.label
             raise StartFailed(label, hook, "ActorStopped", "it was stopped while it started")
 
     def start_failed(self, stage: str, error: BaseException) -> StartFailed:
@@ -238,23 +248,21 @@ class Instance(Turns):
 
     # -- wound down ---------------------------------------------------------------------------
 
-    async def wind_down(self, seconds: float, is_tidy: bool | None, at_once: bool = False) -> None:
+    async def wind_down(self, seconds: float, at_once: bool = False) -> None:
         """Let handlers under way end, then the children, then `on_stop`; close what is open.
 
         Args:
             seconds: Time for all of it.
-            is_tidy: Whether `on_stop` runs; None: if the start that was under way has succeeded.
             at_once: Cut off what is under way, since the instance has failed.
         """
         deadline = self.runtime.loop.now() + seconds
         own = [task for task in self._tasks or () if not task.done()]
         if own:
             await self._await_handlers(own, 0.0 if at_once else seconds)
-        if is_tidy is None:
-            is_tidy = all(_is_good(task) for task in own)
         await self.stop_children(max(deadline - self.runtime.loop.now(), LAST_MOMENT))
         self._end_timers()
-        if is_tidy and self.kind.on_stop is not Actor.on_stop:
+        has_begun, self._has_begun = self._has_begun, False
+        if has_begun and self.kind.on_stop is not Actor.on_stop:
             await self._run_on_stop(max(deadline - self.runtime.loop.now(), LAST_MOMENT))
             self._end_timers()  # which it may have begun
         if self.place is not None:
@@ -281,10 +289,10 @@ class Instance(Turns):
 
     def abandon(self) -> None:
         """Leave the handlers behind that did not even end when they were cut off."""
+        for task in [task for task in self._tasks or () if task.done()]:
+            self._ended_alone(task)  # it has ended just now, and nobody has seen to its answer yet
         left, self._tasks = self._tasks or {}, None
-        for task, (message, served) in left.items():
-            if task.done():
-                continue
+        for message, served in left.values():
             end_served(served)
             call, _, _, answer = message
             label = self.address.label

@@ -1,0 +1,130 @@
+"""A storm: a thousand actors that crash at once and always; it costs little and blocks nobody."""
+
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+
+from actormq import Actor, Supervisor, child, handler
+from actormq.events import ActorFailed
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+
+COUNT = 1_000
+SHARE_LIMIT = 0.3  # of a core
+ASK_LIMIT = 0.020  # s that 99 of 100 local asks take at most
+PAUSE = 0.002  # s between two asks
+CALM_FAILURES = 6  # of each actor; from here on the back-off is over three seconds long
+
+
+class Unborn(Actor):
+    """Comes up once; from then on it does not."""
+
+    is_lost = False
+
+    async def on_start(self) -> None:
+        if self.is_lost:
+            raise OSError("no sensor")
+
+    @handler
+    def crash(self) -> None:
+        raise OSError("no sensor")
+
+
+class Shaky(Actor):
+    """Comes up each time, and crashes at its first message."""
+
+    is_lost = False
+
+    async def on_start(self) -> None:
+        if self.is_lost:
+            self.after(0.0, "crash")
+
+    @handler
+    def crash(self) -> None:
+        raise OSError("no sensor")
+
+
+class Rack(Supervisor):
+    max_restarts = 1_000_000_000
+
+    def __init__(self, kind: type[Actor]) -> None:
+        self.children = [child(kind).restarts("always") for _ in range(COUNT)]
+
+
+class Calm(Actor):
+    @handler
+    def ping(self) -> None: ...
+
+
+class Storm:
+    """Counts the failures of each actor, and lets wait until each has had so many."""
+
+    def __init__(self, node):
+        self.failures = Counter()
+        self._reached = Counter()  # how many actors have failed so often
+        self._waits = {}
+        node.events.listen(self._note, ActorFailed)
+
+    def _note(self, event):
+        self.failures[event.actor] += 1
+        often = self.failures[event.actor]
+        self._reached[often] += 1
+        if self._reached[often] == COUNT and often in self._waits:
+            self._waits[often].set_result(None)
+
+    async def until_each_failed(self, often):
+        self._waits[often] = asyncio.get_running_loop().create_future()
+        if self._reached[often] < COUNT:
+            await self._waits[often]
+
+
+async def asking(calm, seconds, busy):
+    """Ask again and again; note how long each took, and how much of it this thread has run."""
+    while True:
+        begun, begun_busy = time.perf_counter(), time.thread_time()
+        await calm.ask(Calm.ping)
+        seconds.append(time.perf_counter() - begun)
+        busy.append(time.thread_time() - begun_busy)
+        await asyncio.sleep(PAUSE)
+
+
+def slowest_of(times):
+    """What 99 of 100 do not exceed."""
+    return sorted(times)[int(len(times) * 0.99)]
+
+
+@pytest.mark.parametrize("kind", [Unborn, Shaky], ids=["at their start", "at their first message"])
+async def test_a_thousand_actors_that_crash_at_once_and_always_cost_little_and_block_nobody(
+    nodes, until, logged, monkeypatch, kind
+):
+    logged.expect("it is restarted", "more handlers raised within a second")
+    node = await nodes.start()
+    storm = Storm(node)
+    await node.spawn(Rack, "rack", kind)
+    calm = await node.spawn(Calm, "calm")
+    seconds, busy = [], []
+    monkeypatch.setattr(kind, "is_lost", True)
+    asks = asyncio.create_task(asking(calm, seconds, busy))
+    try:
+        wall, cpu = time.monotonic(), time.process_time()
+        for cell in node._runtime.registry.cells():
+            if cell.kind is kind:
+                cell.ref.tell("crash")
+        await storm.until_each_failed(CALM_FAILURES)
+        calm_wall, calm_cpu = time.monotonic(), time.process_time()
+        await storm.until_each_failed(CALM_FAILURES + 1)
+        end_wall, end_cpu = time.monotonic(), time.process_time()
+    finally:
+        asks.cancel()
+    whole = (end_cpu - cpu) / (end_wall - wall)
+    steady = (end_cpu - calm_cpu) / (end_wall - calm_wall)
+    print(
+        f"cpu {whole:.1%} of a core, {steady:.1%} once calm; ask p99 "
+        f"{slowest_of(seconds) * 1e3:.2f} ms, {slowest_of(busy) * 1e3:.2f} ms of them on the loop"
+    )
+    assert whole < SHARE_LIMIT
+    assert steady < SHARE_LIMIT
+    assert slowest_of(busy) < ASK_LIMIT  # what other programs take is not the node's doing
+    assert node.ledger().is_balanced
