@@ -25,6 +25,7 @@ from typing import Any, Self, TypeVar
 
 from actormq import unended
 from actormq.node import Node
+from actormq.stepping import Exit, contained
 from actormq.threads import Threads
 
 R = TypeVar("R")
@@ -63,13 +64,16 @@ def run_to_end(
     with _Signals(loop, node) as signals:
 
         async def program() -> R:
-            task = asyncio.ensure_future(main)
+            # What ends the program must not fly out of a task: asyncio would fall over it.
+            task = asyncio.ensure_future(contained(main))
             node.when_failed(lambda: node.is_awaited or task.cancel())
             signals.come.add_done_callback(lambda _: end(task))
             return await task
 
         try:
-            value = runner.run(program())
+            value: R = runner.run(program())
+        except Exit as exit_:
+            raise _as_exit(exit_.word) from None
         except asyncio.CancelledError:
             if signals.number:
                 raise SystemExit(128 + signals.number) from None

@@ -5,6 +5,7 @@ ACTORMQ_EXAMPLES=20000 scripts/test tests/rules/test_supervision_model.py
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
@@ -20,6 +21,11 @@ def examples_count(usual=USUAL):
 def seconds_allowed(usual=120):
     """What a test of a state machine may take: the usual time for each round."""
     return usual * max(1, examples_count() // ROUND)
+
+
+def slow_if_many(test):
+    """Mark a test as slow, unless few examples are asked for, as the search for a planted bug does."""
+    return pytest.mark.slow(test) if examples_count() >= USUAL else test
 
 
 def run_machine(machine, steps=40, count=None):

@@ -11,7 +11,7 @@ import sys
 from collections import Counter, deque
 
 import pytest
-from examples_count import run_machine, seconds_allowed
+from examples_count import run_machine, seconds_allowed, slow_if_many
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from stepped import Bench
@@ -347,7 +347,7 @@ class Lives(RuleBasedStateMachine):
     def check_the_end(self):
         world, node = self.world, self.bench.node
         assert node._runtime is None
-        assert not node.left
+        assert not node.left or world.cut_off  # a stop that is under way is not hurried
         assert not node._tasks
         assert {cell.state for cell in self.cells} <= {State.STOPPED}
         for instance in world.instances:
@@ -362,7 +362,7 @@ class Lives(RuleBasedStateMachine):
         assert not self.bench.complaints()
 
 
-@pytest.mark.slow
+@slow_if_many
 @pytest.mark.timeout(seconds_allowed())
 def test_lives_go_only_where_they_can():
     run_machine(Lives)

@@ -9,6 +9,7 @@ import pytest
 from actormq import (
     Actor,
     ActorStopped,
+    AskTimeout,
     DeadLetter,
     Ledger,
     MailboxFull,
@@ -173,6 +174,22 @@ async def test_send_without_waiting_is_bounded_as_well(mesh):
     cell.actor.gate.set()
     for reply in replies[:20]:
         await reply
+    await ref.stop()
+    assert cell.actor.notes == list(range(20))
+
+
+async def test_an_ask_that_is_given_up_while_it_waits_is_not_run_but_counted(mesh, dead_letters):
+    node = await mesh.start()
+    ref, cell = await stuck(node)
+    seen = dead_letters(node)
+    with pytest.raises(AskTimeout):
+        await ref.within(0.02).ask("note", 1)
+    cell.actor.gate.set()
+    await ref.ask("note", 2)
+    assert cell.actor.notes == [2]
+    assert [letter.reason for letter in seen] == ["asker gave up"]
+    assert node.ledger().dropped == {"asker gave up": 1}
+    assert node.ledger().is_balanced
 
 
 async def test_send_from_a_thread_waits_for_room(mesh):

@@ -11,7 +11,7 @@ import threading
 from collections import Counter
 
 import pytest
-from examples_count import run_machine, seconds_allowed
+from examples_count import run_machine, seconds_allowed, slow_if_many
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from stepped import Bench
@@ -288,6 +288,11 @@ class Mailboxes(RuleBasedStateMachine):
             assert reply.is_done
             self.expect(number, reply._error)
 
+    @rule(method=METHODS, within=TIMES, count=st.integers(2, 6))
+    def send_many(self, method, within, count):
+        for _ in range(count):
+            self.send(method, within)
+
     @rule(method=METHODS)
     def tell_from_a_thread(self, method):
         number, errors = self.new(method), []
@@ -401,7 +406,7 @@ class Mailboxes(RuleBasedStateMachine):
 
     def hold(self):
         model, cell = self.model, self.cell
-        is_retried = bool(model.waiting) and 0 < model.raised[model.waiting[0]]
+        is_retried = bool(model.waiting) and model.raised[model.waiting[0]] > 0
         assert len(model.waiting) <= model.limit + is_retried
         assert cell.mailbox_count == len(model.waiting) + len(model.from_threads)
         ledger = self.bench.node.ledger()
@@ -465,7 +470,7 @@ class Mailboxes(RuleBasedStateMachine):
                 )
 
 
-@pytest.mark.slow
+@slow_if_many
 @pytest.mark.timeout(seconds_allowed())
 def test_the_mailbox_does_what_a_list_with_a_limit_does():
     run_machine(Mailboxes)

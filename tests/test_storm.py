@@ -97,10 +97,10 @@ def slowest_of(times):
 
 @pytest.mark.parametrize("kind", [Unborn, Shaky], ids=["at their start", "at their first message"])
 async def test_a_thousand_actors_that_crash_at_once_and_always_cost_little_and_block_nobody(
-    nodes, until, logged, monkeypatch, kind
+    mesh, logged, monkeypatch, kind
 ):
     logged.expect("it is restarted", "more handlers raised within a second")
-    node = await nodes.start()
+    node = await mesh.start()
     storm = Storm(node)
     await node.spawn(Rack, "rack", kind)
     calm = await node.spawn(Calm, "calm")
@@ -120,7 +120,7 @@ async def test_a_thousand_actors_that_crash_at_once_and_always_cost_little_and_b
         asks.cancel()
     whole = (end_cpu - cpu) / (end_wall - wall)
     steady = (end_cpu - calm_cpu) / (end_wall - calm_wall)
-    print(
+    print(  # noqa: T201 the figures, for -s
         f"cpu {whole:.1%} of a core, {steady:.1%} once calm; ask p99 "
         f"{slowest_of(seconds) * 1e3:.2f} ms, {slowest_of(busy) * 1e3:.2f} ms of them on the loop"
     )

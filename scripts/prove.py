@@ -1,0 +1,132 @@
+"""Runs the checks that take too long for the suite, one after another, and prints a line for each.
+
+The suite runs the same tests with smaller figures; these are set in the environment, so that each
+check can be run by hand as well, such as `ACTORMQ_KILLS=300 scripts/test tests/elsewhere -k kills`.
+
+Exits with 1 if a check fails; what it said is in the file that its line names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+FIGURES = ("cpu ", "kills ")  # what lines begin with that tests print for those who want to know
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One of the long checks.
+
+    Attributes:
+        name: By which it is chosen.
+        what: What is checked, and how often.
+        command: What runs it, after the interpreter.
+        environment: What says how often.
+    """
+
+    name: str
+    what: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+
+    def run(self, folder: Path) -> bool:
+        """Run it, print its line, and say whether all went well.
+
+        Args:
+            folder: Where what it says is kept.
+        """
+        log = folder / f"{self.name}.log"
+        begun = time.monotonic()
+        with log.open("w", encoding="utf-8") as file:
+            code = subprocess.run(
+                [sys.executable, *self.command],
+                cwd=ROOT,
+                env={**os.environ, **self.environment},
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                check=False,
+            ).returncode
+        seconds = time.monotonic() - begun
+        verdict = "ok    " if code == 0 else "FAILED"
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+        figures = [line.lstrip(".") for line in lines if line.lstrip(".").startswith(FIGURES)]
+        said = "; ".join([*figures, lines[-1].strip("= ")]) if code == 0 else f"see {log}"
+        print(f"{verdict} {self.name:12} {self.what}; {seconds:.0f} s; {said}", flush=True)
+        return code == 0
+
+
+def tests(*names: str) -> tuple[str, ...]:
+    """A command that runs tests, with nothing of what they log."""
+    return ("-m", "pytest", "-q", "-x", "-s", "--show-capture=no", "-p", "no:cacheprovider", *names)
+
+
+def checks(examples: int, seeds: int, kills: int) -> list[Check]:
+    """All checks.
+
+    Args:
+        examples: Runs of each state machine.
+        seeds: Simulated meshes.
+        kills: Processes of an actor that are killed under load.
+    """
+    machines = {
+        "supervision": "tests/rules/test_supervision_model.py",
+        "mailbox": "tests/test_mailbox_model.py",
+        "lives": "tests/test_cell_model.py",
+    }
+    tries = {"ACTORMQ_EXAMPLES": str(examples)}
+    hours = ("-o", "actormq_deadline=7200", "-o", "timeout=7200")  # s, in place of half a minute
+    killed = (*hours, "tests/elsewhere/test_restarts.py", "-k", "kills")
+    return [
+        *(
+            Check(name, f"{examples} runs of its state machine", tests(path), tries)
+            for name, path in machines.items()
+        ),
+        Check("mutants", "all planted bugs", ("scripts/mutants.py",), {}),
+        Check(
+            "kills", f"{kills} kill -9 under load", tests(*killed), {"ACTORMQ_KILLS": str(kills)}
+        ),
+        Check(
+            "simulation",
+            f"{seeds} seeds of a mesh of five nodes with faults",
+            tests("tests/testing/simulation/test_many_seeds.py"),
+            {"ACTORMQ_SEEDS": str(seeds)},
+        ),
+        Check("storm", "1000 actors that crash always", tests("tests/test_storm.py"), {}),
+    ]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the checks that were asked for."""
+    parser = argparse.ArgumentParser(description="Runs the checks that take long.")
+    parser.add_argument("names", nargs="*", help="which; by default all")
+    parser.add_argument("--list", action="store_true", help="show them, and run none")
+    parser.add_argument("--examples", type=int, default=20_000, help="runs of a machine (20000)")
+    parser.add_argument("--seeds", type=int, default=5_000, help="simulated meshes (5000)")
+    parser.add_argument("--kills", type=int, default=300, help="processes to kill (300)")
+    given = parser.parse_args(arguments)
+    known = {check.name: check for check in checks(given.examples, given.seeds, given.kills)}
+    unknown = [name for name in given.names if name not in known]
+    if unknown:
+        parser.error(f"there is no check {unknown[0]!r}: take of {', '.join(known)}")
+    chosen = [known[name] for name in given.names] or list(known.values())
+    if given.list:
+        for check in chosen:
+            print(f"{check.name:12} {check.what}")
+        return 0
+    folder = Path(tempfile.mkdtemp(prefix="actormq-proofs-"))
+    failed = [check.name for check in chosen if not check.run(folder)]
+    print(f"{len(chosen) - len(failed)} of {len(chosen)} checks hold")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
