@@ -1,4 +1,4 @@
-"""Every example of the deck can be stopped while it waits for its peers, and says no more than that."""
+"""Every example of the deck can be stopped while it waits for its peers, and says little more."""
 
 import signal
 import subprocess
