@@ -30,7 +30,6 @@ from actormq.supervisor import Supervisor
 from actormq.timers import Once, Periodic
 from actormq.turns import Again, Turns, end_served, kind_of, text_of
 
-_NOTHING: dict[str, Any] = {}  # no arguments, shared by all
 CUT_OFF = 1.0  # s that a handler has to end once it was cancelled; one that swallows that is left
 PLACE_GRACE = 1.0  # s that a thread or process has to end by itself, at least
 LAST_MOMENT = 0.1  # s that on_stop gets at least, however late it is
@@ -48,11 +47,12 @@ class Instance(Turns):
         address: Where it lives.
     """
 
-    __slots__ = ("_has_begun", "_recipe", "_sockets", "_timers")
+    __slots__ = ("_has_begun", "_kind", "_made_of", "_sockets", "_timers")
 
     def __init__(self, runtime: Runtime, recipe: Recipe, address: Address) -> None:
         super().__init__(runtime, recipe[0], address)
-        self._recipe = recipe
+        self._kind = recipe[0]
+        self._made_of: Recipe | None = recipe
         self._has_begun = False  # whether it has started and has not stopped yet
         self._sockets: dict[str, LiveSocket] | None = None
         self._timers: set[Timer] | None = None
@@ -60,7 +60,7 @@ class Instance(Turns):
     @property
     def kind(self) -> type[Actor]:
         """The actor's class."""
-        return self._recipe[0]
+        return self._kind
 
     @property
     def sockets(self) -> dict[str, LiveSocket]:
@@ -123,7 +123,8 @@ class Instance(Turns):
         Raises:
             StartFailed: Its constructor raised.
         """
-        kind, args, kwargs = self._recipe
+        assert self._made_of is not None
+        kind, args, kwargs = self._made_of
         self._sockets = None
         if self.place is not None:
             # The object is made there, by `_open_there`; turns have an empty one to pass over.
@@ -141,7 +142,7 @@ class Instance(Turns):
             raise self.start_failed("its constructor", error) from error
         self.actor = actor
         if not self.is_supervised:
-            self._recipe = (kind, (), _NOTHING)  # it is never made again
+            self._made_of = None  # it is never made again
 
     async def open_instance(self, failure: Failure | None) -> None:
         """Open what the instance has, and run its first hooks.

@@ -314,7 +314,9 @@ class Node:
         try:
             if not self._is_guest:
                 self._mesh.listen()
-            self._end_log = log_events(self.events, self.name, runtime.loop.call_later)
+            self._end_log = log_events(
+                self.events, self.name, runtime.loop.call_later, runtime.loop.now
+            )
             # Every node has one: it is found by the node, not by name.
             await self.new_cell(Steward, None, (self._vouched,), {}, None, "node").start()
             self._mesh.start()

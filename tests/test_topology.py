@@ -186,8 +186,10 @@ ACTOR = '[[actor]]\nclass = "gadgets:Station"\n'
         ("[nodes]", "home.toml: unknown table [nodes]: it has [node] and [[actor]]"),
         (
             ACTOR + 'restart = "sometimes"',
-            "home.toml, actor 1: restart policy 'sometimes' is unknown: "
-            "take 'always', 'on_error' or 'never'",
+            (
+                "home.toml, actor 1: restart policy 'sometimes' is unknown: "
+                "take 'always', 'on_error' or 'never'"
+            ),
         ),
         ("name = 3", "home.toml: unknown table [name]: it has [node] and [[actor]]"),
         ("node = 3", "home.toml: [node] is one table, [[actor]] one for each actor"),

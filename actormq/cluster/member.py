@@ -52,7 +52,7 @@ class Member:
         reason: Why.
         since: When that began, on the node's clock in seconds.
         link: Our connection to it; None for a guest and while it is broken.
-        sessions: Routing ids of its connections to us.
+        sessions: Routing ids of its connections to us, the oldest first; a few may be over.
         is_known: Whether its coming has been reported.
         held: What it announced before it was known.
         received_count: Envelopes that came from it.
@@ -87,7 +87,7 @@ class Member:
         self.reason = "said hello"
         self.since = now
         self.link: Link | None = None
-        self.sessions: set[bytes] = set()
+        self.sessions: dict[bytes, None] = {}
         self.is_known = False
         self.held: list[Envelope] = []
         self.received_count = 0

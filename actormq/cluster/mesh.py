@@ -37,6 +37,7 @@ from actormq.settings import (
 from actormq.transport import Transport
 
 TOMBSTONES = 4_096  # nodes remembered as dead: hints about them may come for minutes
+SESSIONS = 16  # connections of a peer that are remembered: each of its redials begins one
 HELD_STATES = 1_000  # announcements kept of a peer whose link is still being dialled
 
 Deliver = Callable[[Member, Envelope], None]
@@ -184,8 +185,7 @@ class Mesh:
         assert facts is not None
         if facts.node != self.facts.node:
             member = self._meet(facts)
-            member.sessions.add(routing_id)
-            self._sessions[routing_id] = member
+            self._begin_session(routing_id, member)
             member.evidence.heard_at = self._loop.now()
             if not facts.is_guest:
                 if member.link is None:
@@ -193,6 +193,13 @@ class Mesh:
                 else:
                     self._report(member)
         return message.welcome(self.facts)
+
+    def _begin_session(self, routing_id: bytes, member: Member) -> None:
+        self._sessions[routing_id] = member
+        member.sessions[routing_id] = None
+        if len(member.sessions) > SESSIONS:
+            # A ROUTER does not say that a connection has ended, but a peer has one that counts.
+            self.end_session(next(iter(member.sessions)))
 
     def answered(self, routing_id: bytes) -> None:
         """Speak to a guest, now that the welcome stands before all else on its connection."""
@@ -216,7 +223,7 @@ class Mesh:
         """A session that broke the protocol has to say hello again."""
         member = self._sessions.pop(routing_id, None)
         if member is not None:
-            member.sessions.discard(routing_id)
+            member.sessions.pop(routing_id, None)
 
     def garbage(self, who: str, why: str) -> None:
         """Count and report bytes that are no protocol."""

@@ -42,7 +42,7 @@ log = logging.getLogger("actormq")
 
 
 def log_events(  # noqa: C901 one case for each kind
-    events: Events, node: str, later: Later
+    events: Events, node: str, later: Later, clock: Callable[[], float] = time.monotonic
 ) -> Callable[[], None]:
     """Write a node's events to the logger `actormq` from now on.
 
@@ -50,6 +50,7 @@ def log_events(  # noqa: C901 one case for each kind
         events: Those of the node.
         node: Its name, for the lines.
         later: Calls a function after so many seconds, as the node's loop does.
+        clock: The time by which it does so, in seconds.
 
     Returns:
         What ends it, and says what has been left out until then.
@@ -60,11 +61,13 @@ def log_events(  # noqa: C901 one case for each kind
             "%s: and %d more dead letters within a second: `actormq ps` counts them", node, count
         ),
         later,
+        clock,
     )
     failures = Limit(
         FAILURES_A_SECOND,
         lambda count: log.error("%s: and %d more handlers raised within a second", node, count),
         later,
+        clock,
     )
 
     stacks: dict[str, float] = {}

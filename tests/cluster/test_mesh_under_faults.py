@@ -2,6 +2,7 @@
 
 import pytest
 
+from actormq.cluster.mesh import SESSIONS
 from actormq.testing import simulate
 
 NAMES = ["n0", "n1", "n2"]
@@ -89,3 +90,19 @@ def test_all_envelopes_are_accounted_for_whoever_sees_whom_as_gone():
         return world.ledger()
 
     assert simulate(1, scenario).result.is_balanced
+
+
+def test_a_peer_whose_connection_breaks_again_and_again_leaves_no_sessions_behind():
+    async def scenario(world):
+        one, _ = [await world.start(name) for name in NAMES[:2]]
+        await world.settled()
+        for _ in range(100):
+            world.tear("n0", "n1")
+            await world.sleep(1)
+        await world.settled()
+        assert world.is_whole()
+        (member,) = one.mesh_view.peers()
+        return len(member.sessions), len(one.mesh_view._sessions)
+
+    of_the_peer, of_all = simulate(1, scenario).result
+    assert of_the_peer == of_all <= SESSIONS

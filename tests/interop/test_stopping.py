@@ -1,4 +1,4 @@
-"""Every example of the deck can be stopped while it waits for its peers, and says nothing more."""
+"""Every example of the deck can be stopped while it waits for its peers, and says no more than that."""
 
 import signal
 import subprocess
@@ -10,7 +10,11 @@ import pytest
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-ENDING = {"hello.py", "average.py"}  # by themselves, and soon: tests/test_examples.py runs them
+ENDING = {
+    "hello.py",
+    "average.py",
+    "supervised.py",
+}  # by themselves, and soon: tests/test_examples.py runs them
 SERVERS = {"hello-server", "weather-server", "worker", "multi-reader", "queue", "proxy"}
 PROGRAMS = {  # role: its port options
     "hello-server": ["port"],

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 
 from actormq.cluster.member import Traffic
 from actormq.errors import SetupError
-from actormq.events import DeadLetter, Event, HandlerFailed, MemberChanged, PeerRefused
+from actormq.events import ActorFailed, DeadLetter, Event, HandlerFailed, MemberChanged, PeerRefused
 from actormq.node import Node
 from actormq.settings import NodeOptions
 from actormq.testing.simulation.discovery import Multicast
@@ -307,6 +307,9 @@ class World:
             case HandlerFailed():
                 text = f"{event.actor}.{event.handler} raised {kind_of(event.error)}"
                 self._record.note(name, text)
+            case ActorFailed():
+                what = f"{event.actor}.{event.handler} failed with {kind_of(event.error)}"
+                self._record.note(name, f"{what}: {event.consequence}")
             case PeerRefused():
                 self._record.note(name, f"{event.who} refused: {event.reason}")
             case _:
