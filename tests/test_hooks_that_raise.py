@@ -1,4 +1,4 @@
-"""Whatever a constructor or a hook raises is said in words, ends what it has to, and nothing else."""
+"""Whatever a constructor or a hook raises is said in words, and ends what it has to."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""`actormq node` when a supervisor at the top gives up: one sentence, a status, no traceback of ours."""
+"""`actormq node` when a supervisor at the top gives up: a sentence, a status, no traceback."""
 
 import subprocess
 import sys
