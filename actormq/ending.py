@@ -65,7 +65,7 @@ def run_to_end(
 
         async def program() -> R:
             # What ends the program must not fly out of a task: asyncio would fall over it.
-            task = asyncio.ensure_future(contained(main))
+            task: asyncio.Task[R] = asyncio.create_task(contained(main))
             node.when_failed(lambda: node.is_awaited or task.cancel())
             signals.come.add_done_callback(lambda _: end(task))
             return await task

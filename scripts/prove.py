@@ -58,6 +58,7 @@ class Check:
         seconds = time.monotonic() - begun
         verdict = "ok    " if code == 0 else "FAILED"
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+        # pytest writes its dots right before what a test prints.
         figures = [line.lstrip(".") for line in lines if line.lstrip(".").startswith(FIGURES)]
         said = "; ".join([*figures, lines[-1].strip("= ")]) if code == 0 else f"see {log}"
         print(f"{verdict} {self.name:12} {self.what}; {seconds:.0f} s; {said}", flush=True)

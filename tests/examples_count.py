@@ -24,7 +24,7 @@ def seconds_allowed(usual=120):
 
 
 def slow_if_many(test):
-    """Mark a test as slow, unless few examples are asked for, as the search for a planted bug does."""
+    """Mark a test as slow, unless few examples are asked for, as planted bugs do."""
     return pytest.mark.slow(test) if examples_count() >= USUAL else test
 
 

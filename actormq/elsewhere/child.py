@@ -27,7 +27,7 @@ from actormq.context import Context
 from actormq.deadlines import Deadlines, Served
 from actormq.elsewhere import words
 from actormq.elsewhere.away import Away
-from actormq.elsewhere.bench import Bench, clean, remote_error
+from actormq.elsewhere.bench import Bench, remote_error
 from actormq.elsewhere.finding import MAIN, found, load_main
 from actormq.elsewhere.home import Home, remade
 from actormq.elsewhere.signals import SIGNALS
@@ -36,7 +36,7 @@ from actormq.loop import Loop
 from actormq.message import Envelope
 from actormq.ref import Ref
 from actormq.transport import PROCESS_DIALER, Transport
-from actormq.turns import kind_of
+from actormq.turns import kind_of, text_of
 
 _PR_SET_PDEATHSIG = 1
 
@@ -204,7 +204,7 @@ class _Program:
         except Exception as error:  # a border: imports and constructors are not ours
             if not isinstance(error, ActormqError):  # whose sentence says it all
                 logging.getLogger("actormq").exception("%s did not start", label)
-            text = clean(str(error)) + _guard(error)
+            text = text_of(error) + _guard(error)
             self._fail(words.OPENING, StartFailed(label, stage, kind_of(error), text))
         else:
             self._say("node", [words.OPENED])
@@ -298,6 +298,6 @@ class _Program:
 
 def _guard(error: BaseException) -> str:
     """What to do about a script that starts a loop as it is loaded."""
-    if "running event loop" in str(error):
+    if "running event loop" in text_of(error):
         return " (guard what a script starts with: if __name__ == '__main__')"
     return ""

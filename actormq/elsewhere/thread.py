@@ -24,7 +24,7 @@ from actormq.place import THREAD, Reported, Tenant
 from actormq.ref import Ref
 from actormq.runtime import Runtime
 from actormq.stepping import Exit
-from actormq.turns import kind_of
+from actormq.turns import kind_of, text_of
 
 T = TypeVar("T")
 
@@ -193,7 +193,7 @@ class _Thread:
             self._bench.make(context, args, kwargs)
         except BaseException as raised:  # noqa: BLE001 a border: constructors are not ours
             label = tenant.address.label
-            error = StartFailed(label, "its constructor", kind_of(raised), str(raised))
+            error = StartFailed(label, "its constructor", kind_of(raised), text_of(raised))
             error.__cause__ = raised
         runtime.loop.call_from_thread(self._set_made, error)
 

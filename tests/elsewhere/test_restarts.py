@@ -182,6 +182,7 @@ async def test_each_of_many_kills_under_load_is_seen_and_the_ledger_balances(mes
     finally:
         is_over = True
         await asyncio.gather(*loads)
+    print(f"kills {kills}: {answered} of {asked} asks answered, {lost} lost")  # noqa: T201 for -s
     assert asked == answered + lost
     assert lost <= kills  # never more than the one that was under way
     assert all(isinstance(each.error, ProcessLost) for each in failures)
