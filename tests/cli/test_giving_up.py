@@ -23,6 +23,18 @@ class Rack(Supervisor):
     max_restarts = 1
     children = [child(Part, "part")]
 
+class Late(Supervisor):
+    def __init__(self):
+        self.period = -1
+
+class Chicken(Supervisor):
+    pass
+
+class Egg(Supervisor):
+    children = [child(Chicken)]
+
+Chicken.children = [child(Egg)]
+
 class Unborn(Supervisor):
     def __init__(self):
         raise OSError("no sensor")
@@ -69,13 +81,17 @@ def test_a_supervisor_at_the_top_that_gives_up_ends_the_program_with_a_sentence(
     assert "actormq/" not in done.stderr
 
 
-@pytest.mark.parametrize("kind", ["Unborn"])
-def test_a_supervisor_that_does_not_start_says_so_in_a_sentence(node, kind):
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("Unborn", "actor 'unborn' did not start: its constructor raised OSError: no sensor"),
+        ("Late", "supervisor Late: RestartBudget: period=-1: a number is wanted, seconds above 0"),
+        ("Egg", "Egg -> Chicken -> Egg: supervisors that contain each other would never all start"),
+    ],
+)
+def test_a_supervisor_that_cannot_be_is_refused_in_a_sentence(node, kind, sentence):
     done = node(kind)
-    assert done.returncode == 1
-    assert done.stderr == (
-        "actormq: actor 'unborn' did not start: its constructor raised OSError: no sensor\n"
-    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"actormq: {sentence}\n")
 
 
 @pytest.mark.parametrize("kind", ["Leaving", "LeavingAtOnce"])
