@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from actormq.actor import Actor
 from actormq.errors import (
-    ActormqError,
     ActorStopped,
     NodeNotRunning,
     RestartLimitReached,
@@ -227,7 +226,7 @@ class Family:
         assert rules is not None
         try:
             await cell.open(self._failure(key, cell, rules))
-        except (ActormqError, asyncio.CancelledError) as error:
+        except BaseException as error:  # noqa: BLE001 whatever it is: the rules must hear of it
             self._starts.pop(key, None)
             self._not_started(key, cell, error)
         else:
@@ -249,7 +248,10 @@ class Family:
         if key not in self._cells:
             return
         assert self.rules is not None
-        self._failures[key] = (error, "on_start")
+        if not isinstance(
+            error, asyncio.CancelledError
+        ):  # else it was stopped for a sibling's sake
+            self._failures[key] = (error, "on_start")
         is_restart = self.rules.restart_count(key) > 0
         actions = self.rules.start_failed(key, self._runtime.loop.now())
         if is_restart:
