@@ -97,7 +97,7 @@ class Arguments:
             expected = str(self._signature)
             got = ", ".join([*map(_shown, args), *(f"{k}={_shown(v)}" for k, v in kwargs.items())])
             raise ArgumentMismatch(
-                actor, self._name, "*args", expected, f"({got}): {error}"
+                actor, self._name, _blamed(str(error)), expected, f"({got}): {error}"
             ) from error
         for name, value in bound.arguments.items():
             kind = self._signature.parameters[name].kind
@@ -159,6 +159,12 @@ def _hints(owner: type, function: Callable[..., Any]) -> dict[str, Any]:
             stacklevel=2,
         )
         return {}
+
+
+def _blamed(text: str) -> str:
+    """The argument that `Signature.bind` complains of."""
+    parts = text.split("'")
+    return parts[1] if len(parts) > 1 else "*args"
 
 
 def _shown(value: Any) -> str:

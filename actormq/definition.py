@@ -12,8 +12,8 @@ from actormq.errors import SetupError
 HOOKS = {"on_start": 0, "on_stop": 0, "on_restart": 1, "on_terminated": 1}
 """The hooks of an actor, and how many arguments each is given."""
 
-TAKEN = ("name", "ref", "node", "log", "after", "spawn", "watch", "unwatch")
-"""What an actor uses of itself; a handler of that name would hide it."""
+TAKEN = ("name", "ref", "node", "log")
+"""What an actor is to others and to its log; a handler of that name would hide it."""
 
 LIKENESS = 0.8  # of a name to a known one, from which on it is held for a slip
 

@@ -17,7 +17,7 @@ T = TypeVar("T")
 class Until(Protocol):
     """What the fixture `until` gives."""
 
-    async def __call__(self, condition: Callable[[], T | Awaitable[T]], seconds: float = 10.0) -> T:
+    async def __call__(self, condition: Callable[[], T | Awaitable[T]], within: float = 10.0) -> T:
         """Wait for a condition; see `until`."""
 
 
