@@ -248,13 +248,12 @@ class Family:
         if key not in self._cells:
             return
         assert self.rules is not None
-        if not isinstance(
-            error, asyncio.CancelledError
-        ):  # else it was stopped for a sibling's sake
+        is_own = not isinstance(error, asyncio.CancelledError)  # not for a sibling's sake
+        if is_own:
             self._failures[key] = (error, "on_start")
         is_restart = self.rules.restart_count(key) > 0
         actions = self.rules.start_failed(key, self._runtime.loop.now())
-        if is_restart:
+        if is_restart and is_own:
             what = self._consequence(key, actions)
             self._runtime.events.emit(ActorFailed(cell.address.label, "on_start", error, what))
         self._act(actions)
