@@ -315,7 +315,7 @@ class Mesh:
                 return  # it has said goodbye
             kind = envelope[0]
             try:
-                if message.TELL <= kind <= message.FAIL or kind == message.SEND:
+                if message.TELL <= kind <= message.FAIL or kind in (message.SEND, message.PROBE):
                     self._deliver(member, envelope)
                 else:
                     self._take_own(member, kind, envelope)
