@@ -42,7 +42,6 @@ class FarReply(Reply[Any]):
     def awaited_by(self, served: Served) -> None:
         """A handler awaits it from now on."""
         self.awaiter = served
-        self._post.probes.watch()
 
     def expire(self) -> None:
         """Give up, and do not wait for what may come later."""

@@ -140,7 +140,7 @@ class Post:
         return next(self._ids)
 
     def pending(self) -> Iterable[tuple[FarReply, Address]]:
-        """The asks of this node that are not answered, the earliest first, and whom they went to."""
+        """The asks that wait for an answer, the earliest first, and whom they went to."""
         return self._pending.values()
 
     def asked(self, number: int) -> Address | None:
@@ -288,7 +288,6 @@ class Post:
 
     def close(self) -> None:
         """This node stops: nobody will hear an answer any more."""
-        self.probes.close()
         while self._pending:
             _, (reply, address) = self._pending.popitem()
             reply.reject(PeerLost(address.node, "this node has stopped"))

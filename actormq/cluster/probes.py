@@ -11,15 +11,14 @@ it rejects it, so that an `AskCircle` is true as a `DeliveryError`.
 A probe that is lost does no harm: while the reply is awaited, one is sent every `PROBE_INTERVAL`.
 All that is kept is which probes have gone which way lately.
 
-Prior art: the edge chasing of Chandy, Misra and Haas (1983). They let whoever starts a probe decide;
-then several may end one circle, which Mitchell and Merritt (1984) prevent with a least label.
-As theirs, a probe can be wrong only if a handler on its way gives up an ask, by its deadline or
-otherwise, while the probe travels; the message that is rejected then has not run either.
+Prior art: the edge chasing of Chandy, Misra and Haas (1983). With theirs, whoever begins a probe
+decides, and several may end one circle; Mitchell and Merritt (1984) let a label travel, as here.
+A probe can be wrong only if a handler on its way gives an ask up, by its deadline or otherwise,
+while the probe travels; the message that is rejected then has not run either.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import math
 from collections import deque
@@ -45,7 +44,6 @@ PROBE_AFTER = 1.0  # s that a reply is awaited; nearly all come before, and cost
 PROBE_INTERVAL = 2.0  # s until a reply that is still awaited is probed again
 PASS_INTERVAL = 1.0  # s in which equal probes go the same way once
 PROBES_LIMIT = 50  # begun at one look; the others at the next one
-LOOK_INTERVAL = 0.1  # s from one look to the next, at least
 KEPT_LIMIT = 1_000  # ways that probes have gone, and local asks that have a number
 HANDLERS_LIMIT = 1_000  # of this node that one probe follows
 WAITING_LIMIT = 2_000  # messages of a mailbox that a probe looks through: 0.2 ms
@@ -63,47 +61,30 @@ class Probes:
         self._post = post
         self._loop = post.loop
         self._registry = registry
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_closed = False
         self._passed: dict[tuple[Ask | None, int], float] = {}
         self._numbers: dict[Any, int] = {}
 
     # -- replies that do not come -------------------------------------------------------------
 
-    def watch(self) -> None:
-        """A handler awaits a reply from another node: look after it if that takes long."""
-        if self._timer is None and not self._is_closed:
-            self._timer = self._loop.call_later(PROBE_AFTER, self._look)
-
-    def close(self) -> None:
-        """Begin no more."""
-        self._is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self) -> None:
-        self._timer = None
-        now, next_at, count = self._loop.now(), math.inf, 0
+    def look(self, now: float) -> None:
+        """Begin probes; called now and then with the node's time."""
+        count = 0
         for reply, _ in list(self._post.pending()):
             if type(reply) is not FarReply:
                 continue  # it waits for room
-            asked = reply.deadline - reply.seconds
-            if asked + PROBE_AFTER > now:  # and so are those behind it
-                next_at = min(next_at, asked + PROBE_AFTER)
-                break
+            if reply.deadline - reply.seconds + PROBE_AFTER > now:
+                break  # those behind it were asked later still
             awaits = reply.awaiter.awaits if reply.awaiter is not None else None
-            if not awaits or reply not in awaits:
+            if not awaits or reply not in awaits or reply.awaiter is None:
                 continue
-            due = max(awaits[reply][0] + PROBE_AFTER, reply.probe_at)
-            if due <= now and count < PROBES_LIMIT:
-                due = reply.probe_at = now + PROBE_INTERVAL
-                if now < reply.deadline and _is_waited_for(reply.awaiter):
-                    count += 1
-                    self._pass_on(reply, Trail())
-            next_at = min(next_at, due)
-        if next_at < math.inf and not self._is_closed:
-            self._timer = self._loop.call_later(max(next_at - now, LOOK_INTERVAL), self._look)
+            if now < max(awaits[reply][0] + PROBE_AFTER, reply.probe_at) or now > reply.deadline:
+                continue
+            reply.probe_at = now + PROBE_INTERVAL
+            if _is_waited_for(reply.awaiter):
+                self._pass_on(reply, Trail())
+                count += 1
+                if count >= PROBES_LIMIT:
+                    break
 
     # -- on the way ---------------------------------------------------------------------------
 
@@ -190,9 +171,7 @@ class Probes:
         if asked is None or now - self._passed.get(way, -math.inf) < PASS_INTERVAL:
             return
         if len(self._passed) >= KEPT_LIMIT:
-            self._passed = {
-                way: at for way, at in self._passed.items() if now - at < PASS_INTERVAL
-            }
+            self._passed = {way: at for way, at in self._passed.items() if now - at < PASS_INTERVAL}
             if len(self._passed) >= KEPT_LIMIT:
                 return  # more than can be of use
         self._passed[way] = now

@@ -66,7 +66,7 @@ class Asker(Actor):
 def soon(monkeypatch):
     """Probes that follow sooner, so that no test waits for a second."""
     monkeypatch.setattr(probes, "PROBE_AFTER", 0.1)
-    monkeypatch.setattr(probes, "LOOK_INTERVAL", 0.02)
+    monkeypatch.setattr("actormq.cluster.mesh.TICK_INTERVAL", 0.02)
     monkeypatch.setattr(probes, "PROBE_INTERVAL", 0.3)
     monkeypatch.setattr(probes, "PASS_INTERVAL", 0.2)
     monkeypatch.setattr("actormq.waits.CHILD_GRACE", 0.1)
@@ -278,7 +278,7 @@ async def test_a_probe_that_is_lost_is_sent_again(mesh, soon, monkeypatch):
 async def test_a_node_that_does_not_know_probes_leaves_it_to_the_deadline(mesh, soon, monkeypatch):
     made = await crew(mesh, "a", "b")
     monkeypatch.setattr(made.homes["b"]._post.probes, "take", lambda *_: None)
-    monkeypatch.setattr(made.homes["b"]._post.probes, "watch", lambda: None)
+    monkeypatch.setattr(made.homes["b"].mesh_view, "_ticked", lambda _now: None)
     with pytest.raises((AskTimeout, RemoteError), match="no reply from"):
         await made.refs["a"].within(0.6).ask("ask", [["b", "ask"], ["a", "fine"]])
     assert made.caught() == []
