@@ -210,6 +210,45 @@ async def test_a_concurrent_handler_lets_the_circle_open(mesh, soon):
     assert await made.refs["a"].ask("ask_aside", [["b", "ask"], ["a", "fine"]]) == "fine"
 
 
+class Flaky(Actor):
+    """Holds its turn while it asks another, and has a handler aside that fails at first."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.tries = 0
+
+    @handler(concurrent=True, retry=1)
+    async def fail_once(self, _path: list[list[str]]) -> str:
+        self.tries += 1
+        if self.tries == 1:
+            await self.gate.wait()
+            raise OSError("not yet")
+        return "fine"
+
+    @handler
+    async def hold(self, ref) -> str:
+        self.gate.set()
+        try:
+            return await ref.within(20).ask(Asker.fine)
+        except AskCircle as error:
+            return error.circle
+
+
+async def test_a_message_that_has_run_and_is_tried_again_is_not_the_one(mesh, soon, until):
+    """Both asks wait, and the one that has run is the lesser."""
+    here, there = sorted([await mesh.start(), await mesh.start()], key=lambda node: node.id)
+    made = await Crew(mesh).join("a", on=here)
+    flaky = await there.spawn(Flaky, "flaky")
+    made.inside("a").others["flaky"] = await here.find("flaky")
+    asking = made.refs["a"].within(20).ask("ask", [["flaky", "fail_once"]])
+    cell = there._runtime.registry.by_serial(flaky.address.serial)
+    await until(lambda: cell.actor.tries)
+    circle = await flaky.within(20).ask(Flaky.hold, await there.find("a"))
+    assert circle == "a.ask -> flaky.fail_once (behind flaky.hold) -> a.fine (behind a.ask)"
+    assert await asking == "fine"
+    assert made.are_balanced()
+
+
 async def probed(made, until):
     """Wait until every node has sent a probe, and the time for a circle to be found has passed."""
     passed = [node._post.probes._passed for node in made.mesh.nodes[:-1]]
