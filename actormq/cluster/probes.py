@@ -20,6 +20,7 @@ while the probe travels; the message that is rejected then has not run either.
 from __future__ import annotations
 
 import contextlib
+import heapq
 import math
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -68,23 +69,18 @@ class Probes:
 
     def look(self, now: float) -> None:
         """Begin probes; called now and then with the node's time."""
-        count = 0
-        for reply, _ in list(self._post.pending()):
+        due = []
+        for reply, _ in self._post.pending():
             if type(reply) is not FarReply:
                 continue  # it waits for room
             if reply.deadline - reply.seconds + PROBE_AFTER > now:
                 break  # those behind it were asked later still
-            awaits = reply.awaiter.awaits if reply.awaiter is not None else None
-            if not awaits or reply not in awaits or reply.awaiter is None:
-                continue
-            if now < max(awaits[reply][0] + PROBE_AFTER, reply.probe_at) or now > reply.deadline:
-                continue
+            if reply.probe_at <= now < reply.deadline and _is_probed(reply, now):
+                due.append(reply)
+        # Where there are too many, those that have waited for it longest, new ones first.
+        for reply in heapq.nsmallest(PROBES_LIMIT, due, key=lambda reply: reply.probe_at):
             reply.probe_at = now + PROBE_INTERVAL
-            if _is_waited_for(reply.awaiter):
-                self._pass_on(reply, Trail())
-                count += 1
-                if count >= PROBES_LIMIT:
-                    break
+            self._pass_on(reply, Trail())
 
     # -- on the way ---------------------------------------------------------------------------
 
@@ -187,6 +183,15 @@ class Probes:
                 self._numbers = {one: n for one, n in self._numbers.items() if not one.is_done}
             number = self._numbers[reply] = self._post.number()
         return number
+
+
+def _is_probed(reply: FarReply, now: float) -> bool:
+    """Whether a handler has awaited a reply for long, and somebody may wait for that handler."""
+    served = reply.awaiter
+    if served is None or not served.awaits or reply not in served.awaits:
+        return False
+    since, _ = served.awaits[reply]
+    return now >= since + PROBE_AFTER and _is_waited_for(served)
 
 
 def _is_waited_for(served: Served) -> bool:

@@ -309,6 +309,18 @@ async def test_a_handler_aside_holds_nobody_up(mesh, soon, until):
     assert await asyncio.gather(*holding) == ["waited"] * 2
 
 
+async def test_where_there_are_too_many_each_has_its_turn(mesh, soon, until, monkeypatch):
+    monkeypatch.setattr(probes, "PROBES_LIMIT", 1)
+    monkeypatch.setattr(probes, "PROBE_INTERVAL", 0.0)
+    made = await crew(mesh, "a", "b")
+    asks = [made.refs["a"].within(20).ask("ask_aside", [["b", "wait"]]) for _ in range(3)]
+    post = made.homes["a"]._post
+    await until(lambda: len(list(post.pending())) == 3)
+    await until(lambda: all(reply.probe_at for reply, _ in post.pending()))
+    made.inside("b").gate.set()
+    assert await asyncio.gather(*asks) == ["waited"] * 3
+
+
 async def test_equal_probes_go_the_same_way_once(mesh, soon, until, monkeypatch):
     monkeypatch.setattr(probes, "PASS_INTERVAL", 60.0)
     made = await crew(mesh, "a", "b")
@@ -328,7 +340,10 @@ async def test_nobody_is_probed_for_a_handler_that_nobody_waits_for(mesh, soon, 
     made = await crew(mesh, "a", "b")
     made.refs["a"].tell("ask", [["b", "wait"]])
     post = made.homes["a"]._post
-    await until(lambda: any(reply.probe_at for reply, _ in post.pending()))
+    await until(post.pending)
+    [(reply, _)] = post.pending()
+    loop = made.homes["a"]._runtime.loop
+    await until(lambda: loop.now() > reply.awaiter.awaits[reply][0] + 2 * probes.PROBE_AFTER)
     assert post.probes._passed == {}
     made.inside("b").gate.set()
     await until(lambda: made.cell("a").serving() == [])
