@@ -70,12 +70,20 @@ class Probes:
     def look(self, now: float) -> None:
         """Begin probes; called now and then with the node's time."""
         due = []
+        serving: dict[Any, set[Served]] = {}
         for reply, _ in self._post.pending():
             if type(reply) is not FarReply:
                 continue  # it waits for room
             if reply.deadline - reply.seconds + PROBE_AFTER > now:
                 break  # those behind it were asked later still
-            if reply.probe_at <= now < reply.deadline and _is_probed(reply, now):
+            if not reply.probe_at <= now < reply.deadline or not _is_awaited(reply, now):
+                continue
+            assert reply.awaiter is not None
+            cell = reply.awaiter.cell
+            if cell not in serving:
+                serving[cell] = {served for _, served in cell.serving()}
+            # Else it has ended, and left a task behind.
+            if reply.awaiter in serving[cell] and _is_waited_for(reply.awaiter):
                 due.append(reply)
         # Where there are too many, those that have waited for it longest, new ones first.
         for reply in heapq.nsmallest(PROBES_LIMIT, due, key=lambda reply: reply.probe_at):
@@ -185,19 +193,14 @@ class Probes:
         return number
 
 
-def _is_probed(reply: FarReply, now: float) -> bool:
-    """Whether a handler has awaited a reply for long, and somebody may wait for that handler."""
-    served = reply.awaiter
-    if served is None or not served.awaits or reply not in served.awaits:
-        return False
-    since, _ = served.awaits[reply]
-    return now >= since + PROBE_AFTER and _is_waited_for(served)
+def _is_awaited(reply: FarReply, now: float) -> bool:
+    """Whether a handler has awaited a reply for long."""
+    awaits = reply.awaiter.awaits if reply.awaiter is not None else None
+    return awaits is not None and reply in awaits and now >= awaits[reply][0] + PROBE_AFTER
 
 
 def _is_waited_for(served: Served) -> bool:
     """Whether anybody can wait for a handler: its asker, or a message behind it."""
-    if all(one is not served for _, one in served.cell.serving()):
-        return False  # it has ended, and left a task behind
     answer = served.answer
     if answer is not None and answer.is_asked and answer.is_open():
         return True
