@@ -9,7 +9,7 @@ again, the circle is closed, and the node that it has come to is the one on whic
 it rejects it, so that an `AskCircle` is true as a `DeliveryError`.
 
 A probe that is lost does no harm: while the reply is awaited, one is sent every `PROBE_INTERVAL`.
-All that is kept is which probes have gone which way lately.
+All that is kept is which probes have gone which way lately, and numbers of asks within the node.
 
 Prior art: the edge chasing of Chandy, Misra and Haas (1983). With theirs, whoever begins a probe
 decides, and several may end one circle; Mitchell and Merritt (1984) let a label travel, as here.
@@ -45,7 +45,7 @@ PROBE_AFTER = 1.0  # s that a reply is awaited; nearly all come before, and cost
 PROBE_INTERVAL = 2.0  # s until a reply that is still awaited is probed again
 PASS_INTERVAL = 1.0  # s in which equal probes go the same way once
 PROBES_LIMIT = 50  # begun at one look; the others at the next one
-KEPT_LIMIT = 1_000  # ways that probes have gone, and local asks that have a number
+KEPT_LIMIT = 1_000  # ways that probes have gone within that time; what is over is dropped
 HANDLERS_LIMIT = 1_000  # of this node that one probe follows
 WAITING_LIMIT = 2_000  # messages of a mailbox that a probe looks through: 0.2 ms
 
@@ -69,6 +69,8 @@ class Probes:
 
     def look(self, now: float) -> None:
         """Begin probes; called now and then with the node's time."""
+        if self._numbers:
+            self._numbers = {one: n for one, n in self._numbers.items() if not one.is_done}
         due = []
         serving: dict[Any, set[Served]] = {}
         for reply, _ in self._post.pending():
@@ -187,8 +189,6 @@ class Probes:
         """The number of an ask within this node, which gets one when a probe passes it."""
         number = self._numbers.get(reply)
         if number is None:
-            if len(self._numbers) >= KEPT_LIMIT:
-                self._numbers = {one: n for one, n in self._numbers.items() if not one.is_done}
             number = self._numbers[reply] = self._post.number()
         return number
 

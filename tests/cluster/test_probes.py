@@ -159,7 +159,7 @@ async def test_three_nodes_in_a_ring_are_told(mesh, soon):
 
 
 @pytest.mark.parametrize("order", ["".join(p) for p in itertools.permutations("xyz")])
-async def test_a_ring_of_which_two_share_a_node_is_told_whoever_begins(mesh, soon, order):
+async def test_a_ring_of_which_two_share_a_node_is_told_whoever_begins(mesh, soon, until, order):
     """The message that waits may be of an actor of the same node."""
     made = await crew(mesh, "xy", "z")
     one, two, three = order
@@ -171,6 +171,7 @@ async def test_a_ring_of_which_two_share_a_node_is_told_whoever_begins(mesh, soo
         f"{one}.fine (behind {one}.ask_or_give_up)"
     )
     await made.are_well()
+    await until(lambda: not any(node._post.probes._numbers for node in mesh.nodes))
 
 
 async def test_of_two_that_met_in_the_mailboxes_one_is_told_and_the_other_answered(mesh, soon):
