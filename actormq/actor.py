@@ -20,6 +20,7 @@ from typing import (
 )
 
 from actormq.arguments import Arguments
+from actormq.definition import check_definition
 from actormq.errors import LifecycleError, SetupError
 from actormq.place import LOOP, check_class
 from actormq.signals import Failure, Terminated
@@ -235,6 +236,8 @@ class Actor:
                 cls._actormq_sockets[name] = value
         has_hook = cls.on_start is not Actor.on_start
         cls._actormq_has_start |= has_hook or bool(cls._actormq_sockets)
+        handlers = [name for name in cls._actormq_handlers if isinstance(name, str)]
+        check_definition(cls, handlers, cls._actormq_periodic)
         check_class(cls, cls.runs_in, cls.hang_limit, list(cls._actormq_sockets))
 
     # -- what the actor may use ---------------------------------------------------------------

@@ -96,6 +96,7 @@ def assemble(node: Node, settings: Settings, machine: Machine, serials: Iterator
         watches.take,
         watches.linked,
         lost,
+        post.probes.look,
     )
     services = MeshServices(node.id, node.directory, mesh, post, node.events)
     runtime = Runtime(

@@ -12,6 +12,7 @@ from actormq.errors import (
     ActormqError,
     ActorStopped,
     RestartLimitReached,
+    SetupError,
     StartFailed,
 )
 from actormq.events import ActorFailed
@@ -138,6 +139,10 @@ class Cell(Instance):
 
     def watch(self, ref: Ref[Any]) -> None:
         """Be told of an actor's end; see `Actor.watch`."""
+        if not isinstance(ref, Ref):
+            raise SetupError(
+                f"watch({ref!r}): it takes a ref, such as `await self.node.find(name)`"
+            )
         self.runtime.watching.watch(self, ref)
 
     def unwatch(self, ref: Ref[Any]) -> None:
@@ -277,6 +282,7 @@ class Cell(Instance):
         loop = self.runtime.loop
         seconds = within or self.runtime.settings.shutdown_timeout
         reply: Reply[None] = Reply(loop, self.address.label, "stop", seconds)
+        reply.target = self  # who awaits that in its own handler waits for itself
         if loop.is_current():
             self._stop(reply, seconds)
         else:

@@ -203,8 +203,9 @@ class ArgumentMismatch(DeliveryError):
     """An argument from a wire does not fit the handler's annotation."""
 
     def __init__(self, actor: str, handler: str, argument: str, expected: str, got: str) -> None:
+        what = "arguments" if argument == "*args" else f"argument {argument!r}"
         super().__init__(
-            f"{actor}.{handler}: argument {argument!r} should be {expected}, got {got}",
+            f"{actor}.{handler}: {what} should be {expected}, got {got}",
             actor,
             handler,
             argument,

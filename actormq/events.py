@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
+from actormq.errors import SetupError
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -160,7 +162,15 @@ class Events:
 
         Returns:
             What ends it; calling that twice is no error.
+
+        Raises:
+            SetupError: `kind` is no class of events, or the listener cannot be called.
         """
+        if not (isinstance(kind, type) and issubclass(kind, Event) and callable(listener)):
+            raise SetupError(
+                f"listen({listener!r}, {kind!r}): it takes a function and a class of events, such "
+                "as DeadLetter"
+            )
         key = object()
         # A new dict each time: whoever is being told goes on with the old one.
         self._listeners = {**self._listeners, key: (listener, kind, any_thread)}

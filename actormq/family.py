@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from actormq.actor import Actor
 from actormq.errors import (
-    ActormqError,
     ActorStopped,
     NodeNotRunning,
     RestartLimitReached,
@@ -230,7 +229,7 @@ class Family:
         assert rules is not None
         try:
             await cell.open(self._failure(key, cell, rules))
-        except (ActormqError, asyncio.CancelledError) as error:
+        except BaseException as error:  # noqa: BLE001 whatever it is: the rules must hear of it
             self._starts.pop(key, None)
             self._not_started(key, cell, error)
         else:
@@ -252,10 +251,12 @@ class Family:
         if key not in self._cells:
             return
         assert self.rules is not None
-        self._failures[key] = (error, "on_start")
+        is_own = not isinstance(error, asyncio.CancelledError)  # not for a sibling's sake
+        if is_own:
+            self._failures[key] = (error, "on_start")
         is_restart = self.rules.restart_count(key) > 0
         actions = self.rules.start_failed(key, self._runtime.loop.now())
-        if is_restart:
+        if is_restart and is_own:
             what = self._consequence(key, actions)
             self._runtime.events.emit(ActorFailed(cell.address.label, "on_start", error, what))
         self._act(actions)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import abc
 import enum
+import itertools
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import get_ident
 from typing import Any
 
@@ -107,6 +108,13 @@ class Mailbox(abc.ABC):
     def inlet_count(self) -> int:
         """Of those, messages of threads that are not on the loop yet."""
         return len(self._inlet) if self._inlet is not None else 0
+
+    def waiting(self, is_it: Callable[[Answer], bool], limit: int) -> Message | None:
+        """Find a message by where its result is to go, among the first `limit` that wait."""
+        for message in itertools.islice(self._mailbox or (), limit):
+            if message[3] is not None and is_it(message[3]):
+                return message
+        return None
 
     @property
     def is_open(self) -> bool:

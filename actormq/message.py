@@ -29,6 +29,7 @@ STATE = 11  # [11, whole, [actor, …], [service, …], [serial, …]]   come, c
 SEND = 12  # [12, ask id, seconds left, to, handler, args, kwargs?]   a REPLY says it was queued
 WATCH = 13  # [13, serial, whether]                tell me of that actor's end, or no more
 TERMINATED = 14  # [14, serial, reason, detail]    that actor of mine has ended
+PROBE = 15  # [15, ask id, serial, origin, [step, …]]   do you wait for me, by way of others?
 
 Envelope = list[Any]
 """A kind and what belongs to it, as decoded."""
@@ -97,12 +98,12 @@ def facts_from(raw: Any) -> Facts:
     for key in ("mesh", "node", "name", "scope", "host"):
         value = raw.get(key)
         # Printable only: these texts reach terminals and logs.
-        if not isinstance(value, str) or len(value) > _TEXT_LIMIT or not value.isprintable():
+        if not isinstance(value, str) or not _is_line(value, _TEXT_LIMIT):
             raise RemoteProtocolError(
                 f"a node's {key} is a printable text of at most {_TEXT_LIMIT} characters"
             )
         texts[key] = value
-    if len(texts["node"]) != _NODE_DIGITS or not set(texts["node"]) <= set("0123456789abcdef"):
+    if not _is_node(texts["node"]):
         raise RemoteProtocolError("a node's id is 16 hex digits")
     incarnation, endpoints = raw.get("incarnation"), raw.get("endpoints")
     if not isinstance(incarnation, int) or not 0 < incarnation < 2**63:
@@ -114,6 +115,50 @@ def facts_from(raw: Any) -> Facts:
     ):
         raise RemoteProtocolError(f"a node's endpoints are at most {_ENDPOINTS_LIMIT} texts")
     return Facts(incarnation=incarnation, endpoints=tuple(endpoints), **texts)
+
+
+STEPS_LIMIT = 32  # handlers in a circle over several nodes; a longer one is left to its deadlines
+STEP_LIMIT = 1_000  # characters of one of them, "actor.handler (behind actor.handler)"
+
+
+def probe(
+    number: int, serial: int, origin: tuple[str, int] | None, steps: tuple[str, ...]
+) -> Envelope:
+    """Build a probe.
+
+    Args:
+        number: The ask that it follows, as the asker numbered it.
+        serial: The actor that was asked.
+        origin: The ask that it looks for: the asker's node, and the number there; None: no one yet.
+        steps: The handlers on the way from where that ask waits.
+    """
+    return [PROBE, number, serial, None if origin is None else list(origin), list(steps)]
+
+
+def probe_from(envelope: Envelope) -> tuple[int, int, tuple[str, int] | None, tuple[str, ...]]:
+    """Read a probe, into what `probe` took.
+
+    Raises:
+        RemoteProtocolError: It has another shape.
+    """
+    match envelope:
+        case [_, int(number), int(serial), None, [], *_]:
+            return number, serial, None, ()
+        case [_, int(number), int(serial), [str(node), int(ask), *_], [_, *_] as steps, *_] if (
+            _is_node(node)
+            and len(steps) <= STEPS_LIMIT
+            and all(isinstance(step, str) and _is_line(step, STEP_LIMIT) for step in steps)
+        ):
+            return number, serial, (node, ask), tuple(steps)
+    raise RemoteProtocolError("a probe has another shape")
+
+
+def _is_node(text: str) -> bool:
+    return len(text) == _NODE_DIGITS and set(text) <= set("0123456789abcdef")
+
+
+def _is_line(text: str, limit: int) -> bool:
+    return len(text) <= limit and text.isprintable()
 
 
 def hello(facts: Facts) -> Envelope:

@@ -41,7 +41,7 @@ from actormq.turns import described
 A = TypeVar("A")
 P = ParamSpec("P")
 
-CLOSING_SHARE = 0.3  # of shutdown_timeout is kept for goodbyes and sockets, after the actors
+CLOSING_SHARE, CLOSING_MOST = 0.3, 0.5  # of shutdown_timeout, and s, for goodbyes and sockets
 HANDLERS_SHARE = 0.9  # of what is left then, so that those who are late still end in order
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
 _STARTED: weakref.WeakSet[Node] = weakref.WeakSet()
@@ -235,8 +235,11 @@ class Node:
 
         Raises:
             ActorNotFound: Nobody held the name in time.
+            SetupError: The name is no text.
         """
         runtime = self._running()
+        if not isinstance(name, str):
+            raise SetupError(f"find({name!r}): actors are found by the name they were spawned with")
         limit = runtime.settings.ask_timeout if timeout is None else timeout
         found = self.find_all(name)
         if not found and limit > 0:
@@ -426,7 +429,8 @@ class Node:
         deadline = runtime.loop.now() + self._settings.shutdown_timeout
         self._services.withdraw_all()
         cells = [c for c in runtime.registry.cells() if c.address.serial != NODE_SERIAL]
-        limit = (1 - CLOSING_SHARE) * self._settings.shutdown_timeout
+        whole = self._settings.shutdown_timeout
+        limit = whole - min(CLOSING_SHARE * whole, CLOSING_MOST)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
                 await stop_all([c for c in cells if c.family is None], HANDLERS_SHARE * limit)

@@ -170,7 +170,7 @@ class Ref(Generic[A_co]):
         Args:
             seconds: Time for the reply, in seconds, above 0.
         """
-        if not seconds > 0:
+        if not (isinstance(seconds, int | float) and seconds > 0):
             raise ValueError(f"within({seconds!r}): a deadline is a number of seconds above 0")
         return Ref(self.address, self._route, seconds)
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from actormq import waits
-from actormq.deadlines import CURRENT, Deadlines
+from actormq.deadlines import CURRENT, Deadlines, Served
 from actormq.errors import AskTimeout, LifecycleError
 from actormq.loop import Loop
 
@@ -135,6 +135,9 @@ class Reply(Generic[R_co]):
             return
         self._deadlines, self.deadline = deadlines, deadline
         self._bucket = deadlines.add(self, deadline)
+
+    def awaited_by(self, served: Served) -> None:
+        """A handler awaits it from now on, and whoever answers is not on this node."""
 
     def is_open(self) -> bool:
         """Whether somebody still waits for the answer."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Coroutine
-from typing import TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 from actormq.elsewhere.finding import pass_over
 from actormq.ending import run_to_end
+from actormq.errors import SetupError
 from actormq.node import Node
 from actormq.settings import NodeOptions
 
@@ -31,17 +33,22 @@ def run(
         What `main` returned.
 
     Raises:
+        SetupError: `main` is no coroutine function, or a setting cannot be.
         SystemExit: A signal cut `main` off, or something did not end after one; with status 128
             and the signal's number. Or a handler raised it.
         RestartLimitReached: A supervisor under no other one gave up.
     """
     pass_over()  # in a process of an actor, this script is loaded for its classes only
+    _check_main(main)
     node = Node(**options)
 
     async def body() -> R:
         await node.start()  # not `async with`: what ended the node is raised outside of the loop
         try:
-            return await main(node)
+            work = main(node)
+            if not inspect.isawaitable(work):
+                raise SetupError(f"run({main!r}): make it `async def`, for it runs on the loop")
+            return await work
         finally:
             await node.stop()
 
@@ -52,3 +59,10 @@ def run(
             task.cancel()
 
     return run_to_end(node, body(), end)
+
+
+def _check_main(main: Any) -> None:
+    if inspect.iscoroutine(main):
+        main.close()
+    if not callable(main):
+        raise SetupError("run takes the function itself, `async def main(node)`: write run(main)")

@@ -12,11 +12,14 @@ class Rack(Supervisor):
 
 from __future__ import annotations
 
+import inspect
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from actormq.actor import Actor, handler
+from actormq.definition import check_slips
 from actormq.errors import SetupError
 from actormq.ref import Ref
 from actormq.rules.backoff import Backoff
@@ -28,6 +31,9 @@ from actormq.rules.restart import (
     checked_policy,
     checked_strategy,
 )
+
+SETTINGS = ("children", "strategy", "max_restarts", "period", "backoff")
+"""What a supervisor can be told."""
 
 A_co = TypeVar("A_co", covariant=True)
 A = TypeVar("A")
@@ -93,13 +99,21 @@ def child(
         kwargs: Likewise.
 
     Raises:
-        SetupError: It is no actor class, or the name is no text.
+        SetupError: It is no actor class, the name is no text, or the arguments do not fit.
     """
     kind: Any = actor
     if not (isinstance(kind, type) and issubclass(kind, Actor)):
         raise SetupError(f"child({actor!r}): it is no class that extends Actor")
     if name is not None and not isinstance(name, str):
         raise SetupError(f"child({kind.__name__}, {name!r}): a name is a text or None")
+    try:
+        inspect.signature(kind).bind(*args, **kwargs)
+    except TypeError as error:
+        raise SetupError(
+            f"child({kind.__name__}): its constructor cannot be called: {error}"
+        ) from error
+    except ValueError:
+        pass  # a constructor written in C shows nothing
     return Child(kind, name, args, kwargs)
 
 
@@ -132,6 +146,7 @@ class Supervisor(Actor):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        check_slips(cls, SETTINGS)
         supervision_of(cls)
 
     @handler
@@ -148,7 +163,7 @@ class Supervisor(Actor):
             NameTaken: An actor of this node has the name.
             SetupError: It is no `child(...)`.
         """
-        ref: Ref[A] = await self._actormq_own.start_child(checked_child(type(self).__name__, spec))
+        ref: Ref[A] = await self._actormq_own.start_child(checked_child(spec))
         return ref
 
     @handler
@@ -173,21 +188,32 @@ def supervision_of(owner: type[Supervisor] | Supervisor) -> tuple[Strategy, Rest
         budget = RestartBudget(owner.max_restarts, owner.period)
         if not isinstance(owner.backoff, Backoff):
             raise SetupError(f"backoff {owner.backoff!r} is no Backoff(...)")  # noqa: TRY301 one sentence for all
-        for spec in owner.children:
-            checked_child(name, spec)
-    except (SetupError, TypeError) as error:
-        raise SetupError(f"supervisor {name}: {error}") from error
+        _check_children(owner.children)
+    except SetupError as error:
+        text = str(error).replace("RestartBudget: restarts", "max_restarts")
+        raise SetupError(f"supervisor {name}: {text.replace('RestartBudget: ', '')}") from error
     return strategy, budget, owner.backoff
 
 
-def checked_child(owner: str, spec: Any) -> Child[Any]:
+def _check_children(children: Any) -> None:
+    if isinstance(children, str | Child) or not isinstance(children, Sequence):
+        raise SetupError(
+            f"children {children!r} is no list: write children = [child(Class, name, ...)]"
+        )
+    names = Counter(checked_child(spec).name for spec in children)
+    for name, count in names.items():
+        if name is not None and count > 1:
+            raise SetupError(f"two children have the name {name!r}: give one of them another name")
+
+
+def checked_child(spec: Any) -> Child[Any]:
     """A child as it is.
 
     Raises:
         SetupError: It is none.
     """
     if not isinstance(spec, Child):
-        raise SetupError(f"{owner}: {spec!r} is no child: write child(Class, name, ...)")
+        raise SetupError(f"{spec!r} is no child: write child(Class, name, ...)")
     return spec
 
 

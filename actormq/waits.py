@@ -11,8 +11,8 @@ awaits those tasks cannot be known: a circle that needs such an ask is judged on
 lasted for `CHILD_GRACE`. Any other circle cannot open by itself before a deadline ends it.
 
 Prior art: the wait-for graphs of databases; what differs is that the edge that closes a circle is
-known as it is made, so no search runs in the background. Circles over several nodes are left to
-their deadlines.
+known as it is made, so no search runs in the background. Circles over several nodes are found by
+`cluster/probes.py`, which follows the same notes.
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ class Awaited(Protocol):
 
     def reject(self, error: BaseException) -> None:
         """There will be no answer."""
+
+    def awaited_by(self, served: Served) -> None:
+        """A handler awaits it from now on; called if it has no target."""
 
 
 class Contexts:
@@ -114,12 +117,24 @@ def enter(served: Served, reply: Awaited, *, is_own: bool = False) -> None:
     served.awaits = {**(served.awaits or {}), reply: (cell.runtime.loop.now(), is_own)}
     if reply.target is not None:
         _judge(served, reply, is_late=False)
+    else:
+        reply.awaited_by(served)
 
 
 def leave(served: Served, reply: Awaited) -> None:
     """It awaits the reply no more."""
     if served.awaits and reply in served.awaits:
         served.awaits = {one: how for one, how in served.awaits.items() if one is not reply}
+
+
+def awaited(served: Served, now: float) -> list[Any]:
+    """The replies that a handler certainly awaits: itself, or in a task for `CHILD_GRACE`."""
+    awaits = served.awaits or {}
+    return [
+        reply
+        for reply, (since, is_own) in awaits.items()
+        if not reply.is_done and (is_own or now - since >= CHILD_GRACE)
+    ]
 
 
 def longest(cell: Any) -> tuple[str, float, str]:
@@ -185,12 +200,13 @@ def _holders(reply: Awaited, start: Served) -> list[Served]:
 
 def _drawn(hops: list[tuple[Served, Awaited, Served]]) -> str:
     """Draw the steps of a circle, of which the last is the ask that is rejected."""
-    names = [_name(hops[0][0])]
+    names = [name_of(hops[0][0])]
     for _, reply, other in hops:
         asked = f"{reply.actor}.{reply.handler}"
-        names.append(asked if other.answer is reply else f"{asked} (behind {_name(other)})")
+        names.append(asked if other.answer is reply else f"{asked} (behind {name_of(other)})")
     return " -> ".join(names)
 
 
-def _name(served: Served) -> str:
+def name_of(served: Served) -> str:
+    """The actor and the handler, for people."""
     return f"{served.cell.address.label}.{served.call.name}"

@@ -16,7 +16,17 @@ LAYERS = [
     {"rules"},
     {"loop", "deadlines", "stepping", "port", "transport", "inlet", "threads"},
     {
-        *("reply", "ref", "arguments", "context", "signals", "actor", "supervisor", "runtime"),
+        *(
+            "definition",
+            "reply",
+            "ref",
+            "arguments",
+            "context",
+            "signals",
+            "actor",
+            "supervisor",
+            "runtime",
+        ),
         "place",
         *("mailbox", "turns", "timers", "family", "instance", "cell", "registry"),
         *("waits", "stacks", "watchdog"),

@@ -317,7 +317,8 @@ async def test_an_argument_that_does_not_fit_is_named(mesh, args, kwargs, argume
     with pytest.raises(ArgumentMismatch) as failed:
         await ref.ask("number", *args, **kwargs)
     error = failed.value
-    assert str(error).startswith(f"echo.number: argument {argument!r} should be ")
+    what = "arguments" if argument == "*args" else f"argument {argument!r}"
+    assert str(error).startswith(f"echo.number: {what} should be ")
     assert error.argument == argument
     assert expected in error.expected
     assert got in error.got

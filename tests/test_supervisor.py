@@ -7,6 +7,7 @@ import pytest
 from actormq import (
     Actor,
     ActorStopped,
+    ArgumentMismatch,
     Backoff,
     Failure,
     NameTaken,
@@ -317,9 +318,12 @@ async def test_a_dynamic_child_that_does_not_start_is_not_kept(mesh):
     [
         ({"strategy": "one_for_none"}, "supervisor Odd: strategy 'one_for_none' is unknown"),
         ({"period": -1}, "supervisor Odd: .*period"),
-        ({"max_restarts": -1}, "supervisor Odd: .*restarts=-1"),
+        ({"max_restarts": -1}, "supervisor Odd: max_restarts=-1"),
         ({"children": [Part]}, "is no child: write child"),
-        ({"children": 5}, "supervisor Odd"),
+        ({"children": 5}, "children 5 is no list: write children ="),
+        ({"children": child(Part, "a", None)}, "is no list: write"),
+        ({"stratgey": "one_for_all"}, "Odd.stratgey: did you mean strategy"),
+        ({"max_restart": 1}, "Odd.max_restart: did you mean max_restarts"),
         ({"backoff": 1.0}, r"backoff 1.0 is no Backoff\(...\)"),
     ],
 )
@@ -331,6 +335,10 @@ def test_what_a_supervisor_is_told_is_checked_as_its_class_is_made(attributes, s
 def test_what_is_no_actor_is_no_child():
     with pytest.raises(SetupError, match="is no class that extends Actor"):
         child(str, "text")
+    with pytest.raises(
+        SetupError, match=r"child\(Part\): its constructor cannot be called: missing"
+    ):
+        child(Part, "a")
     with pytest.raises(SetupError, match="a name is a text"):
         child(Part, 5, Log())
     with pytest.raises(SetupError, match="restart policy 'sometimes' is unknown"):
@@ -366,10 +374,14 @@ async def test_a_supervisor_that_makes_itself_again_and_again_is_refused(mesh):
 
 async def test_two_children_of_one_name_are_refused_before_any_starts(mesh):
     node, log = await mesh.start(), Log()
-    with pytest.raises(NameTaken):
+    with pytest.raises(SetupError, match="two children have the name 'a'"):
         await node.spawn(Rack, "rack", log, "a", "a")
+    await node.spawn(Part, "b", log)
+    log.lines.clear()
+    with pytest.raises(NameTaken):
+        await node.spawn(Rack, "rack", log, "a", "b")
     assert log.lines == []
-    assert len(node._runtime.registry) == 1
+    assert len(node._runtime.registry) == 2
 
 
 class Clock(Actor):
@@ -426,3 +438,94 @@ async def test_a_timer_of_one_instance_does_not_reach_the_next(mesh, logged, unt
         await ref.ask("fail")
     await ref.ask("fire")
     assert len(fired) == 1
+
+
+@pytest.mark.parametrize(
+    ("hook", "sentence"),
+    [
+        ("def on_start(self): ...", r"Odd.on_start: write async def on_start\(self\)"),
+        ("async def on_start(self, more): ...", r"write async def on_start\(self\)"),
+        ("async def on_restart(self): ...", r"write async def on_restart\(self, failure\)"),
+        ("def on_stop(self): ...", r"write async def on_stop\(self\)"),
+        ("async def on_terminated(self): ...", r"on_terminated\(self, terminated\)"),
+        ("mailbox_limit = 0", "mailbox_limit = 0: it is a count"),
+        ('mailbox_limit = "many"', "mailbox_limit = 'many': it is a count"),
+        ("@handler\n    def name(self): ...", "a handler 'name' would hide self.name"),
+        ("@every(1.0)\n    def tick(self, more): ...", r"write def tick\(self\)"),
+    ],
+)
+def test_a_class_that_cannot_work_is_refused_as_it_is_defined(hook, sentence):
+    with pytest.raises(SetupError, match=sentence):
+        exec(f"class Odd(Actor):\n    {hook}", dict(globals()))
+
+
+class Fragile(Actor):
+    @handler
+    def take(self, number: int) -> int:
+        return number
+
+    @handler
+    async def take_later(self, number: int) -> int:
+        return number
+
+    @handler
+    def forget(self) -> int:
+        return self.take_later(1)  # without await
+
+    @handler
+    def id(self) -> int:
+        return id(self)
+
+
+class Case(Supervisor):
+    children = (child(Fragile, "fragile"),)
+
+
+@pytest.mark.parametrize("method", ["take", "take_later"])
+@pytest.mark.parametrize("args", [(), (1, 2)], ids=["too few", "too many"])
+async def test_a_call_that_cannot_be_is_the_callers_mistake_and_no_failure(mesh, method, args):
+    node = await mesh.start()
+    await node.spawn(Case)
+    ref = await node.find("fragile")
+    before = await ref.ask("id")
+    with pytest.raises(ArgumentMismatch, match=r"fragile.take.*arguments should be \("):
+        await ref.ask(method, *args)
+    ref.tell(method, *args)
+    assert await ref.ask("id") == before
+    assert node.events.dead_letter_count["ArgumentMismatch"] == 1
+    assert node.ledger().is_balanced
+
+
+async def test_a_plain_handler_that_returns_a_coroutine_is_told_so(mesh):
+    node = await mesh.start()
+    ref = await node.spawn(Fragile, "fragile")
+    with pytest.raises(RemoteError, match="forget returned a coroutine that nobody awaits"):
+        await ref.ask("forget")
+
+
+class Member(Part):
+    async def on_start(self) -> None:
+        await super().on_start()
+        await asyncio.sleep(0)
+
+
+class Three(Supervisor):
+    strategy = "rest_for_one"
+    backoff = AT_ONCE
+
+    def __init__(self, log: Log) -> None:
+        self.children = [child(Member, name, log) for name in "abc"]
+
+
+async def test_a_sibling_that_is_stopped_as_it_starts_is_told_of_the_failure_that_it_was_for(
+    mesh, logged, until
+):
+    logged.expect("b.fail failed")
+    node, log = await mesh.start(), Log()
+    await node.spawn(Three, "three", log)
+    b, c = await node.find("b"), await node.find("c")
+    for _ in range(3):
+        b.tell("fail")
+    await until(lambda: log.lines.count("c starts") > 1)
+    text, where, *_ = await c.ask("last_failure")
+    assert (text, where) == ("told to", "")

@@ -151,7 +151,7 @@ def test_there_is_a_vector_for_each_kind_of_envelope_and_ext_type():
     kinds = {vector["value"][0] for vector in VECTORS["envelopes"]}
     text = json.dumps(VECTORS["values"]) + json.dumps(VECTORS["beside"])
 
-    assert kinds == set(range(message.HELLO, message.TERMINATED + 1))
+    assert kinds == set(range(message.HELLO, message.PROBE + 1))
     assert all(form in text for form in ("$ref", "$array", "$bin", "$large", "$largearray"))
 
 
@@ -162,6 +162,8 @@ def test_builders_and_readers_of_the_code_agree_with_the_vectors():
 
     assert message.hello(guest) == by_name["HELLO of a guest"]
     assert message.hello(roof) == by_name["HELLO of a node"]
+    for name in ("PROBE that has met no ask that waits", "PROBE that looks for an ask"):
+        assert message.probe(*message.probe_from(by_name[name])) == by_name[name]
     assert message.welcome(roof) == by_name["WELCOME"]
     assert guest.is_guest
     assert not roof.is_guest
@@ -213,7 +215,7 @@ def test_the_page_lists_each_kind_under_its_number():
     listed = {int(kind): shape.split()[-1] for kind, shape, *_ in rows("kind")}
 
     assert listed == {getattr(message, name): name for name in listed.values()}
-    assert set(listed) == set(range(15))
+    assert set(listed) == set(range(16))
 
 
 def test_the_page_lists_each_reason_and_each_key_of_the_facts():
@@ -517,6 +519,17 @@ def test_garbage_is_counted_and_makes_a_member_a_stranger(vector, caplog):
         [12, "one", 5.0, "greeter", "greet", ["LAN"]],
         [13, "greeter", True],
         [14, 1, "stopped"],
+        [15, 1, 1],
+        [15, "one", 1, None, []],
+        [15, 1, "greeter", None, []],
+        [15, 1, 1, None, ["a.f"]],
+        [15, 1, 1, ["0123456789abcdef", 1], []],
+        [15, 1, 1, ["0123456789abcdef", "1"], ["a.f"]],
+        [15, 1, 1, ["roof", 1], ["a.f"]],
+        [15, 1, 1, ["0123456789abcdef", 1], [1]],
+        [15, 1, 1, ["0123456789abcdef", 1], ["a.f\x1b[2J"]],
+        [15, 1, 1, ["0123456789abcdef", 1], ["a" * 1_001]],
+        [15, 1, 1, ["0123456789abcdef", 1], ["a.f"] * 33],
     ],
     ids=str,
 )
@@ -539,7 +552,7 @@ def test_what_later_versions_may_add_is_passed_over(caplog):
     async def test(node, guest, _):
         caller = await guest(colour="red").enter()
 
-        await caller.send([15, "a new kind"], [7, "t", "more"], [0, "actormq", 1, {}])
+        await caller.send([16, "a new kind"], [7, "t", "more"], [0, "actormq", 1, {}])
         pong = await caller.receive()
         late = await caller.ask(1, "greeter", "greet", ["LAN"], {}, "an element more")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from actormq import message
 from actormq.address import NODE_SERIAL, Address
 from actormq.cluster.member import Member
-from actormq.deadlines import deadline_for
+from actormq.deadlines import Served, deadline_for
 from actormq.errors import ActormqError, DeliveryError, LinkFull, MailboxFull
 from actormq.events import DeadLetter
 from actormq.reply import Reply
@@ -22,14 +22,26 @@ STOP = "stop_actor"
 
 
 class FarReply(Reply[Any]):
-    """The reply of an actor on another node."""
+    """The reply of an actor on another node.
 
-    __slots__ = ("_post", "number")
+    Attributes:
+        awaiter: The handler that awaits it, if one has begun to.
+        number: That of the ask; 0 before it has left.
+        probe_at: When a probe may follow it (again), on the node's clock.
+    """
+
+    __slots__ = ("_post", "awaiter", "number", "probe_at")
 
     def __init__(self, post: Post, actor: str, handler: str, seconds: float) -> None:
         super().__init__(post.loop, actor, handler, seconds)
         self._post = post
+        self.awaiter: Served | None = None
         self.number = 0
+        self.probe_at = 0.0
+
+    def awaited_by(self, served: Served) -> None:
+        """A handler awaits it from now on."""
+        self.awaiter = served
 
     def expire(self) -> None:
         """Give up, and do not wait for what may come later."""
@@ -179,6 +191,10 @@ class FarAnswer:
         self._is_open = True
         self.deadline = deadline
         self.actor = self.handler = "?"
+
+    def is_of(self, member: Member, number: int) -> bool:
+        """Whether it answers that ask of that node."""
+        return self._number == number and self._member is member
 
     def is_open(self) -> bool:
         """Whether the asker still waits, as far as can be known here."""

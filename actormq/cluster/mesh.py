@@ -59,6 +59,7 @@ class Mesh:
         watched: Takes those that are about the ends of actors.
         linked: Called with a member to which there is a new link.
         lost: Called with a member that is gone, and why.
+        ticked: Called every `TICK_INTERVAL` with the node's time.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Mesh:
         watched: Deliver,
         linked: Callable[[Member], None],
         lost: Callable[[Member, str], None],
+        ticked: Callable[[float], None],
     ) -> None:
         self._loop = loop
         self._transport = transport
@@ -85,6 +87,7 @@ class Mesh:
         self._watched = watched
         self._linked_anew = linked
         self._lost = lost
+        self._ticked = ticked
         self._patience = Patience()
         self._listener: Listener | None = None
         self._sessions: dict[bytes, Member] = {}
@@ -315,7 +318,7 @@ class Mesh:
                 return  # it has said goodbye
             kind = envelope[0]
             try:
-                if message.TELL <= kind <= message.FAIL or kind == message.SEND:
+                if message.TELL <= kind <= message.FAIL or kind in (message.SEND, message.PROBE):
                     self._deliver(member, envelope)
                 else:
                     self._take_own(member, kind, envelope)
@@ -383,6 +386,7 @@ class Mesh:
                 member.pinged_at = now
                 self._put(member, self._ping)
         self.reach.rejoin(now)
+        self._ticked(now)
 
     def _judge(self, member: Member, now: float) -> None:
         if member.facts.is_guest:

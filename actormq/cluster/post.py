@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from actormq import message
@@ -11,6 +11,7 @@ from actormq.address import Address
 from actormq.cell import Cell
 from actormq.cluster.far import FarAnswer, FarReply, FarRoute
 from actormq.cluster.member import Member
+from actormq.cluster.probes import Probes
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
 from actormq.errors import (
@@ -70,7 +71,8 @@ class Post:
         self._books = books
         self.sends = 0
         self._ids = itertools.count(1)
-        self._pending: dict[int, tuple[FarReply, str]] = {}
+        self._pending: dict[int, tuple[FarReply, Address]] = {}
+        self.probes = Probes(self, registry)
 
     # -- out ----------------------------------------------------------------------------------
 
@@ -105,7 +107,7 @@ class Post:
             error.undelivered = (handler, tuple(args), kwargs)
             reply.reject(error)
             return
-        self._pending[number] = (reply, address.node)
+        self._pending[number] = (reply, address)
         reply.number = number
 
     def _send(self, address: Address, head: Envelope, args: Any, kwargs: dict[str, Any]) -> None:
@@ -133,6 +135,19 @@ class Post:
         packed, _ = self.codec.pack(member.facts.name, envelope)
         member.outbox.put(packed)
 
+    def number(self) -> int:
+        """A number that no other ask of this node has."""
+        return next(self._ids)
+
+    def pending(self) -> Iterable[tuple[FarReply, Address]]:
+        """The asks that wait for an answer, the earliest first, and whom they went to."""
+        return self._pending.values()
+
+    def asked(self, number: int) -> Address | None:
+        """Whom an ask went to; None if it has been answered."""
+        _, address = self._pending.get(number, (None, None))
+        return address
+
     def forget(self, number: int) -> None:
         """The asker has given up."""
         self._pending.pop(number, None)
@@ -140,7 +155,7 @@ class Post:
     # -- in -----------------------------------------------------------------------------------
 
     def take(self, member: Member, envelope: Envelope) -> None:
-        """Take a TELL, ASK, SEND, REPLY or FAIL.
+        """Take a TELL, ASK, SEND, REPLY, FAIL or PROBE.
 
         Raises:
             RemoteProtocolError: It has another shape.
@@ -174,6 +189,8 @@ class Post:
                 self._answered(member, number, value, None)
             case [message.FAIL, int(number), str(name), list(facts), *_]:
                 self._answered(member, number, None, rebuilt(name, facts))
+            case [message.PROBE, *_]:
+                self.probes.take(member, envelope)
             case _:
                 raise RemoteProtocolError(f"an envelope of kind {envelope[0]} has another shape")
 
@@ -238,8 +255,8 @@ class Post:
     def _answered(
         self, member: Member, number: int, value: Any, error: ActormqError | None
     ) -> None:
-        reply, node = self._pending.get(number, (None, ""))
-        if reply is None or node != member.facts.node:
+        reply, address = self._pending.get(number, (None, None))
+        if reply is None or address is None or address.node != member.facts.node:
             self.events.emit(DeadLetter(member.facts.name, "reply", "late reply"))
             return
         del self._pending[number]
@@ -264,16 +281,16 @@ class Post:
     def lost(self, member: Member, reason: str) -> None:
         """A member is gone: whoever waits for it is told now, not at the deadline."""
         node = member.facts.node
-        for number, (reply, where) in list(self._pending.items()):
-            if where == node:
+        for number, (reply, address) in list(self._pending.items()):
+            if address.node == node:
                 del self._pending[number]
                 reply.reject(PeerLost(member.facts.name, reason))
 
     def close(self) -> None:
         """This node stops: nobody will hear an answer any more."""
         while self._pending:
-            _, (reply, node) = self._pending.popitem()
-            reply.reject(PeerLost(node, "this node has stopped"))
+            _, (reply, address) = self._pending.popitem()
+            reply.reject(PeerLost(address.node, "this node has stopped"))
 
 
 def _keywords(rest: list[Any]) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class ThreadPlace:
         if thread is not None:
             self.left = thread.object
         if thread is not None and not await thread.close(seconds):
+            label = self._tenant.address.label
+            self._runtime.unfinished.append(f"the thread of {label} is busy{thread.business}")
             self._runtime.events.notice(
                 logging.WARNING,
                 "the thread of actor %r is still busy%s: it was left to itself and ends when that "

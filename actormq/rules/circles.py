@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 K = TypeVar("K")  # hashable; mypy holds that no class object is one
@@ -58,3 +59,40 @@ def drawn(names: Sequence[str]) -> str:
         names: Its nodes in order, the first one once; at least one.
     """
     return " -> ".join([*names, names[0]])
+
+
+Ask = tuple[str, int]
+"""An ask that went to another node, or could have: the asker's node, and the ask's number there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What a probe has learned on its way along who awaits whom.
+
+    Every circle has an ask that waits in a mailbox, and the node on which it waits can reject it.
+    So a probe looks for the least of those that it passes: whichever handler of a circle it was
+    sent by, it ends up looking for the same one, and comes back to it within two rounds.
+
+    Attributes:
+        origin: The ask that it looks for; None as long as it has met none that waits.
+        steps: The handlers that it has passed, from the one that this ask waits behind.
+    """
+
+    origin: Ask | None = None
+    steps: tuple[str, ...] = ()
+
+    def past(self, step: str) -> Trail:
+        """Go on to a handler that works on the ask, or behind which the ask waits."""
+        return self if self.origin is None else Trail(self.origin, (*self.steps, step))
+
+    def past_waiting(self, ask: Ask, behind: str, step: str) -> Trail:
+        """Go on to the handler behind which an ask waits that may be rejected.
+
+        Args:
+            ask: The ask; it is not the origin, or the circle would be closed.
+            behind: The handler.
+            step: What to call this step.
+        """
+        if self.origin is None or ask < self.origin:
+            return Trail(ask, (behind,))
+        return self.past(step)

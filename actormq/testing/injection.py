@@ -21,6 +21,8 @@ from actormq.ref import Ref
 from actormq.timers import Periodic
 
 A = TypeVar("A")
+Raisable = BaseException | type[BaseException]
+"""What may follow `raise`."""
 
 
 class Fault:
@@ -126,11 +128,11 @@ class Fault:
 
 @overload
 def fail_at(
-    ref: Ref[A], handler: Callable[Concatenate[A, ...], Any], number: int, error: BaseException
+    ref: Ref[A], handler: Callable[Concatenate[A, ...], Any], number: int, error: Raisable
 ) -> Fault: ...
 @overload
-def fail_at(ref: Ref[Any], handler: str, number: int, error: BaseException) -> Fault: ...
-def fail_at(ref: Ref[Any], handler: Any, number: int, error: BaseException) -> Fault:
+def fail_at(ref: Ref[Any], handler: str, number: int, error: Raisable) -> Fault: ...
+def fail_at(ref: Ref[Any], handler: Any, number: int, error: Raisable) -> Fault:
     """Let an actor fail at its n-th message from now on; the others are handled as ever.
 
     For handlers of every kind (`def`, `async def`, `blocking`), wherever the actor runs and however
@@ -151,7 +153,8 @@ def fail_at(ref: Ref[Any], handler: Any, number: int, error: BaseException) -> F
     if not (isinstance(number, int) and number >= 1):
         raise SetupError(f"fail_at({number!r}): messages are counted from 1")
     name = handler if isinstance(handler, str) else handler.__name__
-    return Fault(cell_of(ref), name, number, error)
+    raised = error() if isinstance(error, type) else error  # as `raise` has it
+    return Fault(cell_of(ref), name, number, raised)
 
 
 class Injector:
@@ -166,11 +169,11 @@ class Injector:
         ref: Ref[A],
         handler: Callable[Concatenate[A, ...], Any],
         number: int,
-        error: BaseException,
+        error: Raisable,
     ) -> Fault: ...
     @overload
-    def fail_at(self, ref: Ref[Any], handler: str, number: int, error: BaseException) -> Fault: ...
-    def fail_at(self, ref: Ref[Any], handler: Any, number: int, error: BaseException) -> Fault:
+    def fail_at(self, ref: Ref[Any], handler: str, number: int, error: Raisable) -> Fault: ...
+    def fail_at(self, ref: Ref[Any], handler: Any, number: int, error: Raisable) -> Fault:
         """Let an actor fail at its n-th message; see `fail_at`."""
         fault = fail_at(ref, handler, number, error)
         self._faults.append(fault)

@@ -17,16 +17,16 @@ T = TypeVar("T")
 class Until(Protocol):
     """What the fixture `until` gives."""
 
-    async def __call__(self, condition: Callable[[], T | Awaitable[T]], seconds: float = 10.0) -> T:
+    async def __call__(self, condition: Callable[[], T | Awaitable[T]], within: float = 10.0) -> T:
         """Wait for a condition; see `until`."""
 
 
-async def until(condition: Callable[[], T | Awaitable[T]], seconds: float = 10.0) -> T:
+async def until(condition: Callable[[], T | Awaitable[T]], within: float = 10.0) -> T:
     """Wait until a condition holds; time that stands still does not matter to it.
 
     Args:
         condition: Called again and again; may be `async`, or return a `Reply`.
-        seconds: How long at most, in real time.
+        within: Seconds of real time.
 
     Returns:
         What the condition gave, which is true.
@@ -34,7 +34,7 @@ async def until(condition: Callable[[], T | Awaitable[T]], seconds: float = 10.0
     Raises:
         AssertionError: It did not hold in time; the text shows its source.
     """
-    return await until_or(condition, seconds, lambda: _sentence(condition, seconds))
+    return await until_or(condition, within, lambda: _sentence(condition, within))
 
 
 async def until_or(

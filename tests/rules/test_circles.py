@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actormq.rules.circles import circle_through, drawn
+from actormq.rules.circles import Trail, circle_through, drawn
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,43 @@ def test_a_graph_without_end_is_looked_at_up_to_the_limit():
 )
 def test_a_circle_is_drawn_back_to_where_it_starts(names, drawing):
     assert drawn(names) == drawing
+
+
+A, B = ("0" * 16, 7), ("f" * 16, 1)
+
+
+@pytest.mark.parametrize(
+    ("trail", "ask", "after"),
+    [
+        (Trail(), A, Trail(A, ("h.f",))),
+        (Trail(B, ("x.f", "y.f")), A, Trail(A, ("h.f",))),
+        (Trail(A, ("x.f", "y.f")), B, Trail(A, ("x.f", "y.f", "i.g (behind h.f)"))),
+        (Trail(A, ("x.f",)), (A[0], 8), Trail(A, ("x.f", "i.g (behind h.f)"))),
+        (Trail((A[0], 10), ("x.f",)), (A[0], 9), Trail((A[0], 9), ("h.f",))),  # as numbers
+    ],
+)
+def test_a_trail_begins_anew_behind_a_lesser_ask_that_waits(trail, ask, after):
+    assert trail.past_waiting(ask, "h.f", "i.g (behind h.f)") == after
+
+
+def test_a_trail_notes_handlers_once_it_knows_what_it_looks_for():
+    assert Trail().past("h.f") == Trail()
+    assert Trail(A, ("x.f",)).past("h.f") == Trail(A, ("x.f", "h.f"))
+
+
+@given(st.lists(st.integers(0, 9), unique=True, min_size=1, max_size=8), st.data())
+def test_whoever_sends_it_a_probe_closes_the_circle_at_its_least_ask_within_two_rounds(asks, data):
+    waits = data.draw(st.lists(st.sampled_from(asks), unique=True, min_size=1))
+    for first in range(len(asks)):
+        trail = Trail()
+        for step in range(first, first + 2 * len(asks) + 1):
+            ask = asks[step % len(asks)]
+            if trail.origin == ("n", ask):
+                break
+            if ask in waits:
+                trail = trail.past_waiting(("n", ask), f"{ask}", f"{ask}")
+            else:
+                trail = trail.past(f"{ask}")
+        assert trail.origin == ("n", min(waits))
+        at = asks.index(min(waits))
+        assert trail.steps == tuple(map(str, [*asks[at:], *asks[:at]]))

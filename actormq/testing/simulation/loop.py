@@ -256,7 +256,8 @@ class VirtualLoop(Refusing):
         now = timers[0][0]
         if now > self._end:
             raise SimulationStuck(
-                f"the scenario has not ended within {self._most:g} virtual seconds"
+                f"the scenario has not ended within {self._most:g} virtual seconds; "
+                "simulate(..., most=...) allows more"
             )
         if now > self._now:
             self._now, self._still = now, 0

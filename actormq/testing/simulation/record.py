@@ -96,6 +96,8 @@ def _said(envelope: Envelope) -> str:  # noqa: C901, PLR0911, PLR0912 a table of
             return f"reply {number}"
         case [message.FAIL, number, name, *_]:
             return f"fail {number} {name}"
+        case [message.PROBE, number, to, *_]:
+            return f"probe {number} {to}"
         case [message.PING, *_]:
             return "ping"
         case [message.PONG, *_]:
