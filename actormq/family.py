@@ -172,7 +172,7 @@ class Family:
         self._act(self.rules.stop())
         await asyncio.wait([self._done], timeout=seconds + GRACE)
         for cell in reversed(self.cells):
-            if cell.state is State.RUNNING:  # its turn to stop did not come in time
+            if cell.has_begun:  # its turn to stop, or that of its on_stop, did not come in time
                 cell.cut_off()
         self._leave_all()
         _settle(self._begun)  # `begin` may still wait; its cell sees that it is to stop

@@ -45,15 +45,18 @@ class Instance(Turns):
         runtime: The parts of the node.
         recipe: What the actor is made of.
         address: Where it lives.
+
+    Attributes:
+        has_begun: Whether it has started, and its `on_stop` is still to come.
     """
 
-    __slots__ = ("_has_begun", "_kind", "_made_of", "_sockets", "_timers")
+    __slots__ = ("_kind", "_made_of", "_sockets", "_timers", "has_begun")
 
     def __init__(self, runtime: Runtime, recipe: Recipe, address: Address) -> None:
         super().__init__(runtime, recipe[0], address)
         self._kind = recipe[0]
         self._made_of: Recipe | None = recipe
-        self._has_begun = False  # whether it has started and has not stopped yet
+        self.has_begun = False
         self._sockets: dict[str, LiveSocket] | None = None
         self._timers: set[Timer] | None = None
 
@@ -161,7 +164,7 @@ class Instance(Turns):
             await self._open_here(failure)
         for periodic, seconds in kind._actormq_periodic.values():  # noqa: SLF001 as in make
             self._keep(Periodic(self, seconds, periodic))
-        self._has_begun = True
+        self.has_begun = True
 
     async def _open_here(self, failure: Failure | None) -> None:
         kind = self.kind
@@ -232,7 +235,7 @@ class Instance(Turns):
         finally:
             self._tasks = None
             # Even if whoever waited for it was cut off in the same moment.
-            self._has_begun = hook == "on_start" and _is_good(task)
+            self.has_begun = hook == "on_start" and _is_good(task)
             if task.done():
                 coroutine.close()  # a task that is cut off before its first step leaves it unbegun
         self._check_starting(hook)
@@ -261,7 +264,7 @@ class Instance(Turns):
             await self._await_handlers(own, 0.0 if at_once else seconds)
         await self.stop_children(max(deadline - self.runtime.loop.now(), LAST_MOMENT))
         self._end_timers()
-        has_begun, self._has_begun = self._has_begun, False
+        has_begun, self.has_begun = self.has_begun, False
         if has_begun and self.kind.on_stop is not Actor.on_stop:
             await self._run_on_stop(max(deadline - self.runtime.loop.now(), LAST_MOMENT))
             self._end_timers()  # which it may have begun
@@ -292,11 +295,12 @@ class Instance(Turns):
         for task in [task for task in self._tasks or () if task.done()]:
             self._ended_alone(task)  # it has ended just now, and nobody has seen to its answer yet
         left, self._tasks = self._tasks or {}, None
-        for message, served in left.values():
+        for task, (message, served) in left.items():
             end_served(served)
             call, _, _, answer = message
             label = self.address.label
-            self.runtime.unfinished.append(f"{label}.{call.name} goes on although it was cut off")
+            text = f"{label}.{call.name} goes on although it was cut off"
+            self.runtime.leave_unfinished(task.done, text)
             if answer is not None:
                 answer.reject(HandlerCancelled(label, call.name))
 

@@ -439,7 +439,8 @@ class Node:
 
     def _leave_behind(self, runtime: Runtime, late: list[Cell]) -> None:
         """End those that did not end in time, and say which they are."""
-        self.left = [*runtime.unfinished, *(unended.of_node(runtime) if late else ())]
+        cut_off = [text for has_ended, text in runtime.unfinished if not has_ended()]
+        self.left = [*cut_off, *(unended.of_node(runtime) if late else ())]
         for cell in reversed(late):
             cell.cut_off()
 

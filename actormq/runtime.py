@@ -90,7 +90,8 @@ class Runtime:
     Attributes:
         books: What became of the messages, as far as no living actor knows.
         chance: Draws a number evenly from 0 (within) to 1 (without).
-        unfinished: Handlers that did not even end when they were cut off, as texts.
+        unfinished: What did not even end when it was cut off: whether it has ended since, and a
+            text that names it.
     """
 
     node: Any
@@ -111,8 +112,13 @@ class Runtime:
     watched: Watched
     chance: Callable[[], float] = random.random
     books: Books = field(default_factory=Books)
-    unfinished: list[str] = field(default_factory=list)
+    unfinished: list[tuple[Callable[[], bool], str]] = field(default_factory=list)
     contexts: Contexts = field(default_factory=Contexts)
+
+    def leave_unfinished(self, has_ended: Callable[[], bool], text: str) -> None:
+        """Note what did not end when it was cut off, for whoever waits for the node's end."""
+        self.unfinished[:] = [one for one in self.unfinished if not one[0]()]
+        self.unfinished.append((has_ended, text))
 
     def address(self, serial: int, label: str) -> Address:
         """The address of one of this node's actors."""

@@ -16,6 +16,7 @@ from actormq.testing.simulation.record import Record
 from actormq.testing.simulation.world import World
 
 SECONDS = 1e6  # of virtual time, more than any example takes
+ROUNDS = 5  # of cancelling: what is cut off may begin something more
 CALLBACKS = 100_000  # more than anything takes that comes to an end
 
 
@@ -127,8 +128,20 @@ class Bench:
     def close(self):
         logging.getLogger("actormq").removeHandler(self._logged)
         self._record.is_over = True
+        self._cut_short()
         self._world.end()
         self.loop.close()
+
+    def _cut_short(self):
+        """End what was begun by an example that is given up; Python would complain of it."""
+        for _ in range(ROUNDS):
+            tasks = asyncio.all_tasks(self.loop)
+            if not tasks:
+                return
+            for task in tasks:
+                task.cancel()
+            with contextlib.suppress(AssertionError):
+                self.loop.settle()
 
 
 class _Errors(logging.Handler):

@@ -73,7 +73,8 @@ class ThreadPlace:
             self.left = thread.object
         if thread is not None and not await thread.close(seconds):
             label = self._tenant.address.label
-            self._runtime.unfinished.append(f"the thread of {label} is busy{thread.business}")
+            text = f"the thread of {label} is busy{thread.business}"
+            self._runtime.leave_unfinished(lambda: thread.is_over, text)
             self._runtime.events.notice(
                 logging.WARNING,
                 "the thread of actor %r is still busy%s: it was left to itself and ends when that "
@@ -102,6 +103,11 @@ class _Thread:
         # A daemon: an actor that hangs must not keep the interpreter from its end.
         self._thread = threading.Thread(target=self._live, name=f"actormq-{label}", daemon=True)
         self._thread.start()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended."""
+        return not self._thread.is_alive()
 
     @property
     def business(self) -> str:

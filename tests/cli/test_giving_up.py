@@ -85,7 +85,7 @@ def test_a_supervisor_at_the_top_that_gives_up_ends_the_program_with_a_sentence(
     ("kind", "sentence"),
     [
         ("Unborn", "actor 'unborn' did not start: its constructor raised OSError: no sensor"),
-        ("Late", "supervisor Late: RestartBudget: period=-1: a number is wanted, seconds above 0"),
+        ("Late", "supervisor Late: period=-1: a number is wanted, seconds above 0"),
         ("Egg", "Egg -> Chicken -> Egg: supervisors that contain each other would never all start"),
     ],
 )

@@ -42,7 +42,7 @@ class Trial:
         with Leaks() as leaks:
             done = self.pytester.runpytest_inprocess(*ALONE, *options)
             for opened in leaks._opened:
-                if socket := opened.socket():
+                if socket := opened.ref():
                     socket.context.destroy(0)
         return done
 
