@@ -29,7 +29,8 @@ def test_all_that_the_page_shows_passes(pytester):
         pytester.path.joinpath(name).write_text(text)
     pytester.makeini("[pytest]\nfilterwarnings = error\n")
     pytester.syspathinsert()
-    done = pytester.runpytest_inprocess("-pno:cacheprovider", "-pno:hypothesispytest")
+    # A process of its own: this one knows other modules of the same names.
+    done = pytester.runpytest_subprocess("-pno:cacheprovider", "-pno:hypothesispytest")
     tests = sum(text.count("def test_") for text in files().values())
     done.assert_outcomes(passed=tests)
     assert tests >= 10
