@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, Protocol
@@ -37,7 +38,7 @@ class Powers(Protocol):
 _NO_SUPERVISOR = "a supervisor runs on its node's loop, not elsewhere"
 
 
-class AwayNode:
+class AwayNode(abc.ABC):
     """`self.node` of an actor in a thread or process: its facts, `find` and `spawn`.
 
     Args:
@@ -53,15 +54,15 @@ class AwayNode:
         self.mesh = mesh
         self._where = where
 
+    @abc.abstractmethod
     async def find(self, name: str, *, timeout: float | None = None) -> Ref[Any]:
         """See `Node.find`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     async def spawn(
         self, actor: Any, name: str | None = None, /, *args: Any, **kwargs: Any
     ) -> Ref[Any]:
         """Start an actor on the node; see `Node.spawn`."""
-        raise NotImplementedError
 
     def __getattr__(self, attribute: str) -> NoReturn:
         if attribute.startswith("__"):
