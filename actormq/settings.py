@@ -32,12 +32,10 @@ TICK_SECONDS = 0.005  # s of turns before sockets and timers are looked at again
 
 # -- mesh -------------------------------------------------------------------------------------
 TICK_INTERVAL = 0.25  # s between looks at the peers: death is judged within this
-HEARTBEAT_INTERVAL = 1.0  # s; a LAN round trip is under 10 ms, so 3 misses tell a stall from jitter
-ROUND_TRIP_INTERVAL = 10.0  # s between pings of a peer that is heard anyway
-SUSPECT_AFTER = 3.0  # s of silence: three heartbeats missed
-DEAD_AFTER = 6.0  # s of silence: a pulled cable is known to all within 8 s
 RECONNECT_GRACE = 0.75  # s for a peer whose connection broke to be reached again; kill -9: < 2 s
 GUEST_SILENCE = 10.0  # s after which a guest that says nothing is forgotten
+HELLO_SILENCE = 5.0  # s likewise for a node that said hello and cannot be spoken to
+LINK_IDLE = 60.0  # s after which an idle link is closed, where there are too many to keep them all
 
 # -- sockets of actors ---------------------------------------------------------------------------
 TOPIC_BYTES = 255  # bytes of a topic: subscriptions are the publisher's memory

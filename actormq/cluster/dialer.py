@@ -56,6 +56,7 @@ class Attempt:
         host: Host,
     ) -> None:
         self.key = key
+        self.endpoints = endpoints
         self._open = open_link
         self._host = host
         self._links: list[Link] = []

@@ -34,6 +34,15 @@ class Hub(Protocol):
     def is_dead(self, node: str, incarnation: int) -> bool:
         """Whether that incarnation of a node was declared dead, or has left."""
 
+    def is_member(self, node: str) -> bool:
+        """Whether a node is in the mesh already."""
+
+    def introduction(self) -> Facts:
+        """What this node says of itself in a hello."""
+
+    def died(self) -> None:
+        """A peer holds us for dead."""
+
     def link_up(self, link: Link, facts: Facts) -> None:
         """A node of this mesh let us in."""
 
@@ -91,8 +100,7 @@ class Reach:
 
     def hint(self, found: Announcement) -> None:
         """Take a hint of discovery; it may be wrong, old or forged."""
-        member = self._hub.members.get(found.node_id)
-        if member is not None and member.link is not None:
+        if self._hub.is_member(found.node_id):
             return  # as of most, again and again
         own = self._hub.facts
         if found.node_id == own.node or not self._concerns(found.mesh, found.scope):
@@ -113,23 +121,15 @@ class Reach:
         is_open = scope == LAN and own.is_guest
         return is_open or reachable(own.scope, scope)
 
-    def consider(self, facts: Facts) -> None:
-        """Take a peer's word that there is another one."""
-        own = self._hub.facts
-        is_ours = facts.mesh == own.mesh and not facts.is_guest and facts.node != own.node
-        if is_ours and not self._hub.is_dead(facts.node, facts.incarnation):
-            self._dial(facts.node, dialable(facts.endpoints, facts.host == own.host))
-
-    def redial(self, member: Member) -> None:
-        """Reach a member to which we have no link (any more)."""
-        near = member.facts.host == self._hub.facts.host
-        self._dial(member.facts.node, dialable(member.facts.endpoints, near))
+    def redial(self, facts: Facts) -> None:
+        """Reach a node to which we have no link, or none any more."""
+        self._dial(facts.node, dialable(facts.endpoints, facts.host == self._hub.facts.host))
 
     def rejoin(self, now: float) -> None:
         """Dial those named with --join that are not members, each once in `JOIN_RETRY`."""
         for place, tried_at in list(self._joins.items()):
             node = self._joined.get(place)
-            is_there = node == self._hub.facts.node or node in self._hub.members
+            is_there = node == self._hub.facts.node or (node and self._hub.is_member(node))
             if not is_there and now - tried_at >= JOIN_RETRY:
                 self._joins[place] = now
                 self._dial(place, [f"tcp://{place.removeprefix('tcp://')}"])
@@ -146,7 +146,9 @@ class Reach:
         self._attempts[key] = Attempt(key, endpoints, self._open, self._loop.call_later, self)
 
     def _open(self, endpoint: str, owner: Attempt) -> Link:
-        return Link(self._loop, self._transport, self._codec, self._hub.facts, endpoint, owner)
+        return Link(
+            self._loop, self._transport, self._codec, self._hub.introduction(), endpoint, owner
+        )
 
     def cancel(self, key: str) -> None:
         """Dial it no more."""
@@ -174,7 +176,6 @@ class Reach:
         elif (
             facts.node != hub.facts.node
             and (is_named or facts.node == attempt.key)  # or another one has the endpoint by now
-            and not hub.is_dead(facts.node, facts.incarnation)
         ):
             hub.link_up(link, facts)
             return
@@ -184,15 +185,19 @@ class Reach:
                 del self._replaced[next(iter(self._replaced))]
         link.close()
 
-    def refused_by(self, _attempt: Attempt, endpoint: str, reason: str, sentence: str) -> None:
+    def refused_by(self, attempt: Attempt, endpoint: str, reason: str, sentence: str) -> None:
         """A node did not let us in."""
         self.refusals[endpoint] = sentence
         if reason == message.REASON_STALE:
             # It holds us for dead: come back as somebody new, for the dead do not return.
-            facts = self._hub.facts
-            self._hub.facts = dataclasses.replace(facts, incarnation=facts.incarnation + 1)
+            self._hub.died()
+            self._loop.call_soon(self._again, attempt)
         else:
             self._hub.complain(endpoint, sentence)
+
+    def _again(self, attempt: Attempt) -> None:
+        if attempt.key not in self._attempts:
+            self._dial(attempt.key, attempt.endpoints)
 
     def gave_up(self, attempt: Attempt, why: str) -> None:
         """Nobody let us in there; hints, joins and suspicion dial again."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from actormq.cluster.mesh import SESSIONS
+from actormq.cluster.sessions import SESSIONS
 from actormq.testing import simulate
 
 NAMES = ["n0", "n1", "n2"]
