@@ -117,6 +117,16 @@ class Lookout:
                 self._steps += entry.turn(State.SUSPECT, "its connection broke", now)
             self._ask_others(entry, watch, now)
 
+    def is_sure_of(self, entry: Entry, now: float) -> bool:
+        """Whether this node knows by itself that a member is well."""
+        watch = entry.watch
+        return (
+            watch is not None
+            and watch.cut_at is None
+            and entry.record.node in self.linked
+            and now - watch.heard_at < PROBE_AFTER
+        )
+
     # -- help ---------------------------------------------------------------------------------
 
     def asked_for(self, node: str, asker: str, now: float) -> None:
