@@ -19,6 +19,7 @@ class Watch:
         ask_after: Silence after which it is pinged.
         cut_at: When the connection to it broke and nobody has reached it since; None if not.
         asked_at: When it was pinged last.
+        missed_since: When it was asked for a sign of life first that has not come; None if not.
         helped_at: When others were asked to reach it; None if no answer is awaited.
         helpers: Those that were asked and have not answered.
     """
@@ -27,6 +28,7 @@ class Watch:
     ask_after: float
     cut_at: float | None = None
     asked_at: float = 0.0
+    missed_since: float | None = None
     helped_at: float | None = None
     helpers: set[str] = field(default_factory=set)
 
@@ -37,6 +39,8 @@ class Watch:
             self.cut_at += lag
         if self.helped_at is not None:
             self.helped_at += lag
+        if self.missed_since is not None:
+            self.missed_since += lag
 
 
 class Entry:

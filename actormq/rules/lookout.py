@@ -15,14 +15,15 @@ from actormq.rules.suspicion import Health, Suspicion
 from actormq.settings import RECONNECT_GRACE
 
 ASK_AFTER = 1.5  # s of silence; of two idle neighbours one asks, and the answer serves both
-ASK_LATER = 2.0  # s, for the other one of the two, in case the first does not think of it
+ASK_LATER = 1.75  # s, for the other one of the two, in case the first does not think of it
 ASK_AGAIN = 0.5  # s between pings of a neighbour that does not answer
 ROUND_TRIP_INTERVAL = 15.0  # s between pings of one that is heard anyway
 PROBE_AFTER = 2.5  # s of silence: a LAN answers within 10 ms, a busy loop within a second
 HELP_WITHIN = 0.75  # s for those who are asked to help
 HELPERS = 3
 LAST_WORDS = 0.1  # s behind a broken connection in which words may still come that were sent before
-SUSPICION_LEAST, SUSPICION_MOST = 2.5, 3.5  # s to contradict: a silent host is dead within 8 s
+SUSPICION_LEAST, SUSPICION_MOST = 2.5, 3.5  # s to contradict
+ANSWER_WITHIN = 5.5  # s; who hangs for less is not declared dead, a silent host is within 8 s
 ROUND_TRIPS = 10  # of a reconnect: TCP, ZMTP and our own hello take some five
 
 
@@ -90,7 +91,7 @@ class Lookout:
         if watch is None:
             return
         watch.heard_at = now
-        watch.helped_at = None
+        watch.helped_at = watch.missed_since = None
         if watch.cut_at is not None and now - watch.cut_at > LAST_WORDS:
             watch.cut_at = None
         if entry.state is State.SUSPECT and watch.cut_at is None:
@@ -201,24 +202,31 @@ class Lookout:
             return None
         silence = now - watch.heard_at
         is_linked = node in self.linked
+        if silence >= watch.ask_after and watch.missed_since is None:
+            watch.missed_since = now
         if is_linked:
             self._ping_if_due(node, watch, silence, now)
         else:
             self._steps.append(Dial(entry.facts))
+        if self._is_lost(entry, watch, now):
+            return self._verdict(entry, State.DEAD, "its connection broke and did not come back")
         if entry.suspicion is not None:
-            return self._look_at_suspect(entry, entry.suspicion, silence, now)
+            return self._look_at_suspect(entry, watch, entry.suspicion, now)
         if watch.cut_at is not None:
-            alone = now - max(watch.cut_at, watch.heard_at)
-            if alone >= RECONNECT_GRACE + ROUND_TRIPS * (entry.round_trip or 0.0):
-                return self._verdict(
-                    entry, State.DEAD, "its connection broke and did not come back"
-                )
-        elif watch.helped_at is not None:
+            return None
+        if watch.helped_at is not None:
             if not watch.helpers or now - watch.helped_at >= HELP_WITHIN:
                 return self._unhelped(entry, watch, silence, now)
         elif silence >= self.health.stretched(PROBE_AFTER if is_linked else ASK_AFTER):
             self._ask_others(entry, watch, now)
         return None
+
+    def _is_lost(self, entry: Entry, watch: Watch, now: float) -> bool:
+        """Whether the connection to a member has broken, and nobody has reached it since."""
+        if watch.cut_at is None:
+            return False
+        alone = now - max(watch.cut_at, watch.heard_at)
+        return alone >= RECONNECT_GRACE + ROUND_TRIPS * (entry.round_trip or 0.0)
 
     def _ping_if_due(self, node: str, watch: Watch, silence: float, now: float) -> None:
         pause = ASK_AGAIN if silence >= watch.ask_after else ROUND_TRIP_INTERVAL
@@ -236,10 +244,12 @@ class Lookout:
         return self._verdict(entry, State.SUSPECT, f"silent for {silence:.1f} s")
 
     def _look_at_suspect(
-        self, entry: Entry, suspicion: Suspicion, silence: float, now: float
+        self, entry: Entry, watch: Watch, suspicion: Suspicion, now: float
     ) -> Record | None:
+        silence = now - watch.heard_at
         if now >= suspicion.ends(SUSPICION_LEAST, SUSPICION_MOST):
-            if silence >= PROBE_AFTER:
+            missed = 0.0 if watch.missed_since is None else now - watch.missed_since
+            if missed >= ANSWER_WITHIN:  # the silence before was nobody's concern
                 return self._verdict(entry, State.DEAD, f"silent for {silence:.1f} s")
         elif silence >= PROBE_AFTER and suspicion.confirm(self._own):
             record = self._verdict(entry, State.SUSPECT, f"silent for {silence:.1f} s")
