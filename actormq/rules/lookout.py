@@ -25,6 +25,7 @@ LAST_WORDS = 0.1  # s behind a broken connection in which words may still come t
 SUSPICION_LEAST, SUSPICION_MOST = 2.5, 3.5  # s to contradict
 ANSWER_WITHIN = 5.5  # s; who hangs for less is not declared dead, a silent host is within 8 s
 ROUND_TRIPS = 10  # of a reconnect: TCP, ZMTP and our own hello take some five
+ROUND_TRIPS_MOST = 0.75  # s for them: whoever hung has answered late, and is no far node for that
 
 
 class Lookout:
@@ -226,7 +227,8 @@ class Lookout:
         if watch.cut_at is None:
             return False
         alone = now - max(watch.cut_at, watch.heard_at)
-        return alone >= RECONNECT_GRACE + ROUND_TRIPS * (entry.round_trip or 0.0)
+        trips = min(ROUND_TRIPS * (entry.round_trip or 0.0), ROUND_TRIPS_MOST)
+        return alone >= RECONNECT_GRACE + trips
 
     def _ping_if_due(self, node: str, watch: Watch, silence: float, now: float) -> None:
         pause = ASK_AGAIN if silence >= watch.ask_after else ROUND_TRIP_INTERVAL
