@@ -7,7 +7,6 @@ Discovery gives hints and `rules/membership.py` decides; here are the sockets an
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable
@@ -419,10 +418,12 @@ class Mesh:
         """Say something to some members; whoever does not read is told later, or never."""
         packed: bytes | None = None
         for member in list(members):
-            with contextlib.suppress(DeliveryError):  # an echo of a token may be too large
+            try:
                 if packed is None:
                     packed, _ = self._codec.pack("a peer", envelope)
                 member.outbox.put(packed)
+            except DeliveryError:
+                continue  # it is full, or an echo of a token is too large
 
     # -- what the rules want ------------------------------------------------------------------
 
@@ -496,9 +497,7 @@ class Mesh:
     def _report(self, change: Change) -> None:
         facts, state, accuser = change.record.facts, change.state.value, change.record.accuser
         self._events.emit(
-            MemberChanged(
-                facts.node, facts.name, state, change.reason, facts.incarnation, accuser
-            )
+            MemberChanged(facts.node, facts.name, state, change.reason, facts.incarnation, accuser)
         )
 
     # -- time ---------------------------------------------------------------------------------
