@@ -97,6 +97,7 @@ def assemble(node: Node, settings: Settings, machine: Machine, serials: Iterator
         watches.linked,
         lost,
         post.probes.look,
+        machine.names(),
     )
     services = MeshServices(node.id, node.directory, mesh, post, node.events)
     runtime = Runtime(

@@ -55,12 +55,13 @@ from actormq.cluster.discovery import (
     split_txt,
     to_txt,
 )
+from actormq.cluster.interfaces import interfaces
 
 # zeroconf is imported where it is used: that takes 0.08 to 0.12 s, too long for `actormq --help`.
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zeroconf import RecordUpdate, RecordUpdateListener, ServiceInfo, Zeroconf
+    from zeroconf import IPVersion, RecordUpdate, RecordUpdateListener, ServiceInfo, Zeroconf
     from zeroconf.asyncio import AsyncZeroconf
 
 SERVICE_TYPE: Final = "_actormq._tcp.local."
@@ -84,8 +85,8 @@ class Mdns:
     """Tell of ourselves and find others by multicast DNS, on the running loop.
 
     Args:
-        loopback: Speak on 127.0.0.1 only, instead of on all interfaces of the host.
-            Neither needs a multicast route, which zeroconf's default interface does.
+        loopback: Speak on 127.0.0.1 only, instead of on all interfaces of the host, over IPv4 and
+            IPv6. Neither needs a multicast route, which zeroconf's default interface does.
         interval: Time between questions, and between reports of who is known, in seconds.
 
     Source: `Discovery`, whose methods these are.
@@ -158,6 +159,15 @@ class Mdns:
         if self._zeroconf is not None:
             await self._take_back(self._zeroconf.zeroconf)
 
+    async def refresh(self) -> None:
+        """Tell and look on the interfaces that the host has now; takes up to a second."""
+        if self._zeroconf is None or self._loopback:
+            return
+        try:
+            await self._zeroconf.async_update_interfaces(ip_version=_ip_version())
+        except (OSError, RuntimeError) as error:  # as between two networks; there is a next time
+            _log.info("mDNS: the interfaces cannot be used at present: %s", error)
+
     async def stop(self) -> None:
         """Withdraw and look no longer, within 0.5 s; `found` is not called after this."""
         self._found = None
@@ -182,7 +192,11 @@ class Mdns:
         opened = None
         is_usable = False
         try:
-            opened = AsyncZeroconf(["127.0.0.1"] if self._loopback else InterfaceChoice.All)
+            opened = (
+                AsyncZeroconf(["127.0.0.1"])
+                if self._loopback
+                else AsyncZeroconf(InterfaceChoice.All, ip_version=_ip_version())
+            )
             async with asyncio.timeout(_START_LIMIT):
                 await opened.zeroconf.async_wait_for_start()
             # An interface that cannot be used is only logged; without any we would talk to nobody.
@@ -262,6 +276,14 @@ class Mdns:
         # A stranger's nonsense is no trouble of ours; a full table hides nodes.
         level = logging.WARNING if isinstance(refusal, TooManyKnown) else logging.INFO
         _log.log(level, "mDNS: %a was refused, more are only counted: %s", instance, refusal)
+
+
+def _ip_version() -> IPVersion:
+    """Speak IPv6 as well if this host does: a network may have nothing else."""
+    from zeroconf import IPVersion  # noqa: PLC0415 - as said above
+
+    has_v6 = any(":" in address for each in interfaces() for address in each.addresses)
+    return IPVersion.All if has_v6 else IPVersion.V4Only
 
 
 def _listener(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from actormq import message
 from actormq.cluster.directory import Directory, state_from
 from actormq.cluster.discovery import Announcement
+from actormq.cluster.dns import Names
 from actormq.cluster.link import Link
 from actormq.cluster.listener import Listener
 from actormq.cluster.member import Member, Traffic
@@ -60,6 +61,7 @@ class Mesh:
         linked: Called with a member to which there is a new link.
         lost: Called with a member that is gone, and why.
         ticked: Called every `TICK_INTERVAL` with the node's time.
+        names: Looks names up, those of `join` and `dns`.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class Mesh:
         linked: Callable[[Member], None],
         lost: Callable[[Member, str], None],
         ticked: Callable[[float], None],
+        names: Names,
     ) -> None:
         self._loop = loop
         self._transport = transport
@@ -100,7 +103,7 @@ class Mesh:
         self.facts = facts
         self.members: dict[str, Member] = {}
         self.garbage_count = 0
-        self.reach = Reach(self, loop, transport, codec, settings.join)
+        self.reach = Reach(self, loop, transport, codec, settings.join, settings.dns, names)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -138,6 +141,10 @@ class Mesh:
     def hint(self, found: Announcement) -> None:
         """Take a hint of discovery; it may be wrong, old or forged."""
         self.reach.hint(found)
+
+    def endpoints_changed(self, endpoints: tuple[str, ...]) -> None:
+        """This host has other addresses now: who says hello from now on is told of them."""
+        self.facts = dataclasses.replace(self.facts, endpoints=endpoints)
 
     def is_dead(self, node: str, incarnation: int) -> bool:
         """Whether that incarnation of a node was declared dead, or has left."""
@@ -192,7 +199,7 @@ class Mesh:
             member.evidence.heard_at = self._loop.now()
             if not facts.is_guest:
                 if member.link is None:
-                    self.reach.redial(member)
+                    self.reach.redial(member.facts)
                 else:
                     self._report(member)
         return message.welcome(self.facts)
@@ -400,7 +407,7 @@ class Mesh:
         if state is not member.state and member.is_known:
             self._changed(member, state, reason)
         if member.link is None:
-            self.reach.redial(member)
+            self.reach.redial(member.facts)
 
     # -- words --------------------------------------------------------------------------------
 
