@@ -1,7 +1,7 @@
 import pytest
 
 from actormq.errors import SetupError
-from actormq.settings import NAME_PATTERN, NodeOptions, Settings, checked, host_and_port
+from actormq.settings import NAME_PATTERN, NodeOptions, Settings, checked, place_of
 
 
 def test_nothing_need_be_said():
@@ -82,10 +82,10 @@ def test_names_that_fit_a_dns_label(name):
     ],
 )
 def test_a_place_has_a_host_and_a_port(place, parts):
-    assert host_and_port(place) == parts
+    assert place_of(place) == parts
 
 
 @pytest.mark.parametrize("place", ["", "bench", ":4711", "bench:", "bench:0", "bench:65536", "b:x"])
 def test_what_is_no_place_is_refused(place):
     with pytest.raises(SetupError, match="HOST:PORT"):
-        host_and_port(place)
+        place_of(place)

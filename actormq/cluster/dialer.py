@@ -26,8 +26,8 @@ Open = Callable[[str, "Attempt"], Link]
 class Host(Protocol):
     """Who wants the link."""
 
-    def is_meant(self, attempt: Attempt, endpoint: str, facts: Facts) -> bool:
-        """Say whether whoever let us in is the one that was to be dialled."""
+    def objection(self, attempt: Attempt, endpoint: str, facts: Facts) -> str:
+        """Say why whoever let us in is not the one that was to be dialled; "" if it is."""
 
     def dialled(self, attempt: Attempt, link: Link, facts: Facts) -> None:
         """The node that was meant answered; its other endpoints are let go."""
@@ -130,9 +130,10 @@ class Attempt:
         if self._is_over:
             link.close()
             return
-        if not self._host.is_meant(self, link.endpoint, facts):
+        objection = self._host.objection(self, link.endpoint, facts)
+        if objection:
             link.close()
-            self._end(link, "another node answers there")
+            self._end(link, objection)
             return
         self._is_over, self._winner = True, link
         for other in self._links:

@@ -42,6 +42,7 @@ import contextlib
 import ipaddress
 import logging
 import random
+import socket
 from typing import TYPE_CHECKING, Final
 
 from actormq.cluster.discovery import (
@@ -164,7 +165,7 @@ class Mdns:
         if self._zeroconf is None or self._loopback:
             return
         try:
-            await self._zeroconf.async_update_interfaces(ip_version=_ip_version())
+            await self._zeroconf.async_update_interfaces(*_spoken_on(loopback=False))
         except (OSError, RuntimeError) as error:  # as between two networks; there is a next time
             _log.info("mDNS: the interfaces cannot be used at present: %s", error)
 
@@ -185,18 +186,15 @@ class Mdns:
                     await opened.async_close()
 
     async def _open(self) -> AsyncZeroconf:
-        from zeroconf import Error, InterfaceChoice  # noqa: PLC0415 - as said above
+        from zeroconf import Error  # noqa: PLC0415 - as said above
         from zeroconf.asyncio import AsyncZeroconf  # noqa: PLC0415
 
         source = "mDNS on loopback" if self._loopback else "mDNS"
         opened = None
         is_usable = False
         try:
-            opened = (
-                AsyncZeroconf(["127.0.0.1"])
-                if self._loopback
-                else AsyncZeroconf(InterfaceChoice.All, ip_version=_ip_version())
-            )
+            spoken_on, version = _spoken_on(loopback=self._loopback)
+            opened = AsyncZeroconf(spoken_on, ip_version=version)
             async with asyncio.timeout(_START_LIMIT):
                 await opened.zeroconf.async_wait_for_start()
             # An interface that cannot be used is only logged; without any we would talk to nobody.
@@ -278,12 +276,25 @@ class Mdns:
         _log.log(level, "mDNS: %a was refused, more are only counted: %s", instance, refusal)
 
 
-def _ip_version() -> IPVersion:
-    """Speak IPv6 as well if this host does: a network may have nothing else."""
+def _spoken_on(*, loopback: bool) -> tuple[list[str | int], IPVersion]:
+    """Choose where to speak: IPv4 addresses, and the indexes of interfaces that have IPv6.
+
+    Neither `InterfaceChoice` will do: `All` sends to `::1`, which cannot be, and once for each
+    IPv6 address of an interface.
+    """
     from zeroconf import IPVersion  # noqa: PLC0415 - as said above
 
-    has_v6 = any(":" in address for each in interfaces() for address in each.addresses)
-    return IPVersion.All if has_v6 else IPVersion.V4Only
+    if loopback:
+        return ["127.0.0.1"], IPVersion.V4Only
+    every = [each for each in interfaces() if not each.is_port]
+    v4 = [address for each in every for address in each.addresses if ":" not in address]
+    v6 = [
+        socket.if_nametoindex(each.name)
+        for each in every
+        if any(":" in address and address != "::1" for address in each.addresses)
+    ]
+    version = IPVersion.All if v4 and v6 else IPVersion.V6Only if v6 else IPVersion.V4Only
+    return [*dict.fromkeys(v4), *v6], version
 
 
 def _listener(

@@ -252,8 +252,8 @@ class Reach:
 
     # -- what attempts and links say ----------------------------------------------------------
 
-    def is_meant(self, attempt: Attempt, endpoint: str, facts: Facts) -> bool:
-        """Say whether who answers is a node of ours, and the one that was to be dialled."""
+    def objection(self, attempt: Attempt, endpoint: str, facts: Facts) -> str:
+        """Say why who answers is no node of ours, or not the one that was to be dialled."""
         hub, is_named = self._hub, attempt.key in self._named
         if is_named:
             self._named.answered(attempt.key, facts.node)
@@ -261,14 +261,21 @@ class Reach:
             hub.facts = dataclasses.replace(hub.facts, mesh=facts.mesh)
         if facts.mesh != hub.facts.mesh:
             hub.complain(facts.name, f"it belongs to mesh {facts.mesh!r}")
-            return False
+            return f"it belongs to mesh {facts.mesh!r}"
         if not is_named and facts.node != attempt.key:
-            self._strangers[attempt.key, endpoint] = (facts.node, self._loop.now())
-            self._strangers.move_to_end((attempt.key, endpoint))
-            if len(self._strangers) > STRANGERS:
-                self._strangers.popitem(last=False)
-            return False
-        return facts.node != hub.facts.node and not hub.is_dead(facts.node, facts.incarnation)
+            self._note_stranger(attempt.key, endpoint, facts.node)
+            return "another node answers there"
+        if facts.node == hub.facts.node:
+            return "it is this node itself"
+        if hub.is_dead(facts.node, facts.incarnation):
+            return f"node {facts.name!r} was held for dead, and does not know yet"
+        return ""
+
+    def _note_stranger(self, key: str, endpoint: str, node: str) -> None:
+        self._strangers[key, endpoint] = (node, self._loop.now())
+        self._strangers.move_to_end((key, endpoint))
+        if len(self._strangers) > STRANGERS:
+            self._strangers.popitem(last=False)
 
     def dialled(self, attempt: Attempt, link: Link, facts: Facts) -> None:
         """A node let us in: it is a member."""
