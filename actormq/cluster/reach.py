@@ -23,14 +23,13 @@ from actormq.codec import Codec
 from actormq.loop import Loop
 from actormq.message import Envelope, Facts
 from actormq.rules.admission import LAN, reachable
-from actormq.rules.dialling import Agenda, Trust
+from actormq.rules.dialling import DOUBTFUL_WIDTH, Agenda, Trust
 from actormq.rules.endpoints import dialable, has_link_local, zones
 from actormq.seeds import dns_name_of, place_of
 from actormq.transport import Transport
 
 STRANGERS = 4_096  # endpoints of which it is remembered that another node answers there
 STRANGER_LIFE = 15.0  # s; the address of a node that lives may come to be its own again
-DOUBTFUL_WIDTH = 4  # endpoints of a node that was only hinted at, dialled at a time
 SENTENCES = 256  # reasons why endpoints did not let us in, and hints that are complained about
 LONELY = 10.0  # s without a member after which other meshes are told of
 MESHES = 8  # other meshes that are named then

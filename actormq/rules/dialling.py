@@ -7,6 +7,8 @@ that has failed before behind one that has not.
 Hints have places of their own, of which there are few, so that no flood of them keeps a member
 waiting, and an allowance of endpoints a second, so that hints which fail at once do not keep the
 loop busy. One that has not answered within `PATIENCE` gives way to another that has not been tried.
+The newest goes first among them: who is there is named again and again, in the middle of a flood,
+too.
 """
 
 from __future__ import annotations
@@ -19,11 +21,12 @@ from enum import IntEnum
 from actormq.rules.endpoints import DIALLED_LIMIT
 
 SURE_LIMIT = 64  # nodes that are dialled at a time, members and those whom somebody vouches for
-DOUBTFUL_LIMIT = 16  # nodes that are dialled at a time because of a hint
+DOUBTFUL_LIMIT = 32  # nodes that are dialled at a time because of a hint
 WAITING_LIMIT = 1_024  # nodes that wait for their turn, hints and others each; hints come again
 FAILED_LIMIT = 4_096  # hints that are remembered as having led nowhere
 DOUBTFUL_ENDPOINTS = 16  # endpoints of one hint; 64 can be claimed
-PATIENCE = 0.5  # s for a hint while others wait; a LAN needs 10 ms, a busy Pi some 100
+DOUBTFUL_WIDTH = 4  # endpoints of one hint that are dialled at a time
+PATIENCE = 0.25  # s for a hint while others wait; a LAN needs 10 ms, a busy Pi some 100
 AFTER_FAILURE = 1.0  # s until a hint that failed is tried again; hints come every 3 s
 ALLOWANCE = 100.0  # endpoints of hints a second: one costs about a millisecond
 ALLOWANCE_MOST = 400.0  # endpoints at once: 50 nodes of 8 addresses that all come up together
@@ -115,9 +118,12 @@ class Agenda:
             wish = min(self._waiting.values(), key=lambda wish: wish.trust)
             del self._waiting[wish.key]
         elif self._doubtful and doubtful < DOUBTFUL_LIMIT and self._is_allowed(now):
-            wish = min(self._doubtful.values(), key=lambda wish: wish.trust)
+            wish = min(reversed(self._doubtful.values()), key=lambda wish: wish.trust)
             del self._doubtful[wish.key]
-            self._allowance -= len(wish.endpoints)
+            # One that was never tried pays for what it begins with, or long lists would stand in
+            # the way of those who are there.
+            is_new = wish.trust is Trust.HINTED
+            self._allowance -= min(len(wish.endpoints), DOUBTFUL_WIDTH if is_new else DOUBTFUL_ENDPOINTS)
         else:
             return None
         wish.begun = now
