@@ -123,7 +123,9 @@ class Agenda:
             # One that was never tried pays for what it begins with, or long lists would stand in
             # the way of those who are there.
             is_new = wish.trust is Trust.HINTED
-            self._allowance -= min(len(wish.endpoints), DOUBTFUL_WIDTH if is_new else DOUBTFUL_ENDPOINTS)
+            self._allowance -= min(
+                len(wish.endpoints), DOUBTFUL_WIDTH if is_new else DOUBTFUL_ENDPOINTS
+            )
         else:
             return None
         wish.begun = now
