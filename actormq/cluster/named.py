@@ -230,10 +230,10 @@ class Named:
             if source is not None and not self._hub.members:
                 self._refused(source.name.name, why)
             return
-        if seed.place.port is None and self._hub.facts.scope != LAN:
-            why = f"{why}; on one machine nodes take free ports, so say HOST:PORT"
-        elif seed.place.port is None and seed.endpoints:
-            why = f"{why} (port {DEFAULT_PORT})"
+        if seed.place.port is None and seed.endpoints:
+            is_lan = self._hub.facts.scope == LAN
+            hint = "" if is_lan else "; on one machine nodes take free ports, so say HOST:PORT"
+            why = f"{why} (port {DEFAULT_PORT}){hint}"
         self._refused(key, why)
         self._hub.remark(f"cannot join {key}: {why}; trying on")
 

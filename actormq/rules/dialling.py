@@ -24,12 +24,12 @@ SURE_LIMIT = 64  # nodes that are dialled at a time, members and those whom some
 DOUBTFUL_LIMIT = 32  # nodes that are dialled at a time because of a hint
 WAITING_LIMIT = 1_024  # nodes that wait for their turn, hints and others each; hints come again
 FAILED_LIMIT = 4_096  # hints that are remembered as having led nowhere
-DOUBTFUL_ENDPOINTS = 16  # endpoints of one hint; 64 can be claimed
+DOUBTFUL_ENDPOINTS = 10  # endpoints of one hint; 64 can be claimed, and the best stand first
 DOUBTFUL_WIDTH = 4  # endpoints of one hint that are dialled at a time
 PATIENCE = 0.25  # s for a hint while others wait; a LAN needs 10 ms, a busy Pi some 100
 AFTER_FAILURE = 1.0  # s until a hint that failed is tried again; hints come every 3 s
 ALLOWANCE = 100.0  # endpoints of hints a second: one costs about a millisecond
-ALLOWANCE_MOST = 400.0  # endpoints at once: 50 nodes of 8 addresses that all come up together
+ALLOWANCE_MOST = 200.0  # endpoints at once: 50 nodes that all come up together, 4 each
 
 
 class Trust(IntEnum):
