@@ -102,6 +102,7 @@ def assemble(node: Node, settings: Settings, machine: Machine, serials: Iterator
         linked,
         lost,
         post.probes.look,
+        machine.names(),
     )
     services = MeshServices(node.id, node.directory, mesh, post)
     runtime = Runtime(

@@ -18,7 +18,7 @@ from actormq.address import NODE_SERIAL, Address
 from actormq.assembly import assemble, ref_of
 from actormq.cell import Cell
 from actormq.cluster.directory import Directory
-from actormq.cluster.discovery import Announcement, Discovery, DiscoveryUnavailable
+from actormq.cluster.finder import Finder
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
@@ -28,7 +28,6 @@ from actormq.family import Family
 from actormq.ledger import Ledger
 from actormq.machine import MACHINE, Machine
 from actormq.mailbox import State
-from actormq.message import PROTOCOL
 from actormq.observe.logs import log_events
 from actormq.place import LOOP
 from actormq.ref import Ref
@@ -84,7 +83,7 @@ class Node:
         self._mesh: Mesh | None = None
         self._post: Post | None = None
         self._services: MeshServices | None = None
-        self._discovery: Discovery | None = None
+        self._finder: Finder | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._ended: asyncio.Event | None = None
         self._end_log: Callable[[], None] | None = None
@@ -323,8 +322,8 @@ class Node:
             # Every node has one: it is found by the node, not by name.
             await self.new_cell(Steward, None, (self._vouched,), {}, None, "node").start()
             self._mesh.start()
-            if self._settings.discovery:
-                await self._discover()
+            self._finder = self._finding(runtime)
+            await self._finder.start()
             runtime.watched.begin()  # not before: what is imported meanwhile is nobody's fault
         except BaseException:
             await self._close(runtime, self._settings.shutdown_timeout)
@@ -335,22 +334,18 @@ class Node:
         assert self._services is not None
         self._services.vouched(token, stream, baseline)
 
-    async def _discover(self) -> None:
+    def _finding(self, runtime: Runtime) -> Finder:
         assert self._mesh is not None
-        discovery = self._machine.discovery(self._settings)
-        try:
-            await discovery.start(self._mesh.hint)
-        except DiscoveryUnavailable as error:
-            self.events.notice(logging.WARNING, str(error))
-            return
-        self._discovery = discovery
-        if not self._is_guest:
-            facts = self._mesh.facts
-            await discovery.announce(
-                Announcement(
-                    facts.mesh, facts.node, facts.name, facts.scope, facts.endpoints, PROTOCOL
-                )
-            )
+        machine, settings = self._machine, self._settings
+        return Finder(
+            runtime.loop,
+            runtime.transport,
+            self._mesh,
+            settings,
+            self.events,
+            lambda: machine.discovery(settings),
+            lambda: machine.addresses(settings),
+        )
 
     def keep(self, task: asyncio.Future[Any]) -> None:
         """Hold on to a task until it ends, or until the node does."""
@@ -455,8 +450,8 @@ class Node:
         self._mesh.stop("it was stopped")
         if self._post is not None:
             self._post.close()
-        if self._discovery is not None:
-            await self._discovery.stop()
+        if self._finder is not None:
+            await self._finder.stop()
         runtime.deadlines.close()
         await runtime.stepper.close()
         runtime.transport.close_ports()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from actormq import message
 from actormq.cluster.directory import Directory
 from actormq.cluster.discovery import Announcement
+from actormq.cluster.dns import Names
 from actormq.cluster.gossip import Gossip
 from actormq.cluster.link import Link
 from actormq.cluster.listener import Listener
@@ -57,6 +58,7 @@ class Mesh:
         linked: Called with a member to which there is a new link.
         lost: Called with a member that is gone, and why.
         ticked: Called every `TICK_INTERVAL` with the node's time.
+        names: Looks names up, those of `join` and `dns`.
 
     Attributes:
         membership: Who is there, and what is believed of each.
@@ -81,6 +83,7 @@ class Mesh:
         linked: Callable[[Member], None],
         lost: Callable[[Member, str], None],
         ticked: Callable[[float], None],
+        names: Names,
     ) -> None:
         self._loop = loop
         self._transport = transport
@@ -105,7 +108,7 @@ class Mesh:
         self.garbage_count = 0
         self.gossip = Gossip(self, directory)
         self.pulse = Pulse(self, loop, self._beat)
-        self.reach = Reach(self, loop, transport, codec, settings.join)
+        self.reach = Reach(self, loop, transport, codec, settings.join, settings.dns, names)
 
     # -- life ---------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import Protocol
 from actormq import message
 from actormq.cluster.gossip import Gossip
 from actormq.cluster.member import Member
+from actormq.cluster.reach import Reach
 from actormq.loop import Loop
 from actormq.message import Envelope, Facts
 from actormq.rules.membership import Membership, lag_of
@@ -25,6 +26,7 @@ class Hub(Protocol):
     membership: Membership
     gossip: Gossip
     members: dict[str, Member]
+    reach: Reach
 
     def redial(self, facts: Facts) -> None:
         """Make a link to a node, unless there is one or one is being made."""
@@ -126,13 +128,15 @@ class Pulse:
         finally:
             self._is_acting = False
 
-    def _do(self, step: Step) -> None:
+    def _do(self, step: Step) -> None:  # noqa: C901 a table of steps
         hub = self._hub
         match step:
             case Ping(node):
                 self._ping(node)
-            case Dial(facts) | Retry(facts):
+            case Dial(facts):
                 hub.redial(facts)
+            case Retry(facts):
+                hub.reach.retry(facts)
             case Help(helper, node):
                 self._say(helper, [message.HELP, node])
             case Answer(asker, node, is_there):
