@@ -180,6 +180,10 @@ class Mesh:
         """Whether a node is in the mesh already."""
         return node in self.membership.entries
 
+    def everybody(self) -> list[Facts]:
+        """What the other nodes of the mesh say of themselves."""
+        return [entry.facts for entry in self.membership.entries.values()]
+
     def is_dead(self, node: str, incarnation: int) -> bool:
         """Whether that incarnation of a node was declared dead, or has left."""
         return self.membership.is_gone(node, incarnation)

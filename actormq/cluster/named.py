@@ -8,11 +8,10 @@ While a place is a member of the mesh it is neither dialled nor looked up.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
 from actormq.cluster.dns import Names, NameUnknown
-from actormq.cluster.member import Member
 from actormq.message import Facts
 from actormq.rules.admission import LAN
 from actormq.seeds import DEFAULT_PORT, DnsName, Place, tcp_endpoint
@@ -35,7 +34,12 @@ class Hub(Protocol):
     """The mesh, as far as this needs it."""
 
     facts: Facts
-    members: dict[str, Member]
+
+    def is_member(self, node: str) -> bool:
+        """Whether a node is in the mesh already."""
+
+    def everybody(self) -> Collection[Facts]:
+        """What the other nodes of the mesh say of themselves."""
 
     def remark(self, sentence: str) -> None:
         """Say something to whoever runs the node, once."""
@@ -136,12 +140,12 @@ class Named:
                 self._begin(self._ask(source))
 
     def _is_there(self, seed: Seed) -> bool:
-        own, members = self._hub.facts, self._hub.members
-        if seed.node in members:
+        own = self._hub.facts
+        if self._hub.is_member(seed.node):
             return True
         if seed.place is None:  # one of many, most of which are known by gossip
             place = seed.endpoints[0]
-            every = (own, *(member.facts for member in members.values()))
+            every = (own, *self._hub.everybody())
             return any(place in facts.endpoints for facts in every) or seed.node == own.node
         return seed.node == own.node and self._names.known(seed.place.host) is not None
 
@@ -227,7 +231,7 @@ class Named:
         seed.retry = min(seed.retry * RETRY_GROWTH, RETRY_MOST)
         if seed.place is None:
             source = next((s for s in self._sources if key in s.keys), None)
-            if source is not None and not self._hub.members:
+            if source is not None and not self._hub.everybody():
                 self._refused(source.name.name, why)
             return
         if seed.place.port is None and seed.endpoints:

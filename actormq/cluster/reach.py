@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from actormq import message
@@ -46,6 +46,9 @@ class Hub(Protocol):
 
     def is_member(self, node: str) -> bool:
         """Whether a node is in the mesh already."""
+
+    def everybody(self) -> Collection[Facts]:
+        """What the other nodes of the mesh say of themselves."""
 
     def introduction(self) -> Facts:
         """What this node says of itself in a hello."""
@@ -185,7 +188,7 @@ class Reach:
         """Dial the places that somebody named and that are no members, and others in their turn."""
         self._named.tick(now)
         self._go_on()
-        if self._other_meshes and now - self._begun_at >= LONELY and not self._hub.members:
+        if self._other_meshes and now - self._begun_at >= LONELY and not self._hub.everybody():
             others = ", ".join(sorted(self._other_meshes))
             self._hub.remark(
                 f"no other node of mesh {self._hub.facts.mesh!r} was found, but there are nodes of "
