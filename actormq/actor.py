@@ -209,12 +209,15 @@ class Actor:
             its own, or in a "process" of its own, whose end is a failure like another.
         hang_limit: Seconds that an actor in a process may hold that process's loop before it is
             taken for lost and killed; None: for ever. A blocking handler does not hold it.
+        elected: Whether of all its actors of one name, on whichever nodes, one holds that name at a
+            time: the one on the oldest node. The others stand by, and are not found by the name.
     """
 
     __slots__ = ("__weakref__", "_actormq_context")
 
     runs_in: ClassVar[Literal["loop", "thread", "process"]] = "loop"
     hang_limit: ClassVar[float | None] = 1.25  # s; seen within 2 s, with a beat each 0.25 s
+    elected: ClassVar[bool] = False
     mailbox_limit: ClassVar[int | None] = None
     """Messages that the mailbox of one such actor holds; None: the node's `mailbox_limit`."""
 
@@ -350,6 +353,20 @@ class Actor:
 
     async def on_terminated(self, terminated: Terminated) -> None:
         """An actor that this one watches has ended; comes before the messages that wait."""
+
+    async def on_elected(self) -> None:
+        """This actor holds its name from now on; comes before the messages sent to the name.
+
+        Only in a class that says `elected = True`. After a restart it comes again.
+        """
+
+    async def on_standby(self) -> None:
+        """This actor stands by: another one holds the name, or none may.
+
+        It comes once at the beginning unless the actor is elected, and whenever it was elected and
+        has to let go: nobody else is given the name before it has returned, for `STANDBY_LIMIT`
+        seconds at most.
+        """
 
 
 def unmarked(kind: type[Actor], name: str) -> HandlerSpec | None:

@@ -15,10 +15,16 @@ class Steward(Actor):
 
     Args:
         vouched: Takes a publisher's word.
+        begin_drain: Begins to drain the node.
     """
 
-    def __init__(self, vouched: Callable[[int, int, dict[str, int] | None], None]) -> None:
+    def __init__(
+        self,
+        vouched: Callable[[int, int, dict[str, int] | None], None],
+        begin_drain: Callable[[], None],
+    ) -> None:
         self._vouched = vouched
+        self._begin_drain = begin_drain
 
     @handler
     def describe(self) -> NodeReport:
@@ -47,6 +53,13 @@ class Steward(Actor):
         cell = self._actormq_own.runtime.registry.by_serial(serial)
         if cell is not None:
             await cell.stop(None)
+
+    @handler
+    def drain(self) -> float:
+        """Begin to drain the node; say how many seconds it may take to be gone."""
+        self._begin_drain()
+        limit: float = self._actormq_own.runtime.settings.shutdown_timeout
+        return limit
 
     @handler
     def vouched(self, token: int, stream: int, baseline: dict[str, int] | None) -> None:

@@ -35,7 +35,8 @@ class Holdings:
 
 def pack_actor(entry: ActorEntry) -> list[Any]:
     """The form of an actor in a STATE envelope."""
-    return [entry.serial, entry.name, entry.kind]
+    form: list[Any] = [entry.serial, entry.name, entry.kind]
+    return [*form, entry.holds] if entry.elected else form
 
 
 def pack_service(entry: ServiceEntry) -> list[Any]:
@@ -194,9 +195,10 @@ def state_from(envelope: Sequence[Any]) -> dict[str, Any]:
 
 def _actor_from(raw: Any) -> ActorEntry:
     match raw:
-        case [int(serial), str(name), str(kind), *_] if max(len(name), len(kind)) <= _TEXT_LIMIT:
-            return ActorEntry(serial, name, kind)
-    raise RemoteProtocolError("an actor is announced as [serial, name, class]")
+        case [int(serial), str(name), str(kind), *rest] if max(len(name), len(kind)) <= _TEXT_LIMIT:
+            is_elected = len(rest) > 0 and isinstance(rest[0], bool)
+            return ActorEntry(serial, name, kind, is_elected, not is_elected or rest[0])
+    raise RemoteProtocolError("an actor is announced as [serial, name, class, holds?]")
 
 
 def _service_from(raw: Any) -> ServiceEntry:
