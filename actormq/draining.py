@@ -24,7 +24,7 @@ async def until_quiet(
     arrived: Callable[[], int],
     is_alone: Callable[[], bool],
     hurry: asyncio.Event,
-    seconds: float,
+    end: float,
 ) -> bool:
     """Wait until nothing is under way on a node, and nothing has come for a moment.
 
@@ -33,13 +33,12 @@ async def until_quiet(
         arrived: How many messages have come for its actors from others so far.
         is_alone: Whether there is nobody from whom one could come.
         hurry: Ends the waiting, once set.
-        seconds: The most that it may take.
+        end: When to wait no longer, on the node's clock in seconds.
 
     Returns:
         Whether it came to be.
     """
     now = runtime.loop.now
-    end = now() + seconds
     seen, since = arrived(), now()
     while True:
         began = now()

@@ -3,9 +3,9 @@
 The first SIGINT, SIGTERM or SIGHUP asks for the end in order; SIGTERM, which service managers
 send, for that without an error at anybody's: the node is drained first. Python runs its own
 handlers of signals between any two steps of the main thread, also while a handler of an actor
-holds the loop; so that is where a guard is started: a thread that ends the process hard when the node's
-`shutdown_timeout` and a grace are over, and says what did not end. The second signal meets the
-operating system's own action, which needs nothing of us.
+holds the loop; so that is where a guard is started: a thread that ends the process hard when the
+node's `shutdown_timeout` and a grace are over, and says what did not end. The second signal meets
+the operating system's own action, which needs nothing of us.
 
 asyncio's own end may wait for ever: for tasks that swallow their cancellation, and for threads.
 Here both have their time, and what is left then is named and left behind.

@@ -273,21 +273,25 @@ class Life(abc.ABC):
 
     # -- the end ------------------------------------------------------------------------------
 
+    @property
+    def _closing(self) -> float:
+        """Seconds of its time that it keeps for goodbyes and sockets."""
+        return min(CLOSING_SHARE * self._settings.shutdown_timeout, CLOSING_MOST)
+
     async def _drain(self, runtime: Runtime) -> None:
         mesh, post, services = self._mesh, self._post, self._services
         assert mesh is not None
         assert post is not None
         assert services is not None
         assert self._hurry is not None
-        self._end_by = runtime.loop.now() + self._settings.shutdown_timeout
-        limit = DRAIN_SHARE * self._settings.shutdown_timeout
         begun = runtime.loop.now()
+        self._end_by = begun + self._settings.shutdown_timeout
+        end = begun + DRAIN_SHARE * (self._settings.shutdown_timeout - self._closing)
         self.events.notice(logging.INFO, "it drains: its names are withdrawn")
         services.withdraw_all(is_draining=True)
         await self._let_names_go()
-        left = limit - (runtime.loop.now() - begun)
         await until_quiet(
-            runtime, lambda: post.call_count, lambda: not mesh.members, self._hurry, left
+            runtime, lambda: post.call_count, lambda: not mesh.members, self._hurry, end
         )
         self.was_drained = True
         self._say_ended(runtime)
@@ -301,12 +305,11 @@ class Life(abc.ABC):
 
     async def _stop(self, runtime: Runtime) -> None:
         assert self._services is not None
-        whole = self._settings.shutdown_timeout
-        deadline = self._end_by or runtime.loop.now() + whole
+        deadline = self._end_by or runtime.loop.now() + self._settings.shutdown_timeout
         self._services.withdraw_all()
         await self._let_names_go()
         cells = [c for c in runtime.registry.cells() if c.address.serial != NODE_SERIAL]
-        limit = deadline - runtime.loop.now() - min(CLOSING_SHARE * whole, CLOSING_MOST)
+        limit = deadline - runtime.loop.now() - self._closing
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
                 await stop_all([c for c in cells if c.family is None], HANDLERS_SHARE * limit)

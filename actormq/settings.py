@@ -46,7 +46,7 @@ ELECTION_INTERVAL = 0.25  # s between looks at the names that actors of this nod
 
 # -- draining ---------------------------------------------------------------------------------
 DRAIN_QUIET = 0.5  # s without a message, after which all peers know that the names are withdrawn
-DRAIN_SHARE = 0.7  # of shutdown_timeout, at most; the rest is for the end in order
+DRAIN_SHARE = 0.5  # at most, of the time that actors have; the rest is for the end in order
 DRAIN_INTERVAL = 0.02  # s between looks at what is still under way
 
 # -- sockets of actors ---------------------------------------------------------------------------
