@@ -228,6 +228,8 @@ class Elections:
         Args:
             seconds: For `on_standby` of all that hold a name.
         """
+        if self._is_closed:
+            return
         self._is_closed = True
         if self._timer is not None:
             self._timer.cancel()
