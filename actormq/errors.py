@@ -139,7 +139,7 @@ class ActorNotFound(DeliveryError):
             name,
             mesh,
             seconds,
-            *([why] if why else []),
+            why,
         )
 
 

@@ -27,7 +27,12 @@ ID_LEAST = 4  # digits of an id that are enough, if it is the only one that begi
 )
 @mesh_options
 def drain(
-    node: str, timeout: float, mesh: str | None, join: tuple[str, ...], insecure_lan: bool, lan: bool
+    node: str,
+    timeout: float,
+    mesh: str | None,
+    join: tuple[str, ...],
+    insecure_lan: bool,
+    lan: bool,
 ) -> None:
     """Move NODE, a name or the beginning of an id, out of the mesh; wait until it is gone.
 
