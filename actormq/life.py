@@ -39,6 +39,7 @@ from actormq.turns import described
 
 CLOSING_SHARE, CLOSING_MOST = 0.3, 0.5  # of shutdown_timeout, and s, for goodbyes and sockets
 HANDLERS_SHARE = 0.9  # of what is left then, so that those who are late still end in order
+LAST_ANSWER = 0.1  # s for a guest to read it: what it has not read when we close is lost to it
 STANDBY_SHARE = 0.3  # of shutdown_timeout, at most, for on_standby of those that are elected
 
 STARTED: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -72,6 +73,7 @@ class Life(abc.ABC):
         self._elections: Elections | None = None
         self._discovery: Discovery | None = None
         self._draining: asyncio.Task[None] | None = None
+        self._drained: asyncio.Future[bool] | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._hurry: asyncio.Event | None = None
         self._ended: asyncio.Event | None = None
@@ -155,7 +157,7 @@ class Life(abc.ABC):
                 self.events, self.name, runtime.loop.call_later, runtime.loop.now
             )
             # Every node has one: it is found by the node, not by name.
-            steward = (parts.services.vouched, self.begin_drain)
+            steward = (parts.services.vouched, self.until_drained)
             await self.new_cell(Steward, None, steward, {}, None, "node").start()
             mesh.start()
             if self._settings.discovery:
@@ -220,6 +222,13 @@ class Life(abc.ABC):
         """Begin to drain, if it runs and does not yet."""
         if self._runtime is not None and self._draining is None and self._stopping is None:
             self._draining = asyncio.create_task(self._drain(self._runtime))
+
+    async def until_drained(self) -> bool:
+        """Drain it; wait until it is about to stop, and say whether all was handled by then."""
+        self.begin_drain()
+        if self._drained is None:
+            self._drained = asyncio.get_running_loop().create_future()
+        return await asyncio.shield(self._drained)
 
     def fail(self, error: BaseException) -> None:
         """End the node because of an actor: a supervisor gave up, or it wants the program to end.
@@ -290,10 +299,13 @@ class Life(abc.ABC):
         self.events.notice(logging.INFO, "it drains: its names are withdrawn")
         services.withdraw_all(is_draining=True)
         await self._let_names_go()
-        await until_quiet(
+        is_quiet = await until_quiet(
             runtime, lambda: post.call_count, lambda: not mesh.members, self._hurry, end
         )
         self.was_drained = True
+        if self._drained is not None:
+            self._drained.set_result(is_quiet)
+            await asyncio.sleep(LAST_ANSWER)
         self._say_ended(runtime)
         await self.stop()
 

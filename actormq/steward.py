@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from actormq.actor import Actor, handler
 from actormq.cell import Cell
@@ -15,16 +16,16 @@ class Steward(Actor):
 
     Args:
         vouched: Takes a publisher's word.
-        begin_drain: Begins to drain the node.
+        until_drained: Drains the node; ends when it is about to stop.
     """
 
     def __init__(
         self,
         vouched: Callable[[int, int, dict[str, int] | None], None],
-        begin_drain: Callable[[], None],
+        until_drained: Callable[[], Coroutine[Any, Any, bool]],
     ) -> None:
         self._vouched = vouched
-        self._begin_drain = begin_drain
+        self._until_drained = until_drained
 
     @handler
     def describe(self) -> NodeReport:
@@ -54,12 +55,10 @@ class Steward(Actor):
         if cell is not None:
             await cell.stop(None)
 
-    @handler
-    def drain(self) -> float:
-        """Begin to drain the node; say how many seconds it may take to be gone."""
-        self._begin_drain()
-        limit: float = self._actormq_own.runtime.settings.shutdown_timeout
-        return limit
+    @handler(concurrent=True)
+    async def drain(self) -> bool:
+        """Drain the node; when it is about to stop, say whether all was handled by then."""
+        return await self._until_drained()
 
     @handler
     def vouched(self, token: int, stream: int, baseline: dict[str, int] | None) -> None:
