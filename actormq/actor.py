@@ -13,7 +13,6 @@ from typing import (
     Concatenate,
     Literal,
     ParamSpec,
-    Protocol,
     Self,
     TypeVar,
     overload,
@@ -26,7 +25,7 @@ from actormq.place import LOOP, check_class
 from actormq.signals import Failure, Terminated
 
 if TYPE_CHECKING:
-    from actormq.context import Context, LiveSocket, Timer
+    from actormq.context import Context, SocketSpec, Timer
     from actormq.node import Node
     from actormq.ref import Ref
 
@@ -140,13 +139,6 @@ def marks_of(function: Callable[..., Any]) -> _Marks:
     """What `@handler` was told of a method; for one that it does not mark, what is usual."""
     marks: _Marks = getattr(function, _MARK, _Marks())
     return marks
-
-
-class SocketSpec(Protocol):
-    """A socket as a class attribute: opened when the actor starts."""
-
-    def open(self, attribute: str, context: Context) -> LiveSocket:
-        """Open it for one actor."""
 
 
 class HandlerSpec:
@@ -355,17 +347,13 @@ class Actor:
         """An actor that this one watches has ended; comes before the messages that wait."""
 
     async def on_elected(self) -> None:
-        """This actor holds its name from now on; comes before the messages sent to the name.
-
-        Only in a class that says `elected = True`. After a restart it comes again.
-        """
+        """This actor holds its name from now on; comes before messages, and after restarts."""
 
     async def on_standby(self) -> None:
         """This actor stands by: another one holds the name, or none may.
 
-        It comes once at the beginning unless the actor is elected, and whenever it was elected and
-        has to let go: nobody else is given the name before it has returned, for `STANDBY_LIMIT`
-        seconds at most.
+        It comes once at the beginning unless the actor is elected, and when that lets go: others
+        are given the name only when it has returned, or has had `STANDBY_LIMIT` seconds for it.
         """
 
 

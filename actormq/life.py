@@ -225,6 +225,8 @@ class Life(abc.ABC):
 
     async def until_drained(self) -> bool:
         """Drain it; wait until it is about to stop, and say whether all was handled by then."""
+        if self.was_drained:
+            return True
         self.begin_drain()
         if self._drained is None:
             self._drained = asyncio.get_running_loop().create_future()
