@@ -38,6 +38,16 @@ GUEST_SILENCE = 10.0  # s after which a guest that says nothing is forgotten
 HELLO_SILENCE = 5.0  # s likewise for a node that said hello and cannot be spoken to
 LINK_IDLE = 60.0  # s after which an idle link is closed, where there are too many to keep them all
 
+# -- elected names ----------------------------------------------------------------------------
+OFFER_KNOWN = 0.5  # s after which all know of a new offer: two that come at once do not both take
+STANDBY_LIMIT = 2.0  # s for on_standby of an actor that lets go; a heal is complete within 5 s
+ELECTION_INTERVAL = 0.25  # s between looks at the names that actors of this node offer
+
+# -- draining ---------------------------------------------------------------------------------
+DRAIN_QUIET = 0.5  # s without a message, after which all peers know that the names are withdrawn
+DRAIN_SHARE = 0.5  # at most, of the time that actors have; the rest is for the end in order
+DRAIN_INTERVAL = 0.02  # s between looks at what is still under way
+
 # -- sockets of actors ---------------------------------------------------------------------------
 TOPIC_BYTES = 255  # bytes of a topic: subscriptions are the publisher's memory
 TOPICS_NUMBERED = 65_536  # topics with a counter of their own, per publisher; then a new stream
@@ -62,6 +72,7 @@ class NodeOptions(TypedDict, total=False):
     start_timeout: float
     shutdown_timeout: float
     hold_limit: float
+    expected_nodes: int
     message_limit: int
     buffer_limit: int
     link_limit: int
@@ -87,6 +98,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         start_timeout: Seconds that an actor's `on_start` may take.
         shutdown_timeout: Seconds that a node may take to stop.
         hold_limit: Seconds that a handler may hold the loop before it is said; inf: for ever.
+        expected_nodes: How many nodes the mesh has when all are there; where more than half of them
+            are not, nobody is elected. 0: nobody has said, and each part of a mesh may elect.
         message_limit: Bytes of one packed message, large buffers not counted.
         buffer_limit: Bytes of one large buffer (bytes, array) that travels beside its message.
         link_limit: Bytes that may wait for one peer.
@@ -106,6 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     shutdown_timeout: Annotated[float, msgspec.Meta(gt=0)] = 5.0
     # Ten times what people notice, a third of what the mesh takes for a silent peer's heartbeat.
     hold_limit: Annotated[float, msgspec.Meta(gt=0)] = 0.5
+    expected_nodes: Annotated[int, msgspec.Meta(ge=0)] = 0
     message_limit: Annotated[int, msgspec.Meta(ge=1024)] = 4 * 1024 * 1024  # as gRPC
     buffer_limit: Annotated[int, msgspec.Meta(ge=1024)] = 256 * 1024 * 1024
     link_limit: Annotated[int, msgspec.Meta(ge=1024)] = 64 * 1024 * 1024

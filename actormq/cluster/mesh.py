@@ -27,6 +27,7 @@ from actormq.codec import Codec
 from actormq.errors import DeliveryError, RemoteProtocolError
 from actormq.events import Events, MemberChanged, PeerRefused
 from actormq.loop import Loop
+from actormq.members import MemberInfo
 from actormq.message import Envelope, Facts
 from actormq.rules.membership import Entry, Membership
 from actormq.rules.records import Record, State
@@ -343,6 +344,22 @@ class Mesh:
         """The members that are nodes, not guests, in the order in which they were met."""
         return list(self.membership.entries.values())
 
+    def infos(self) -> list[MemberInfo]:
+        """All nodes of the mesh, this one first if it is one, and those that are gone last."""
+        now, membership = self.now(), self.membership
+        found = []
+        if not self.facts.is_guest:
+            own = membership.own_record()
+            found.append(_info(own, State.ALIVE, "this node", self.pulse.uptime))
+        for node, entry in membership.entries.items():
+            member = self.members.get(node)
+            address = member.address if member is not None else ""
+            since, round_trip = now - entry.since, entry.round_trip
+            found.append(_info(entry.record, entry.state, entry.reason, since, round_trip, address))
+        for tomb in membership.tombs.values():
+            found.append(_info(tomb.record, tomb.record.state, tomb.record.reason, now - tomb.at))
+        return found
+
     def _forget(self, member: Member, reason: str) -> None:
         """A peer is gone: nobody waits for it any more."""
         node = member.facts.node
@@ -485,6 +502,29 @@ class Mesh:
         for member in self.members.values():
             traffic.add(member)
         return traffic
+
+
+def _info(
+    record: Record,
+    state: State,
+    reason: str,
+    since: float,
+    round_trip: float | None = None,
+    address: str = "",
+) -> MemberInfo:
+    facts = record.facts
+    return MemberInfo(
+        facts.node,
+        facts.name,
+        state.value,
+        reason,
+        since,
+        round_trip,
+        address,
+        facts.endpoints,
+        facts.incarnation,
+        facts.seniority,
+    )
 
 
 _OF_GUESTS = frozenset((message.HELP, message.DIGEST, message.SUMMARY, message.WANT))

@@ -141,7 +141,7 @@ class Named:
 
     def _is_there(self, seed: Seed) -> bool:
         own = self._hub.facts
-        if self._hub.is_member(seed.node):
+        if seed.node is not None and self._hub.is_member(seed.node):
             return True
         if seed.place is None:  # one of many, most of which are known by gossip
             place = seed.endpoints[0]

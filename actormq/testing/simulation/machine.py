@@ -283,6 +283,10 @@ class SimulatedNode(Node):
         """Stop; see `Node.stop`."""
         await self._simulated.run(super().stop())
 
+    async def drain(self) -> None:
+        """Drain; see `Node.drain`."""
+        await self._simulated.run(super().drain())
+
     async def spawn(
         self, actor: Callable[P, A], name: str | None = None, /, *args: P.args, **kwargs: P.kwargs
     ) -> Ref[A]:
