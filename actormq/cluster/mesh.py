@@ -356,8 +356,8 @@ class Mesh:
             address = member.address if member is not None else ""
             since, round_trip = now - entry.since, entry.round_trip
             found.append(_info(entry.record, entry.state, entry.reason, since, round_trip, address))
-        for tomb in membership.tombs.values():
-            found.append(_info(tomb.record, tomb.record.state, tomb.record.reason, now - tomb.at))
+        gone = [(tomb.record, now - tomb.at) for tomb in membership.tombs.values()]
+        found += [_info(record, record.state, record.reason, since) for record, since in gone]
         return found
 
     def _forget(self, member: Member, reason: str) -> None:
