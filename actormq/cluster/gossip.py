@@ -192,13 +192,13 @@ class Gossip:
         membership, node = self._hub.membership, change.node
         if node not in membership.entries:
             return  # it is asked for once its node is known
-        taken = self._directory.take(change)
+        taken = self._directory.take(change, member.facts.node)
         if taken is Taken.GAP:
             self._want(member, [node])
         elif taken is Taken.NEWS:
             self.note(node)
             self._wanted.pop(node, None)
-            if change.base is not None:  # the whole is for whoever asked
+            if change.base is not None and change.base >= 0:  # the whole is for whoever asked
                 source = member.facts.node
                 heard = {source, node, *membership.neighbours_of(source)}
                 self._hub.say(self._targets(heard), change.packed())
