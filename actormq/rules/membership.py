@@ -261,9 +261,10 @@ class Membership:
         elif node not in self._linked:
             self._steps.append(Answer(asker, node, is_there=False))
         else:
-            until, askers = self._askers.get(node, (now + HELP_WITHIN, []))
-            self._askers[node] = until, [*askers, asker]
-            self._steps.append(Ping(node))
+            _, askers = self._askers.setdefault(node, (now + HELP_WITHIN, []))
+            if asker not in askers:  # however often it asks
+                askers.append(asker)
+                self._steps.append(Ping(node))
 
     def answered(self, node: str, helper: str, is_there: bool, now: float) -> None:
         """A node that was asked to reach another one says whether it did."""
