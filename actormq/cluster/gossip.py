@@ -219,7 +219,7 @@ class Gossip:
         for node, its in theirs.items():
             ours = entries_of.known(node)
             if own.is_gone(node, its[0]):
-                lacking.append(own.tombs[node].record)
+                lacking.append(own.last_words(node))
             elif its > ours and (node != own.own.node or its[:2] > ours[:2]):
                 wanted.append(node)
         self._tell_all(member, lacking)

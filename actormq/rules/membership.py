@@ -26,104 +26,25 @@ from __future__ import annotations
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from actormq.message import Facts
-from actormq.rules.records import Record, State, is_later
+from actormq.rules.entry import Entry, Tomb
+from actormq.rules.lookout import Lookout
+from actormq.rules.records import DISPUTED, Record, State, disputed, is_later
 from actormq.rules.rings import Rings
-from actormq.rules.steps import Answer, Change, Dial, Help, Ping, Renew, Retry, Spread, Step, Tell
+from actormq.rules.steps import Change, Dial, Renew, Retry, Spread, Step, Tell
 from actormq.rules.suspicion import Health, Suspicion
-from actormq.settings import RECONNECT_GRACE, TICK_INTERVAL
+from actormq.settings import TICK_INTERVAL
 
-ASK_AFTER = 1.5  # s of silence; of two idle neighbours one asks, and the answer serves both
-ASK_LATER = 2.0  # s, for the other one of the two, in case the first does not think of it
-ASK_AGAIN = 0.5  # s between pings of a neighbour that does not answer
-ROUND_TRIP_INTERVAL = 15.0  # s between pings of one that is heard anyway
-PROBE_AFTER = 2.5  # s of silence: a LAN answers within 10 ms, a busy loop within a second
-HELP_WITHIN = 0.75  # s for those who are asked to help
-HELPERS = 3
-LAST_WORDS = 0.1  # s behind a broken connection in which words may still come that were sent before
-SUSPICION_LEAST, SUSPICION_MOST = 2.5, 4.0  # s to contradict: a silent host is dead within 8 s
-ROUND_TRIPS = 10  # of a reconnect: TCP, ZMTP and our own hello take some five
+__all__ = ["Entry", "Membership", "lag_of"]
+
 RETRY_INTERVAL = 1.0  # s between dials of each of the dead, by all of the mesh together
 RETRY_FOR = 900.0  # s after a death; then it is dialled the more seldom
 RETRY_SELDOM = 30  # times less often, that is
 TOMBS = 4_096  # nodes remembered as gone: news of them may come for minutes
 MEMBERS_LIMIT = 20_000  # members; whoever is told of more is lied to
 LINKED_MOST = 32  # other members up to which there is a link to each; beyond, on demand
-
-
-@dataclass(slots=True)
-class Watch:
-    """What a node has heard of one that it watches.
-
-    Attributes:
-        heard_at: When its last word came, its own or through others.
-        ask_after: Silence after which it is pinged.
-        cut_at: When the connection to it broke and nobody has reached it since; None if not.
-        asked_at: When it was pinged last.
-        helped_at: When others were asked to reach it; None if no answer is awaited.
-        helpers: Those that were asked and have not answered.
-    """
-
-    heard_at: float
-    ask_after: float
-    cut_at: float | None = None
-    asked_at: float = 0.0
-    helped_at: float | None = None
-    helpers: set[str] = field(default_factory=set)
-
-    def forgive(self, lag: float) -> None:
-        """Leave out a stretch of time in which this node itself did not listen."""
-        self.heard_at += lag
-        if self.cut_at is not None:
-            self.cut_at += lag
-        if self.helped_at is not None:
-            self.helped_at += lag
-
-
-class Entry:
-    """What this node knows of one member.
-
-    Attributes:
-        record: The latest that is said of it.
-        state: What this node believes: it may doubt by itself before it tells others.
-        reason: Why.
-        since: When that began.
-        round_trip: Seconds from a ping to its answer; None before the first.
-        watch: What was heard of it, if it is watched.
-        suspicion: Since when and by whom it is suspected, if it is.
-    """
-
-    __slots__ = ("reason", "record", "round_trip", "since", "state", "suspicion", "watch")
-
-    def __init__(self, record: Record, now: float) -> None:
-        self.record = record
-        self.state = record.state
-        self.reason = record.reason
-        self.since = now
-        self.round_trip: float | None = None
-        self.watch: Watch | None = None
-        self.suspicion: Suspicion | None = None
-
-    @property
-    def facts(self) -> Facts:
-        """What it says of itself."""
-        return self.record.facts
-
-
-@dataclass(frozen=True, slots=True)
-class Tomb:
-    """A node that is gone.
-
-    Attributes:
-        record: The last that was said of it.
-        at: When this node learned of it.
-    """
-
-    record: Record
-    at: float
 
 
 class Membership:
@@ -139,7 +60,6 @@ class Membership:
         entries: The members, alive or suspect, by id; this node is not among them.
         tombs: Those that are gone, the longest gone first.
         neighbours: Those that it watches, and passes news on to; sorted.
-        health: How well this node does itself.
     """
 
     def __init__(self, own: Facts, now: float, chance: Callable[[], float]) -> None:
@@ -147,18 +67,16 @@ class Membership:
         self.entries: dict[str, Entry] = {}
         self.tombs: OrderedDict[str, Tomb] = OrderedDict()
         self.neighbours: list[str] = []
-        self.health = Health(changed_at=now)
         self._chance = chance
         self._rings = Rings([own.node])
-        self._linked: dict[str, None] = {}
-        self._watched: dict[str, None] = {}  # neighbours and suspects
-        self._askers: dict[str, tuple[float, list[str]]] = {}  # who wants whom reached, by when
         self._steps: list[Step] = []
+        self._lookout = Lookout(own.node, self.entries, self._steps, now, chance)
         self._retried_at = now
 
     def take_steps(self) -> list[Step]:
         """What is to be done, in order; each is given once."""
-        steps, self._steps = self._steps, []
+        steps = self._steps.copy()
+        self._steps.clear()
         return steps
 
     # -- what can be asked --------------------------------------------------------------------
@@ -172,6 +90,10 @@ class Membership:
         tomb = self.tombs.get(node)
         return tomb is not None and incarnation <= tomb.record.facts.incarnation
 
+    def last_words(self, node: str) -> Record:
+        """What to say of a node that is gone to whoever holds it for alive."""
+        return disputed(self.tombs[node].record)
+
     def next_seniority(self) -> int:
         """The place of a newcomer in the order of age: behind all who are there."""
         return 1 + max((e.facts.seniority for e in self.entries.values()), default=0)
@@ -181,13 +103,18 @@ class Membership:
         return self._rings.neighbours(node) if node in self.entries else []
 
     @property
+    def health(self) -> Health:
+        """How well this node does itself."""
+        return self._lookout.health
+
+    @property
     def keeps_all_links(self) -> bool:
         """Whether the mesh is so small that there is a link to each member."""
         return len(self.entries) <= LINKED_MOST
 
     def wants_link(self, node: str) -> bool:
         """Whether there should be a link to a member even if nothing is said to it."""
-        return node in self._watched or (self.keeps_all_links and node in self.entries)
+        return node in self._lookout.watched or (self.keeps_all_links and node in self.entries)
 
     # -- what this node finds out itself ------------------------------------------------------
 
@@ -203,79 +130,44 @@ class Membership:
 
     def linked(self, node: str, now: float) -> None:
         """There is a connection to a node now."""
-        self._linked[node] = None
+        self._lookout.linked[node] = None
         entry = self.entries.get(node)
-        if entry is not None and entry.watch is not None:
-            entry.watch.cut_at = None
-            self._hear(entry, entry.watch, now)
+        if entry is not None:
+            self._lookout.reached(entry, now)
 
     def unlinked(self, node: str) -> None:
         """This node has ended its connection to another one, which says nothing of that one."""
-        self._linked.pop(node, None)
+        self._lookout.linked.pop(node, None)
 
     def broke(self, node: str, now: float) -> None:
         """The connection to a node has ended, and not by this node."""
-        self._linked.pop(node, None)
+        self._lookout.linked.pop(node, None)
         entry = self.entries.get(node)
-        if entry is None:
-            return
-        self._steps.append(Dial(entry.facts))
-        watch = entry.watch
-        if watch is not None and watch.cut_at is None:
-            watch.cut_at = now
-            if entry.state is State.ALIVE:
-                self._show(entry, State.SUSPECT, "its connection broke", now)
-            self._ask_others(entry, watch, now)
+        if entry is not None:
+            self._lookout.broke(entry, now)
 
     def heard(self, node: str, now: float) -> None:
         """A word came from a node."""
         entry = self.entries.get(node)
-        if entry is not None and entry.watch is not None:
-            self._hear(entry, entry.watch, now)
+        if entry is not None:
+            self._lookout.hear(entry, now)
 
     def ponged(self, node: str, now: float) -> None:
         """A node has answered a ping."""
         self.heard(node, now)
-        _, askers = self._askers.pop(node, (0.0, []))
-        self._steps += [Answer(asker, node, is_there=True) for asker in askers]
-
-    def _hear(self, entry: Entry, watch: Watch, now: float) -> None:
-        watch.heard_at = now
-        watch.helped_at = None
-        if watch.cut_at is not None and now - watch.cut_at > LAST_WORDS:
-            watch.cut_at = None
-        if entry.state is State.SUSPECT and watch.cut_at is None:
-            suspicion = entry.suspicion
-            if suspicion is None:
-                self._show(entry, State.ALIVE, "heard again", now)
-            elif now - suspicion.told_at >= ASK_AGAIN:  # it may not know that it has to contradict
-                suspicion.told_at = now
-                self._steps.append(Tell(entry.record.node, entry.record))
+        self._lookout.ponged(node)
 
     # -- what others find out -----------------------------------------------------------------
 
     def asked_for(self, node: str, asker: str, now: float) -> None:
         """Another node cannot reach a third one, and asks this one to try."""
-        if node == self.own.node:
-            self._steps.append(Answer(asker, node, is_there=True))
-        elif node not in self._linked:
-            self._steps.append(Answer(asker, node, is_there=False))
-        else:
-            _, askers = self._askers.setdefault(node, (now + HELP_WITHIN, []))
-            if asker not in askers:  # however often it asks
-                askers.append(asker)
-                self._steps.append(Ping(node))
+        self._lookout.asked_for(node, asker, now)
 
     def answered(self, node: str, helper: str, is_there: bool, now: float) -> None:
         """A node that was asked to reach another one says whether it did."""
         entry = self.entries.get(node)
-        if entry is None or entry.watch is None or helper not in entry.watch.helpers:
-            return
-        watch = entry.watch
-        watch.helpers.discard(helper)
-        if is_there:
-            watch.cut_at = None
-            self._hear(entry, watch, now)
+        if entry is not None:
+            self._lookout.answered(entry, helper, is_there, now)
 
     def told(self, record: Record, source: str, now: float) -> None:
         """Another node passes on what is said of a node.
@@ -291,12 +183,14 @@ class Membership:
             self._contradict(record, now)
         elif entry is not None:
             if is_later(record, entry.record):
-                self._accept(record, source, now)
+                is_same = record.facts.incarnation == entry.facts.incarnation
+                is_wrong = is_same and self._lookout.is_sure_of(entry, now)
+                self._accept(disputed(record) if is_wrong else record, source, now)
             elif record.state is State.SUSPECT and not is_later(entry.record, record):
                 self._confirm(entry, record, source)
         elif self.is_gone(node, record.facts.incarnation):
             if not record.state.is_final:
-                self._steps.append(Tell(source, self.tombs[node].record))
+                self._steps.append(Tell(source, self.last_words(node)))
         elif record.state.is_final:
             self._bury(record, now)
         elif len(self.entries) < MEMBERS_LIMIT:
@@ -315,6 +209,8 @@ class Membership:
                 self.renew(incarnation=facts.incarnation + 1, edition=0)
         elif facts.incarnation > own.incarnation:
             self.renew(incarnation=facts.incarnation, edition=facts.edition + 1)
+        elif facts.incarnation == own.incarnation and facts.edition >= DISPUTED:
+            self.renew(incarnation=own.incarnation + 1, edition=0)
         elif facts.incarnation == own.incarnation and (
             facts.edition > own.edition
             or (facts.edition == own.edition and record.state is State.SUSPECT)
@@ -348,9 +244,9 @@ class Membership:
             entry.record = record
         if record.state is State.SUSPECT:
             entry.suspicion = Suspicion(now, {record.accuser}, max(len(self.entries) - 1, 0))
-            self._watch(node, now)
-            self._show(entry, State.SUSPECT, record.reason, now)
-            if node in self._linked:  # let it know, and contradict
+            self._lookout.watch(entry, now)
+            self._steps += entry.turn(State.SUSPECT, record.reason, now)
+            if node in self._lookout.linked:  # let it know, and contradict
                 self._steps.append(Tell(node, record))
         else:
             entry.suspicion = None
@@ -358,9 +254,9 @@ class Membership:
                 entry.watch.heard_at = max(entry.watch.heard_at, now)
                 entry.watch.helped_at = None
             if entry.watch is None or entry.watch.cut_at is None:
-                self._show(entry, State.ALIVE, record.reason, now)
+                self._steps += entry.turn(State.ALIVE, record.reason, now)
             self._unwatch_strangers(node)
-        if self.wants_link(node) and node not in self._linked:
+        if self.wants_link(node) and node not in self._lookout.linked:
             self._steps.append(Dial(record.facts))
 
     def _end(self, record: Record, now: float) -> None:
@@ -369,10 +265,7 @@ class Membership:
         del self.entries[node]
         self._bury(record, now)
         self._rings.remove(node)
-        self._linked.pop(node, None)
-        self._watched.pop(node, None)
-        _, askers = self._askers.pop(node, (0.0, []))
-        self._steps += [Answer(asker, node, is_there=False) for asker in askers]
+        self._lookout.forget(node)
         self._steps.append(Change(record, record.state, record.reason))
         self._choose_neighbours(now)
 
@@ -386,32 +279,15 @@ class Membership:
         before = self.neighbours
         self.neighbours = self._rings.neighbours(self.own.node)
         for node in self.neighbours:
-            if node not in self._watched:
-                self._watch(node, now)
+            self._lookout.watch(self.entries[node], now)
         for node in before:
             self._unwatch_strangers(node)
-
-    def _watch(self, node: str, now: float) -> None:
-        if node in self._watched:
-            return
-        self._watched[node] = None
-        entry = self.entries[node]
-        entry.watch = Watch(now, ASK_AFTER if self.own.node < node else ASK_LATER)
-        if node not in self._linked:
-            self._steps.append(Dial(entry.facts))
 
     def _unwatch_strangers(self, node: str) -> None:
         """Watch a node no more that is neither a neighbour nor a suspect."""
         entry = self.entries.get(node)
         if entry is not None and entry.suspicion is None and node not in self.neighbours:
-            self._watched.pop(node, None)
-            entry.watch = None
-
-    def _show(self, entry: Entry, state: State, reason: str, now: float) -> None:
-        """Believe something else of a member, and report it."""
-        if entry.state is not state:
-            entry.state, entry.reason, entry.since = state, reason, now
-            self._steps.append(Change(entry.record, state, reason))
+            self._lookout.unwatch(entry)
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -423,96 +299,18 @@ class Membership:
             lag: How much of the time since the last look this node did not listen, in seconds.
         """
         if lag:
-            self._forgive(now, lag)
+            self._lookout.forgive(now, lag)
         self.health.recover(now)
-        for node in list(self._watched):
+        for node in list(self._lookout.watched):
             entry = self.entries.get(node)
-            if entry is not None and entry.watch is not None:
-                self._look(entry, entry.watch, now)
-        for node, (until, askers) in list(self._askers.items()):
-            if now >= until:
-                del self._askers[node]
-                self._steps += [Answer(asker, node, is_there=False) for asker in askers]
+            record = None if entry is None else self._lookout.look(entry, now)
+            if record is not None:
+                self._accept(record, "", now)
+        self._lookout.give_answers(now)
         if self.keeps_all_links:
-            self._steps += [
-                Dial(e.facts) for node, e in self.entries.items() if node not in self._linked
-            ]
+            linked = self._lookout.linked
+            self._steps += [Dial(e.facts) for n, e in self.entries.items() if n not in linked]
         self._retry(now)
-
-    def _forgive(self, now: float, lag: float) -> None:
-        self.health.worsen(now)
-        for node in self._watched:
-            entry = self.entries[node]
-            if entry.watch is not None:
-                entry.watch.forgive(lag)
-            if entry.suspicion is not None:
-                entry.suspicion.since += lag
-
-    def _look(self, entry: Entry, watch: Watch, now: float) -> None:
-        """Ping a member, look for it, accuse it, declare it dead: whatever it is time for."""
-        node = entry.record.node
-        silence = now - watch.heard_at
-        is_linked = node in self._linked
-        if is_linked:
-            self._ping_if_due(node, watch, silence, now)
-        else:
-            self._steps.append(Dial(entry.facts))
-        if entry.suspicion is not None:
-            self._look_at_suspect(entry, entry.suspicion, silence, now)
-        elif watch.cut_at is not None:
-            alone = now - max(watch.cut_at, watch.heard_at)
-            if alone >= RECONNECT_GRACE + ROUND_TRIPS * (entry.round_trip or 0.0):
-                self._declare_dead(entry, "its connection broke and did not come back", now)
-        elif watch.helped_at is not None:
-            if not watch.helpers or now - watch.helped_at >= HELP_WITHIN:
-                self._unhelped(entry, watch, silence, now)
-        elif silence >= self.health.stretched(PROBE_AFTER if is_linked else ASK_AFTER):
-            self._ask_others(entry, watch, now)
-
-    def _ping_if_due(self, node: str, watch: Watch, silence: float, now: float) -> None:
-        pause = ASK_AGAIN if silence >= watch.ask_after else ROUND_TRIP_INTERVAL
-        if now - watch.asked_at >= pause:
-            watch.asked_at = now
-            self._steps.append(Ping(node))
-
-    def _ask_others(self, entry: Entry, watch: Watch, now: float) -> None:
-        """Let others look for a member that this node cannot reach."""
-        node = entry.record.node
-        others = [
-            other
-            for other in self._linked
-            if other != node and other in self.entries and self.entries[other].state is State.ALIVE
-        ]
-        while len(others) > HELPERS:
-            others.pop(int(self._chance() * len(others)))
-        watch.helped_at = now
-        watch.helpers = set(others)
-        self._steps += [Help(other, node) for other in others]
-
-    def _unhelped(self, entry: Entry, watch: Watch, silence: float, now: float) -> None:
-        """Nobody has reached a member either."""
-        if silence < PROBE_AFTER + HELP_WITHIN:
-            return  # nobody was there to ask, or all have said no at once: it has its time anyway
-        if watch.helpers:
-            self.health.worsen(now)  # those who were asked do not answer: perhaps it is us
-        watch.helped_at = None
-        facts = entry.facts
-        record = Record(facts, State.SUSPECT, f"silent for {silence:.1f} s", self.own.node)
-        self._accept(record, "", now)
-
-    def _look_at_suspect(
-        self, entry: Entry, suspicion: Suspicion, silence: float, now: float
-    ) -> None:
-        if now >= suspicion.ends(SUSPICION_LEAST, SUSPICION_MOST):
-            if silence >= PROBE_AFTER:
-                self._declare_dead(entry, f"silent for {silence:.1f} s", now)
-        elif silence >= PROBE_AFTER and suspicion.confirm(self.own.node):
-            facts = entry.facts
-            record = Record(facts, State.SUSPECT, f"silent for {silence:.1f} s", self.own.node)
-            self._steps.append(Spread(record, ""))
-
-    def _declare_dead(self, entry: Entry, reason: str, now: float) -> None:
-        self._accept(Record(entry.facts, State.DEAD, reason, self.own.node), "", now)
 
     def _retry(self, now: float) -> None:
         """Dial one of the dead, now and then: some were only cut off."""
