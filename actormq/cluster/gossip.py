@@ -92,6 +92,8 @@ class Gossip:
     def spread(self, record: Record, source: str) -> None:
         """Tell all neighbours, and guests, what is said of a node."""
         self.note(record.node)
+        if self._hub.membership.own.is_guest:
+            return  # it says nothing of the mesh
         targets = self._targets({source, record.node})
         self._hub.say(targets, [message.PEERS, [self._packed(record)]])
 

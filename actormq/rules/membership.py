@@ -189,7 +189,7 @@ class Membership:
             elif record.state is State.SUSPECT and not is_later(entry.record, record):
                 self._confirm(entry, record, source)
         elif self.is_gone(node, record.facts.incarnation):
-            if not record.state.is_final:
+            if not record.state.is_final and record.facts.edition < DISPUTED:
                 self._steps.append(Tell(source, self.last_words(node)))
         elif record.state.is_final:
             self._bury(record, now)
