@@ -147,9 +147,10 @@ class Lookout:
         elif node not in self.linked:
             self._steps.append(Answer(asker, node, is_there=False))
         else:
-            until, askers = self._askers.get(node, (now + HELP_WITHIN, []))
-            self._askers[node] = until, [*askers, asker]
-            self._steps.append(Ping(node))
+            _, askers = self._askers.setdefault(node, (now + HELP_WITHIN, []))
+            if asker not in askers:  # however often it asks
+                askers.append(asker)
+                self._steps.append(Ping(node))
 
     def ponged(self, node: str) -> None:
         """A node has answered a ping."""
