@@ -1,0 +1,217 @@
+"""Runs all checks, at the same time where they do not wait for each other, and judges them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, TypeVar
+
+from actormq.cluster.discovery import Announcement
+from actormq.doctor import hosts, interfaces, limits, multicast, trial
+from actormq.rules import diagnosis, distance
+from actormq.rules.admission import LAN
+from actormq.rules.diagnosis import State, Verdict
+from actormq.rules.distance import Ground
+from actormq.rules.findings import (
+    Dialled,
+    Hello,
+    Intent,
+    Interface,
+    Meeting,
+    Outcome,
+    OwnName,
+    Seen,
+)
+from actormq.threads import Threads
+
+T = TypeVar("T")
+
+WHOLE: Final = 9.0  # s; with the start of Python, the command ends within 10 s
+NAMES: Final = 2.0  # s for a name to be looked up; a name server that is there needs 0.1 s
+GUESS: Final = 4711  # the port of the examples, tried where none is known
+
+
+class Examination:
+    """One look at this machine, and at others.
+
+    Args:
+        intent: How nodes are started that are meant to find each other.
+        places: The other machines, HOST or HOST:PORT.
+        port: Where nodes of this machine listen; 0 for any free port.
+
+    Raises:
+        SetupError: A place is none.
+    """
+
+    def __init__(self, intent: Intent, places: Sequence[str], port: int = 0) -> None:
+        self._intent = intent
+        self._hosts = [(place, *hosts.host_of(place)) for place in places]
+        self._port = port
+        self._threads = Threads("actormq-doctor")
+        self._interfaces: list[Interface] = []
+        self._firewall = ""
+        self._heard: dict[str, Announcement] = {}
+        self._listening: asyncio.Future[str] | None = None
+
+    async def run(self) -> list[Verdict]:
+        """Do it; takes `WHOLE` at most.
+
+        Returns:
+            A verdict for each check, this machine's first.
+        """
+        deadline = asyncio.get_running_loop().time() + WHOLE
+        self._interfaces = interfaces.interfaces()
+        self._firewall = interfaces.firewall()
+        intent = self._intent
+        room = diagnosis.descriptors(limits.descriptors())
+        verdicts = [diagnosis.interfaces(self._interfaces, lan=intent.lan)]
+        if room.state is State.PROBLEM:  # libzmq ends a process that has no descriptor left
+            return [*verdicts, room]
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._listening = group.create_task(trial.listen(self._heard))
+                here = group.create_task(self._here())
+                there = [group.create_task(self._host(*each, deadline)) for each in self._hosts]
+        finally:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        verdicts += [*here.result(), room, diagnosis.clock(time.time())]
+        verdicts += [*diagnosis.nodes(self._seen(), intent, self._listening.result())]
+        return verdicts + [verdict for each in there for verdict in each.result()]
+
+    # -- this machine -------------------------------------------------------------------------
+
+    async def _here(self) -> list[Verdict]:
+        intent = self._intent
+        shared = multicast.sharing()
+        probes, pair, own_name = await asyncio.gather(
+            multicast.probe_all(self._interfaces),
+            trial.pair(intent, self._port),
+            self._look_up(limits.own_name, OwnName("this machine", ())),
+        )
+        return [
+            *diagnosis.multicast(probes, self._interfaces, intent, self._firewall),
+            diagnosis.sharing(shared, joins=intent.joins),
+            diagnosis.pair(pair, joins=intent.joins),
+            diagnosis.own_name(own_name),
+        ]
+
+    async def _look_up(self, call: Callable[[], T], otherwise: T) -> T:
+        """Call what blocks, for `NAMES` at most."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(NAMES):
+                return await loop.run_in_executor(self._threads, call)
+        except TimeoutError:
+            return otherwise
+
+    def _seen(self) -> list[Seen]:
+        """Who was heard, in the order of their names."""
+        own = interfaces.own_addresses(self._interfaces)
+        return [
+            Seen(
+                each.name,
+                each.node_id,
+                each.mesh,
+                each.scope,
+                each.protocol,
+                each.endpoints,
+                each.scope != LAN or any(host in own - _LOOPBACK for host in _hosts_of(each)),
+            )
+            for each in sorted(self._heard.values(), key=lambda each: (each.name, each.node_id))
+        ]
+
+    # -- another machine ----------------------------------------------------------------------
+
+    async def _host(
+        self, place: str, host: str, port: int | None, deadline: float
+    ) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._examine(host, port, verdicts)
+        except TimeoutError:
+            found = f"not done within {WHOLE:g} s"
+            cause = "the network or this machine is too slow for it"
+            fix = "run this command again, with this host alone"
+            verdicts.append(Verdict("all checks", State.PROBLEM, found, cause, fix))
+        return [dataclasses.replace(verdict, host=place) for verdict in verdicts]
+
+    async def _examine(self, host: str, port: int | None, verdicts: list[Verdict]) -> None:
+        """Go as far as one gets, a step after the other."""
+        addresses, error = await self._addresses(host)
+        verdicts.append(distance.name(host, addresses, error))
+        if not addresses:
+            return
+        is_own = all(each in _LOOPBACK or self._is_own(each) for each in addresses)
+        lan = self._intent.lan or not is_own
+        if lan and not self._intent.lan:
+            verdicts.append(distance.openness(host))
+        port, ground = await self._port_of(addresses, port)
+        dialled = await hosts.dial_all(addresses, port, self._interfaces)
+        verdicts += distance.way(host, dialled, ground)
+        best = next((each for each in dialled if each.outcome is Outcome.OPEN), None)
+        if best is not None:
+            await self._talk(host, best, lan, verdicts)
+
+    async def _talk(self, host: str, best: Dialled, lan: bool, verdicts: list[Verdict]) -> None:
+        """Say hello to the node there, and if it is the right one, meet it."""
+        assert self._listening is not None
+        async with trial.guest(best.place, lan=lan) as guest:
+            hello = await trial.greet(guest)
+            await self._listening
+            mesh = diagnosis.wanted_mesh(self._intent, self._seen())
+            verdict = distance.hello(host, hello, mesh, best.place)
+            verdicts.append(verdict)
+            if verdict.state is State.PROBLEM:
+                return
+            echo, meeting = await asyncio.gather(
+                trial.echo(guest, hello),
+                self._meet(hello, best, lan),
+            )
+        if meeting is not None:
+            verdicts += distance.meeting(host, meeting, best, self._intent, self._firewall)
+        verdicts += distance.echo(host, echo, best.mtu)
+
+    async def _meet(self, hello: Hello, best: Dialled, lan: bool) -> Meeting | None:
+        """Meet, unless that takes being open to the network, and nobody said so."""
+        if lan and not self._intent.lan:
+            return None
+        meeting = await trial.meet(hello, best, self._intent, self._port)
+        return dataclasses.replace(meeting, heard=hello.node in self._heard)
+
+    async def _addresses(self, host: str) -> tuple[list[str], str]:
+        def call() -> tuple[list[str], str]:
+            try:
+                return hosts.addresses_of(host), ""
+            except (OSError, UnicodeError) as error:
+                return [], getattr(error, "strerror", None) or str(error)
+
+        return await self._look_up(call, ([], f"no answer within {NAMES:g} s"))
+
+    async def _port_of(self, addresses: list[str], port: int | None) -> tuple[int, Ground]:
+        """The port of the node there, and how it is known."""
+        if port is not None:
+            return port, Ground.SAID
+        assert self._listening is not None
+        await self._listening
+        wanted = self._intent.mesh
+        heard = sorted(self._heard.values(), key=lambda each: each.mesh != wanted)
+        for announcement in heard:
+            for endpoint in announcement.endpoints:
+                place, _, number = endpoint.removeprefix("tcp://").rpartition(":")
+                if place.strip("[]") in addresses:
+                    return int(number), Ground.HEARD
+        return GUESS, Ground.GUESSED
+
+    def _is_own(self, address: str) -> bool:
+        return address in interfaces.own_addresses(self._interfaces)
+
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "127.0.1.1", "::1"})
+
+
+def _hosts_of(announcement: Announcement) -> list[str]:
+    tcp = [e.removeprefix("tcp://") for e in announcement.endpoints if e.startswith("tcp://")]
+    return [place.rpartition(":")[0].strip("[]") for place in tcp]
