@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ T = TypeVar("T")
 
 WHOLE: Final = 9.0  # s; with the start of Python, the command ends within 10 s
 NAMES: Final = 2.0  # s for a name to be looked up; a name server that is there needs 0.1 s
+BASE, TALK = 64, 40  # descriptors: of what is tried here, and of a talk with another machine
+TALKS: Final = 8  # at a time; each has two nodes here
 GUESS: Final = 4711  # the port of the examples, tried where none is known
 
 
@@ -49,6 +52,9 @@ class Examination:
         self._intent = intent
         self._hosts = [(place, *hosts.host_of(place)) for place in places]
         self._port = port
+        self._is_free = not port or limits.is_free(port, lan=intent.lan)
+        self._turn = asyncio.Lock()  # of the meetings: they have one port between them
+        self._talks = asyncio.Semaphore(TALKS)
         self._threads = Threads("actormq-doctor")
         self._interfaces: list[Interface] = []
         self._firewall = ""
@@ -65,10 +71,12 @@ class Examination:
         self._interfaces = interfaces.interfaces()
         self._firewall = interfaces.firewall()
         intent = self._intent
-        room = diagnosis.descriptors(limits.descriptors())
+        few = limits.descriptors()
+        room = diagnosis.descriptors(few)
         verdicts = [diagnosis.interfaces(self._interfaces, lan=intent.lan)]
         if room.state is State.PROBLEM:  # libzmq ends a process that has no descriptor left
             return [*verdicts, room]
+        self._talks = asyncio.Semaphore(max(min(TALKS, (few.most - few.used - BASE) // TALK), 1))
         try:
             async with asyncio.TaskGroup() as group:
                 self._listening = group.create_task(trial.listen(self._heard))
@@ -76,7 +84,10 @@ class Examination:
                 there = [group.create_task(self._host(*each, deadline)) for each in self._hosts]
         finally:
             self._threads.shutdown(wait=False, cancel_futures=True)
-        verdicts += [*here.result(), room, diagnosis.clock(time.time())]
+        verdicts += [*here.result(), *diagnosis.firewall(self._firewall if intent.lan else "")]
+        verdicts += [room, diagnosis.clock(time.time())]
+        if self._port:
+            verdicts.append(diagnosis.own_port(self._port, self._is_free, self._seen()))
         verdicts += [*diagnosis.nodes(self._seen(), intent, self._listening.result())]
         return verdicts + [verdict for each in there for verdict in each.result()]
 
@@ -87,7 +98,7 @@ class Examination:
         shared = multicast.sharing()
         probes, pair, own_name = await asyncio.gather(
             multicast.probe_all(self._interfaces),
-            trial.pair(intent, self._port),
+            trial.pair(intent),
             self._look_up(limits.own_name, OwnName("this machine", ())),
         )
         return [
@@ -153,7 +164,8 @@ class Examination:
         verdicts += distance.way(host, dialled, ground)
         best = next((each for each in dialled if each.outcome is Outcome.OPEN), None)
         if best is not None:
-            await self._talk(host, best, lan, verdicts)
+            async with self._talks:
+                await self._talk(host, best, lan, verdicts)
 
     async def _talk(self, host: str, best: Dialled, lan: bool, verdicts: list[Verdict]) -> None:
         """Say hello to the node there, and if it is the right one, meet it."""
@@ -178,7 +190,9 @@ class Examination:
         """Meet, unless that takes being open to the network, and nobody said so."""
         if lan and not self._intent.lan:
             return None
-        meeting = await trial.meet(hello, best, self._intent, self._port)
+        port = self._port if self._is_free else 0
+        async with self._turn if port else contextlib.nullcontext():
+            meeting = await trial.meet(hello, best, self._intent, port)
         return dataclasses.replace(meeting, heard=hello.node in self._heard)
 
     async def _addresses(self, host: str) -> tuple[list[str], str]:

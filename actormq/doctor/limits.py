@@ -19,6 +19,18 @@ def descriptors() -> Descriptors:
     return Descriptors(most, psutil.Process().num_fds())
 
 
+def is_free(port: int, *, lan: bool) -> bool:
+    """Whether a node could listen at a TCP port."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as libzmq does
+        try:
+            probe.bind(("" if lan else "127.0.0.1", port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
 def own_name() -> OwnName:
     """Look up this machine's own name; blocks for as long as the system takes."""
     name = socket.gethostname()

@@ -68,18 +68,17 @@ async def listen(found: dict[str, Announcement]) -> str:
     return ""
 
 
-async def pair(intent: Intent, port: int) -> Pair:
+async def pair(intent: Intent) -> Pair:
     """Start two nodes, and see whether they find each other by mDNS; takes `FIND` at most.
 
     Args:
         intent: How nodes are started.
-        port: The port of the first; 0 for a free one.
     """
     loop = asyncio.get_running_loop()
     mesh, lan = f"{DOCTOR}-{secrets.token_hex(4)}", intent.lan
     try:
         async with (
-            Node(mesh=mesh, insecure_lan=lan, name=f"{DOCTOR}-1", port=port) as one,
+            Node(mesh=mesh, insecure_lan=lan, name=f"{DOCTOR}-1") as one,
             Node(mesh=mesh, insecure_lan=lan, name=f"{DOCTOR}-2") as other,
         ):
             start = loop.time()

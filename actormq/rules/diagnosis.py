@@ -26,8 +26,8 @@ from actormq.rules.findings import (
     Sharing,
 )
 
-NODE_DESCRIPTORS: Final = 64  # a node with a few actors opens some 30 (measured); twice that
-PEER_DESCRIPTORS: Final = 5  # of each peer: two sockets, their signals, a monitor (measured)
+NODE_DESCRIPTORS: Final = 128  # a node opens 20 (measured), and its actors with sockets some each
+PEER_DESCRIPTORS: Final = 5  # for each peer (measured): its connection, ours, what watches ours
 FEW_PEERS: Final = 50  # a mesh of so many nodes should not stop at a limit
 SMALL_MTU: Final = 1_280  # bytes; IPv6 asks for this, and less is mostly a mistake
 EARLIEST: Final = 1_767_225_600.0  # s; the start of 2026: this program is younger
@@ -157,6 +157,13 @@ def _is_makeshift(address: str) -> bool:
     return address.lower().startswith(("169.254.", "fe80:"))
 
 
+def firewall(name: str) -> list[Verdict]:
+    """Say that a firewall runs here, if one is known to."""
+    if not name:
+        return []
+    return [ok("firewall", f"{name} runs; `actormq doctor` elsewhere shows whom it lets in")]
+
+
 # -- multicast ------------------------------------------------------------------------------------
 
 
@@ -255,6 +262,29 @@ def pair(found: Pair, *, joins: bool) -> Verdict:
             "mend what is said above, or tell each node whom to dial with --join HOST:PORT",
         )
     return ok(check, f"found each other in {seconds(found.seconds)}")
+
+
+def own_port(port: int, is_free: bool, seen: Sequence[Seen]) -> Verdict:
+    """Judge the TCP port on which nodes of this machine are to listen.
+
+    Args:
+        port: The port.
+        is_free: Whether it can be bound.
+        seen: The nodes that announce themselves.
+    """
+    check = f"port {port}"
+    if is_free:
+        return ok(check, "is free")
+    for node in seen:
+        if node.is_here and any(end.endswith(f":{port}") for end in node.endpoints):
+            return ok(check, f"is that of node {node.name}, which runs here")
+    return Verdict(
+        check,
+        State.PROBLEM,
+        "cannot be bound",
+        "another program has it, or it is below 1024 and for root only",
+        f"look with `ss -ltnp` who has it; stop that program, or choose another --port than {port}",
+    )
 
 
 def descriptors(found: Descriptors) -> Verdict:
@@ -383,7 +413,7 @@ def _why_apart(node: Seen, mesh: str | None, intent: Intent) -> tuple[State, str
         return None
     if node.scope == LAN:
         return (
-            State.PROBLEM,
+            State.PROBLEM if node.is_here else State.WARNING,
             "nodes that you start without --insecure-lan stay on this machine, apart from it",
             "start yours with --insecure-lan, if you trust the network; then run this so as well",
         )
