@@ -29,7 +29,7 @@ from actormq.threads import Threads
 
 T = TypeVar("T")
 
-WHOLE: Final = 9.0  # s; with the start of Python, the command ends within 10 s
+WHOLE: Final = 8.5  # s; with the start of Python, the command ends within 10 s
 NAMES: Final = 2.0  # s for a name to be looked up; a name server that is there needs 0.1 s
 BASE, TALK = 64, 40  # descriptors: of what is tried here, and of a talk with another machine
 TALKS: Final = 8  # at a time; each has two nodes here
@@ -87,7 +87,7 @@ class Examination:
         verdicts += [*here.result(), *diagnosis.firewall(self._firewall if intent.lan else "")]
         verdicts += [room, diagnosis.clock(time.time())]
         if self._port:
-            verdicts.append(diagnosis.own_port(self._port, self._is_free, self._seen()))
+            verdicts.append(diagnosis.own_port(self._port, self._seen(), is_free=self._is_free))
         verdicts += [*diagnosis.nodes(self._seen(), intent, self._listening.result())]
         return verdicts + [verdict for each in there for verdict in each.result()]
 
@@ -171,10 +171,10 @@ class Examination:
         """Say hello to the node there, and if it is the right one, meet it."""
         assert self._listening is not None
         async with trial.guest(best.place, lan=lan) as guest:
-            hello = await trial.greet(guest)
+            hello = await trial.greet(guest, best.place)
             await self._listening
             mesh = diagnosis.wanted_mesh(self._intent, self._seen())
-            verdict = distance.hello(host, hello, mesh, best.place)
+            verdict = distance.hello(host, hello, mesh, best.place, self._announced_at(best.place))
             verdicts.append(verdict)
             if verdict.state is State.PROBLEM:
                 return
@@ -218,6 +218,11 @@ class Examination:
                 if place.strip("[]") in addresses:
                     return int(number), Ground.HEARD
         return GUESS, Ground.GUESSED
+
+    def _announced_at(self, place: str) -> str:
+        """The node that announces that it listens at a place; "" if none was heard."""
+        endpoint = f"tcp://{place}"
+        return next((a.name for a in self._heard.values() if endpoint in a.endpoints), "")
 
     def _is_own(self, address: str) -> bool:
         return address in interfaces.own_addresses(self._interfaces)

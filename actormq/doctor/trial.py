@@ -18,6 +18,7 @@ from typing import Final
 
 from actormq.cluster.discovery import Announcement, DiscoveryUnavailable
 from actormq.cluster.mdns import Mdns
+from actormq.cluster.member import Member
 from actormq.errors import ActormqError, HandlerNotFound
 from actormq.message import PROTOCOL
 from actormq.node import Node
@@ -95,16 +96,26 @@ async def guest(place: str, *, lan: bool) -> AsyncGenerator[Node]:
         yield node
 
 
-async def greet(node: Node) -> Hello:
-    """Wait for the answer to a guest's hello; takes `GREET` at most."""
-    mesh = node.mesh_view
-    await _until(lambda: bool(list(mesh.peers()) or mesh.reach.refusals), GREET)
-    first = next(iter(mesh.peers()), None)
-    if first is not None:
-        facts = first.facts
+async def greet(node: Node, place: str) -> Hello:
+    """Wait for the answer to a guest's hello; takes `GREET` at most.
+
+    Args:
+        node: The guest.
+        place: Whom it dialled.
+    """
+    reach, endpoint = node.mesh_view.reach, f"tcp://{place}"
+    await _until(lambda: bool(_linked(node, endpoint) or endpoint in reach.refusals), GREET)
+    member = _linked(node, endpoint)
+    if member is not None:
+        facts = member.facts
         return Hello(facts.name, facts.node, facts.mesh, facts.scope)
-    refused = [why for key, why in mesh.reach.refusals.items() if key.startswith("tcp://")]
-    return Hello(refused=refused[0] if refused else "")
+    return Hello(refused=reach.refusals.get(endpoint, ""))
+
+
+def _linked(node: Node, endpoint: str) -> Member | None:
+    """The member that answered at an endpoint."""
+    members = node.mesh_view.members.values()
+    return next((m for m in members if m.link is not None and m.link.endpoint == endpoint), None)
 
 
 async def echo(node: Node, hello: Hello) -> Echo:
@@ -177,7 +188,7 @@ def _ways(node: Node, other: str) -> tuple[bool, bool]:
 
 def _has(node: Node, other: str) -> bool:
     """Whether another is a member for a node: reached, and heard."""
-    return any(member.facts.node == other for member in node.mesh_view.peers())
+    return all(_ways(node, other))
 
 
 def _name() -> str:

@@ -264,13 +264,13 @@ def pair(found: Pair, *, joins: bool) -> Verdict:
     return ok(check, f"found each other in {seconds(found.seconds)}")
 
 
-def own_port(port: int, is_free: bool, seen: Sequence[Seen]) -> Verdict:
+def own_port(port: int, seen: Sequence[Seen], *, is_free: bool) -> Verdict:
     """Judge the TCP port on which nodes of this machine are to listen.
 
     Args:
         port: The port.
-        is_free: Whether it can be bound.
         seen: The nodes that announce themselves.
+        is_free: Whether it can be bound.
     """
     check = f"port {port}"
     if is_free:

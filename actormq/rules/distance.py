@@ -173,7 +173,7 @@ _SHUT: Final = {
 # -- who is there ---------------------------------------------------------------------------------
 
 
-def hello(host: str, found: Hello, mesh: str | None, place: str) -> Verdict:
+def hello(host: str, found: Hello, mesh: str | None, place: str, announced: str) -> Verdict:
     """Judge what answered there.
 
     Args:
@@ -181,6 +181,7 @@ def hello(host: str, found: Hello, mesh: str | None, place: str) -> Verdict:
         found: The answer.
         mesh: The mesh that is wanted; None if any will do.
         place: Address and port that were dialled.
+        announced: The node that announces that it listens there; "" if none does.
     """
     check = "node"
     if found.refused:
@@ -192,12 +193,20 @@ def hello(host: str, found: Hello, mesh: str | None, place: str) -> Verdict:
             cause or found.refused,
             fix if cause else "mend what it says",
         )
+    if not found.name and announced:
+        return Verdict(
+            check,
+            State.PROBLEM,
+            f"node {announced} listens at {place} and does not answer",
+            "it hangs, or its machine is very busy",
+            f"end it on {host} and start it anew; its log says what holds it up",
+        )
     if not found.name:
         return Verdict(
             check,
             State.PROBLEM,
             f"what listens at {place} does not answer as a node of actormq does",
-            "another program has that port, or the node there hangs",
+            "another program has that port",
             f"on {host}, look with `ss -ltnp` who has the port; take the port that the node "
             "says when it starts",
         )
