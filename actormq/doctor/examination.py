@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from typing import Final, TypeVar
 
 from actormq.cluster.discovery import Announcement
 from actormq.doctor import hosts, interfaces, limits, multicast, trial
+from actormq.errors import ActormqError
 from actormq.rules import diagnosis, distance
 from actormq.rules.admission import LAN
 from actormq.rules.diagnosis import State, Verdict
@@ -53,7 +53,8 @@ class Examination:
         self._hosts = [(place, *hosts.host_of(place)) for place in places]
         self._port = port
         self._is_free = not port or limits.is_free(port, lan=intent.lan)
-        self._turn = asyncio.Lock()  # of the meetings: they have one port between them
+        self._delegates: dict[str, asyncio.Task[trial.Delegate]] = {}
+        self._started: list[trial.Delegate] = []
         self._talks = asyncio.Semaphore(TALKS)
         self._threads = Threads("actormq-doctor")
         self._interfaces: list[Interface] = []
@@ -83,6 +84,7 @@ class Examination:
                 here = group.create_task(self._here())
                 there = [group.create_task(self._host(*each, deadline)) for each in self._hosts]
         finally:
+            await asyncio.gather(*(delegate.stop() for delegate in self._started))
             self._threads.shutdown(wait=False, cancel_futures=True)
         verdicts += [*here.result(), *diagnosis.firewall(self._firewall if intent.lan else "")]
         verdicts += [room, diagnosis.clock(time.time())]
@@ -190,10 +192,28 @@ class Examination:
         """Meet, unless that takes being open to the network, and nobody said so."""
         if lan and not self._intent.lan:
             return None
-        port = self._port if self._is_free else 0
-        async with self._turn if port else contextlib.nullcontext():
-            meeting = await trial.meet(hello, best, self._intent, port)
+        try:
+            delegate = await asyncio.shield(self._delegate(hello.mesh, lan=lan))
+            meeting = await delegate.meet(hello, best)
+        except (ActormqError, OSError) as error:
+            return Meeting(None, there=False, back=False, heard=False, error=str(error))
         return dataclasses.replace(meeting, heard=hello.node in self._heard)
+
+    def _delegate(self, mesh: str, *, lan: bool) -> asyncio.Task[trial.Delegate]:
+        """Our node in a mesh; one for all machines, so that each mesh sees one of us at most."""
+        starting = self._delegates.get(mesh)
+        if starting is None:
+            # There may be several meshes, and there is one port.
+            port = self._port if self._is_free and not self._delegates else 0
+            delegate = trial.Delegate(mesh, self._intent, lan=lan, port=port)
+
+            async def start() -> trial.Delegate:
+                await delegate.start()
+                self._started.append(delegate)
+                return delegate
+
+            starting = self._delegates[mesh] = asyncio.create_task(start())
+        return starting
 
     async def _addresses(self, host: str) -> tuple[list[str], str]:
         def call() -> tuple[list[str], str]:

@@ -1,7 +1,7 @@
 """Tries the real thing: nodes that are started here, for seconds, and meet others.
 
 They hold no actors but their own, and leave in order. Two that meet here have a mesh of their own;
-one that meets a node elsewhere is a member of that node's mesh meanwhile.
+one that meets nodes elsewhere is a member of their mesh meanwhile.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 import os
+import re
 import secrets
 import socket
 import time
@@ -22,7 +23,6 @@ from actormq.cluster.member import Member
 from actormq.errors import ActormqError, HandlerNotFound
 from actormq.message import PROTOCOL
 from actormq.node import Node
-from actormq.rules.admission import LAN
 from actormq.rules.findings import Dialled, Echo, Hello, Intent, Meeting, Pair
 from actormq.steward import Steward
 
@@ -37,6 +37,7 @@ ECHOES: Final = 3  # small messages; the quickest says best how far the clocks a
 LARGE: Final = 64 * 1024  # bytes: dozens of packets, each as large as they may be
 
 DOCTOR: Final = "doctor"  # how names of such nodes and meshes begin
+_OURS: Final = re.compile(rf"{DOCTOR}-[0-9A-Za-z]+-[0-9a-f]{{4}}")  # see `_name`
 
 
 def loopback_scope() -> str:
@@ -55,7 +56,8 @@ async def listen(found: dict[str, Announcement]) -> str:
     """
 
     def note(announcement: Announcement) -> None:
-        if not announcement.mesh.startswith(f"{DOCTOR}-"):
+        is_ours = announcement.mesh.startswith(f"{DOCTOR}-") or _OURS.fullmatch(announcement.name)
+        if not is_ours:  # another look, at the same time
             found[announcement.node_id] = announcement
 
     mdns = Mdns(loopback=False)
@@ -148,34 +150,69 @@ async def echo(node: Node, hello: Hello) -> Echo:
     return found
 
 
-async def meet(hello: Hello, dialled: Dialled, intent: Intent, port: int) -> Meeting:
-    """Start a node of a mesh, and see whether it and a node elsewhere become members of one.
+class Delegate:
+    """A node of ours in one mesh, which is to meet nodes of it on other machines.
 
-    It is given `BY_ITSELF` to do so by mDNS; then it is told whom to dial, as by `--join`.
+    For `BY_ITSELF` it is left to find them by mDNS; only then is it told whom to dial, as by
+    `--join`. Who is met through a node that it was told of would otherwise count as found.
 
     Args:
-        hello: The other node.
-        dialled: The way to it.
+        mesh: The mesh.
         intent: How nodes are started.
-        port: Where ours shall listen; 0 for a free port.
+        lan: Whether it is open to the network.
+        port: Where it shall listen; 0 for a free port.
     """
-    loop = asyncio.get_running_loop()
-    lan = hello.scope == LAN
-    place = f"tcp://{dialled.place}"
-    try:
-        async with Node(mesh=hello.mesh, insecure_lan=lan, port=port, name=_name()) as node:
-            start, by_itself = loop.time(), None
-            if not intent.joins and await _until(lambda: _has(node, hello.node), BY_ITSELF):
-                by_itself = loop.time() - start
-            if by_itself is None:
-                told = (hello.mesh, hello.node, hello.name, hello.scope, (place,), PROTOCOL)
-                node.mesh_view.hint(Announcement(*told))
-                await _until(lambda: _has(node, hello.node), REACH)
-            there, back = _ways(node, hello.node)
-            own = int(node.address.rpartition(":")[2] or 0)
-            return Meeting(by_itself, there, back, heard=False, port=own)
-    except (ActormqError, OSError) as error:
-        return Meeting(None, there=False, back=False, heard=False, error=str(error))
+
+    def __init__(self, mesh: str, intent: Intent, *, lan: bool, port: int) -> None:
+        self._node = Node(mesh=mesh, insecure_lan=lan, port=port, name=_name())
+        self._window = 0.0 if intent.joins else BY_ITSELF
+        self._started_at = 0.0
+        self._found: frozenset[str] | None = None  # by mDNS; None until that is settled
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Join the mesh.
+
+        Raises:
+            ActormqError: The node cannot start.
+        """
+        await self._node.start()
+        loop = asyncio.get_running_loop()
+        self._started_at = loop.time()
+        self._timer = loop.call_later(self._window, self._settle)
+
+    def _settle(self) -> None:
+        node = self._node
+        self._found = frozenset(each for each in node.mesh_view.members if _has(node, each))
+
+    async def meet(self, hello: Hello, dialled: Dialled) -> Meeting:
+        """See whether we and another node become members of one mesh.
+
+        Takes `BY_ITSELF` and `REACH` at most.
+
+        Args:
+            hello: The other node.
+            dialled: The way to it.
+        """
+        loop, node, other = asyncio.get_running_loop(), self._node, hello.node
+        await _until(lambda: self._found is not None or _has(node, other), 2 * BY_ITSELF)
+        by_itself: float | None = None
+        if _has(node, other) if self._found is None else other in self._found:
+            by_itself = min(loop.time() - self._started_at, self._window)
+        else:
+            place = f"tcp://{dialled.place}"
+            told = (hello.mesh, other, hello.name, hello.scope, (place,), PROTOCOL)
+            node.mesh_view.hint(Announcement(*told))
+            await _until(lambda: _has(node, other), REACH)
+        there, back = _ways(node, other)
+        own = int(node.address.rpartition(":")[2] or 0)
+        return Meeting(by_itself, there, back, heard=False, port=own)
+
+    async def stop(self) -> None:
+        """Leave the mesh."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._node.stop()
 
 
 def _ways(node: Node, other: str) -> tuple[bool, bool]:
