@@ -71,7 +71,7 @@ def doctor(
     if as_json:
         click.echo(msgspec.json.encode({"would_form": is_well, "checks": verdicts}))
     else:
-        _print(verdicts, is_well)
+        _print(verdicts, is_local=not (hosts or join or insecure_lan))
     if not is_well:
         click.get_current_context().exit(1)
 
@@ -88,7 +88,7 @@ def _shown(verdict: Verdict) -> Verdict:
     )
 
 
-def _print(verdicts: Sequence[Verdict], is_well: bool) -> None:
+def _print(verdicts: Sequence[Verdict], *, is_local: bool) -> None:
     """A line for each check, and below it what to do where something is wrong."""
     from rich.console import Console  # noqa: PLC0415 rich costs 0.1 s
     from rich.text import Text  # noqa: PLC0415
@@ -102,7 +102,7 @@ def _print(verdicts: Sequence[Verdict], is_well: bool) -> None:
             for verdict in group:
                 for first, second, text in _rows(verdict):
                     console.print(_row(verdict.state, first, second, text))
-        console.print(_summary(verdicts, is_well))
+        console.print(_summary(verdicts, is_local=is_local))
     click.echo("\n".join(line.rstrip() for line in shown.get().splitlines()))
 
 
@@ -127,11 +127,12 @@ def _row(state: State, first: str, second: str, text: str) -> Table:
     return row
 
 
-def _summary(verdicts: Sequence[Verdict], is_well: bool) -> Text:
+def _summary(verdicts: Sequence[Verdict], *, is_local: bool) -> Text:
     from rich.text import Text  # noqa: PLC0415
 
-    if is_well:
-        return Text("A mesh would form.", COLOURS[State.OK])
+    if would_form(verdicts):
+        words = " on this machine; across machines nodes need --insecure-lan" if is_local else ""
+        return Text(f"A mesh would form{words}.", COLOURS[State.OK])
     count = sum(verdict.state is State.PROBLEM for verdict in verdicts)
     many = "s" if count != 1 else ""
     return Text(f"No mesh would form: {count} problem{many}.", COLOURS[State.PROBLEM])

@@ -90,7 +90,8 @@ class Examination:
         verdicts += [room, diagnosis.clock(time.time())]
         if self._port:
             verdicts.append(diagnosis.own_port(self._port, self._seen(), is_free=self._is_free))
-        verdicts += [*diagnosis.nodes(self._seen(), intent, self._listening.result())]
+        error, is_asked = self._listening.result(), bool(self._hosts)
+        verdicts += diagnosis.nodes(self._seen(), intent, error, is_asked=is_asked)
         return verdicts + [verdict for each in there for verdict in each.result()]
 
     # -- this machine -------------------------------------------------------------------------

@@ -357,13 +357,16 @@ def wanted_mesh(intent: Intent, seen: Sequence[Seen]) -> str | None:
     return here.pop() if len(here) == 1 else None
 
 
-def nodes(seen: Sequence[Seen], intent: Intent, error: str) -> list[Verdict]:
+def nodes(
+    seen: Sequence[Seen], intent: Intent, error: str, *, is_asked: bool = False
+) -> list[Verdict]:
     """Judge the nodes that announce themselves.
 
     Args:
         seen: The nodes.
         intent: How nodes are started.
         error: Why nobody could be listened to; "" if it was possible.
+        is_asked: Whether other machines are looked at as well, which says more.
     """
     mesh = wanted_mesh(intent, seen)
     if error:
@@ -372,6 +375,8 @@ def nodes(seen: Sequence[Seen], intent: Intent, error: str) -> list[Verdict]:
         return [Verdict("nodes", bad, found, "mDNS does not work here", "see the lines above")]
     if seen:
         return [_seen(node, mesh, intent) for node in seen]
+    if is_asked:
+        return []
     if not intent.lan:
         return [ok("nodes", "none runs on this machine now, and none was heard on the network")]
     return [

@@ -195,6 +195,10 @@ def test_nobody_announces_itself(intent, error, state):
     assert is_told(verdict)
 
 
+def test_that_nobody_announces_itself_is_no_news_where_a_machine_was_named():
+    assert diagnosis.nodes([], LAN, "", is_asked=True) == []
+
+
 @pytest.mark.parametrize(
     ("intent", "nodes", "mesh"),
     [
