@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import socket
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
@@ -102,7 +103,7 @@ class Examination:
         probes, pair, own_name = await asyncio.gather(
             multicast.probe_all(self._interfaces),
             trial.pair(intent),
-            self._look_up(limits.own_name, OwnName("this machine", ())),
+            self._look_up(limits.own_name, OwnName(socket.gethostname(), ())),
         )
         return [
             *diagnosis.multicast(probes, self._interfaces, intent, self._firewall),
@@ -150,6 +151,9 @@ class Examination:
             cause = "the network or this machine is too slow for it"
             fix = "run this command again, with this host alone"
             verdicts.append(Verdict("all checks", State.PROBLEM, found, cause, fix))
+        except ActormqError as error:
+            fix = "mend what it says, then run this command again"
+            verdicts.append(Verdict("node", State.PROBLEM, "could not be asked", str(error), fix))
         return [dataclasses.replace(verdict, host=place) for verdict in verdicts]
 
     async def _examine(self, host: str, port: int | None, verdicts: list[Verdict]) -> None:
@@ -231,7 +235,7 @@ class Examination:
             return port, Ground.SAID
         assert self._listening is not None
         await self._listening
-        wanted = self._intent.mesh
+        wanted = diagnosis.wanted_mesh(self._intent, self._seen())
         heard = sorted(self._heard.values(), key=lambda each: each.mesh != wanted)
         for announcement in heard:
             for endpoint in announcement.endpoints:

@@ -9,15 +9,16 @@ import asyncio
 import errno
 import ipaddress
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
 from actormq.doctor.interfaces import is_in, is_there, network_of, source_of
 from actormq.errors import SetupError
 from actormq.rules.findings import Dialled, Interface, Outcome
-from actormq.settings import host_and_port
 
 DIAL: Final = 3.6  # s; Linux gives up after 3.1 s on a neighbour that does not answer ARP
+PORTS: Final = 65_535  # TCP's range
 ADDRESSES: Final = 8  # of a name are dialled; a machine with more has them for other purposes
 
 _IP_MTU = 14  # linux/in.h
@@ -52,11 +53,14 @@ def host_of(text: str) -> tuple[str, int | None]:
         pass
     else:
         return plain, None
-    if ":" in bare:
-        return host_and_port(bare)
-    if not bare or not bare.isprintable() or any(c.isspace() for c in bare):
+    host, colon, number = bare.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") if colon else bare
+    port = int(number) if number.isascii() and number.isdecimal() else 0
+    odd = "[] /" if bare.startswith("[") else "[] /:"
+    is_right = host.isprintable() and not any(each in odd for each in host)
+    if not host or not is_right or (colon and not 0 < port <= PORTS):
         raise SetupError(f"{text!r} is no HOST or HOST:PORT, such as 192.168.1.20:4711")
-    return bare, None
+    return host, port if colon else None
 
 
 def addresses_of(host: str) -> list[str]:
@@ -111,12 +115,11 @@ async def _dial(address: str, port: int, interfaces: list[Interface]) -> Dialled
 
 def _mtu(probe: socket.socket, family: int) -> int:
     """The largest packet on a connection's way, as the system believes; 0 if it does not say."""
+    if not sys.platform.startswith("linux"):
+        return 0
     level, option = (
         (socket.IPPROTO_IPV6, _IPV6_MTU)
         if family == socket.AF_INET6
         else (socket.IPPROTO_IP, _IP_MTU)
     )
-    try:
-        return probe.getsockopt(level, option)
-    except OSError:  # not Linux
-        return 0
+    return probe.getsockopt(level, option)

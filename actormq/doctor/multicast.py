@@ -15,6 +15,7 @@ import os
 import secrets
 import socket
 import struct
+import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -29,6 +30,7 @@ GROUP_6: Final = "ff02::fb"
 PATIENCE: Final = 0.8  # s; a packet comes back within 1 ms, on a machine that is not held up
 REPEAT: Final = 0.25  # s between packets: one may be lost on a full queue
 
+IS_LINUX: Final = sys.platform.startswith("linux")
 _IP_MULTICAST_ALL = 49  # linux/in.h: 0 means only groups that this very socket has joined
 _IPV6_MULTICAST_ALL = 29  # linux/in6.h
 _PACKET = 9_000  # bytes; mDNS has no larger ones
@@ -96,7 +98,7 @@ def _join(probe: socket.socket, family: int, interface: Interface, address: str)
     """Speak and hear on one interface only."""
     if family == socket.AF_INET6:
         index = struct.pack("@I", interface.index)
-        with contextlib.suppress(OSError):  # not Linux
+        if IS_LINUX:
             probe.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
         group = socket.inet_pton(socket.AF_INET6, GROUP_6) + index
         probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
@@ -105,7 +107,7 @@ def _join(probe: socket.socket, family: int, interface: Interface, address: str)
         probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
         return
     own = socket.inet_aton(address)
-    with contextlib.suppress(OSError):  # not Linux
+    if IS_LINUX:
         probe.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
     membership = socket.inet_aton(GROUP) + own
     probe.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)

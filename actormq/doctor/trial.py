@@ -200,8 +200,8 @@ class Delegate:
         if _has(node, other) if self._found is None else other in self._found:
             by_itself = min(loop.time() - self._started_at, self._window)
         else:
-            place = f"tcp://{dialled.place}"
-            told = (hello.mesh, other, hello.name, hello.scope, (place,), PROTOCOL)
+            ours, place = node.mesh_view.facts, f"tcp://{dialled.place}"
+            told = (ours.mesh, other, "told", ours.scope, (place,), PROTOCOL)
             node.mesh_view.hint(Announcement(*told))
             await _until(lambda: _has(node, other), REACH)
         there, back = _ways(node, other)

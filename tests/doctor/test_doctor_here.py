@@ -52,7 +52,7 @@ async def test_a_mesh_on_this_machine(mesh_name, closed_port):
         with ThreadPoolExecutor(4) as pool:
             loop = asyncio.get_running_loop()
             runs = [
-                ("--mesh", mesh_name, "--json", "--port", str(port), f"localhost:{port}"),
+                ("--mesh", mesh_name, "--json", "--port", str(port), f"{LO}:{port}"),
                 ("--mesh", mesh_name, f"{LO}:{closed_port}"),
                 ("--mesh", f"{mesh_name}x", f"{LO}:{port}", "--json"),
             ]
@@ -65,7 +65,7 @@ async def test_a_mesh_on_this_machine(mesh_name, closed_port):
     here = ("multicast lo", "port 5353", "two nodes here", "node roof", f"port {port}")
     there = ("name", "way", "node", "way back", "multicast", "messages", "clock")
     well_known = {("", check): "ok" for check in here}
-    well_known |= {(f"localhost:{port}", check): "ok" for check in there}
+    well_known |= {(f"{LO}:{port}", check): "ok" for check in there}
     assert {key: states.get(key) for key in well_known} == well_known
 
     assert (closed.returncode, closed.stderr) == (1, "")
@@ -96,7 +96,7 @@ def test_too_few_descriptors_are_told_before_they_end_the_process():
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["roof:99999"], "'roof:99999' is no HOST:PORT"),
+        (["roof:99999"], "'roof:99999' is no HOST or HOST:PORT"),
         (["--port", "70000"], "--port"),
     ],
 )
@@ -139,7 +139,21 @@ def test_a_host(text, host, port):
     assert hosts.host_of(text) == (host, port)
 
 
-@pytest.mark.parametrize("text", ["", "a b", "roof:", ":4711", "roof:0", "roof:x", "ro\x1bof"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "a b",
+        "roof:",
+        ":4711",
+        "roof:0",
+        "roof:x",
+        "roof:99999",
+        "fd77::2:x",
+        "x:y:5",
+        "ro\x1bof",
+    ],
+)
 def test_what_is_no_host(text):
     with pytest.raises(SetupError):
         hosts.host_of(text)
