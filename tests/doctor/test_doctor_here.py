@@ -47,7 +47,8 @@ def closed_port():
 
 @pytest.mark.slow
 async def test_a_mesh_on_this_machine(mesh_name, closed_port):
-    async with Node(mesh=mesh_name, name="roof") as node:
+    name = f"roof-{mesh_name}"  # others may run here as well
+    async with Node(mesh=mesh_name, name=name) as node:
         port = int(node.address.rpartition(":")[2])
         runs = [
             ("--mesh", mesh_name, "--json", "--port", str(port), f"{LO}:{port}"),
@@ -62,7 +63,7 @@ async def test_a_mesh_on_this_machine(mesh_name, closed_port):
     states = {(each["host"], each["check"]): each["state"] for each in found["checks"]}
     assert found["would_form"]
     loopback = next(each.name for each in interfaces.interfaces() if each.is_loopback)
-    here = (f"multicast {loopback}", "port 5353", "two nodes here", "node roof", f"port {port}")
+    here = (f"multicast {loopback}", "port 5353", "two nodes here", f"node {name}", f"port {port}")
     there = ("name", "way", "node", "way back", "multicast", "messages", "clock")
     well_known = {("", check): "ok" for check in here}
     well_known |= {(f"{LO}:{port}", check): "ok" for check in there}
@@ -75,7 +76,7 @@ async def test_a_mesh_on_this_machine(mesh_name, closed_port):
     assert lines[at + 1 : then - 2] == [
         f"ok name is {LO}",
         f"ok way {LO}:{port} takes connections, by {loopback} ({LO})",
-        f"problem node roof of mesh {mesh_name} answers at {LO}:{port}",
+        f"problem node {name} of mesh {mesh_name} answers at {LO}:{port}",
     ]
     nodes_here = f"nodes here are in '{mesh_name}x'"
     assert lines[then - 2] == (
