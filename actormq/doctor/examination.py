@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 from actormq.cluster.discovery import Announcement
 from actormq.doctor import hosts, interfaces, limits, multicast, trial
 from actormq.errors import ActormqError
-from actormq.rules import diagnosis, distance
+from actormq.rules import announced, diagnosis, distance
 from actormq.rules.admission import LAN
 from actormq.rules.diagnosis import State, Verdict
 from actormq.rules.distance import Ground
@@ -92,8 +92,9 @@ class Examination:
         if self._port:
             verdicts.append(diagnosis.own_port(self._port, self._seen(), is_free=self._is_free))
         error, is_asked = self._listening.result(), bool(self._hosts)
-        verdicts += diagnosis.nodes(self._seen(), intent, error, is_asked=is_asked)
-        return verdicts + [verdict for each in there for verdict in each.result()]
+        verdicts += announced.nodes(self._seen(), intent, error, is_asked=is_asked)
+        others = [each.result() for each in there]
+        return [*distance.in_spite(verdicts, others), *(each for other in others for each in other)]
 
     # -- this machine -------------------------------------------------------------------------
 
@@ -180,7 +181,7 @@ class Examination:
         async with trial.guest(best.place, lan=lan) as guest:
             hello = await trial.greet(guest, best.place)
             await self._listening
-            mesh = diagnosis.wanted_mesh(self._intent, self._seen())
+            mesh = announced.wanted_mesh(self._intent, self._seen())
             verdict = distance.hello(host, hello, mesh, best.place, self._announced_at(best.place))
             verdicts.append(verdict)
             if verdict.state is State.PROBLEM:
@@ -235,7 +236,7 @@ class Examination:
             return port, Ground.SAID
         assert self._listening is not None
         await self._listening
-        wanted = diagnosis.wanted_mesh(self._intent, self._seen())
+        wanted = announced.wanted_mesh(self._intent, self._seen())
         heard = sorted(self._heard.values(), key=lambda each: each.mesh != wanted)
         for announcement in heard:
             for endpoint in announcement.endpoints:

@@ -6,12 +6,14 @@ As `diagnosis.py`, for one HOST: its name, the way to it, its port, its node, an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
 from actormq.rules.diagnosis import MDNS, State, Verdict, let_in, ok, seconds
 from actormq.rules.findings import Dialled, Echo, Hello, Intent, Meeting, Outcome
 
+MULTICAST: Final = "multicast"  # how the names of checks of it begin
 DEFAULT_MESH: Final = "default"  # of `Settings`
 CLOCKS_APART: Final = 2.0  # s; less does not confuse whoever reads two logs
 SLOW: Final = 0.25  # s of a round trip; a LAN needs a hundredth of that
@@ -206,7 +208,7 @@ def hello(host: str, found: Hello, mesh: str | None, place: str, announced: str)
             check,
             State.PROBLEM,
             f"what listens at {place} does not answer as a node of actormq does",
-            "another program has that port",
+            "another program has that port, or the node there hangs",
             f"on {host}, look with `ss -ltnp` who has the port; take the port that the node "
             "says when it starts",
         )
@@ -268,7 +270,7 @@ def meeting(
 
 def _finding(host: str, found: Meeting, dialled: Dialled, intent: Intent) -> Verdict:
     """Say whether they find each other without being told."""
-    check = "multicast"
+    check = MULTICAST
     if found.by_itself is not None:
         return ok(check, f"nodes here and there find each other, in {seconds(found.by_itself)}")
     if intent.joins:
@@ -293,6 +295,31 @@ def _finding(host: str, found: Meeting, dialled: Dialled, intent: Intent) -> Ver
         f"access point that keeps its clients apart, or the node there runs with --no-zeroconf",
         f"{join}, one such address is enough; or {let_in('', dialled.network)}, on both machines",
     )
+
+
+def in_spite(here: Sequence[Verdict], there: Sequence[Sequence[Verdict]]) -> list[Verdict]:
+    """Judge this machine anew where its nodes were found by all others that were looked at.
+
+    A firewall here that drops mDNS, say, leaves us heard: the others find us, and dial. Machines
+    that are all like this one would not find each other, so it is worth a warning still.
+
+    Args:
+        here: The verdicts on this machine.
+        there: Those on each of the others.
+
+    Returns:
+        The verdicts on this machine.
+    """
+    are_found = bool(there) and all(
+        any(each.check == MULTICAST and each.state is State.OK for each in verdicts)
+        for verdicts in there
+    )
+    return [
+        replace(each, state=State.WARNING)
+        if are_found and each.state is State.PROBLEM and each.check.startswith(MULTICAST)
+        else each
+        for each in here
+    ]
 
 
 # -- what comes back ------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import pytest
 
 from actormq.rules import distance
-from actormq.rules.diagnosis import State
+from actormq.rules.diagnosis import State, Verdict
 from actormq.rules.distance import Ground
 from actormq.rules.findings import Dialled, Echo, Hello, Intent, Meeting, Outcome
 
@@ -157,6 +157,30 @@ def test_how_nodes_meet(found, intent, near, words):
     text = "\n".join(told(*distance.meeting("roof", found, way, intent, "ufw")))
     assert [word for word in words if word not in text] == []
     assert ("problem:" in text) is ("problem:" in words)
+
+
+OTHER = {
+    "found": Verdict("multicast", State.OK, "x"),
+    "not found": Verdict("multicast", State.PROBLEM, "x", "y", "z"),
+    "no way": Verdict("way", State.PROBLEM, "x", "y", "z"),
+}
+
+
+@pytest.mark.parametrize(
+    ("check", "others", "state"),
+    [
+        ("multicast eth0", ["found"], "warning"),
+        ("multicast eth0", ["found", "found"], "warning"),
+        ("multicast eth0", ["found", "not found"], "problem"),
+        ("multicast eth0", ["no way"], "problem"),
+        ("multicast eth0", [], "problem"),
+        ("interfaces", ["found"], "problem"),
+    ],
+)
+def test_multicast_that_looks_wrong_here_is_judged_by_whether_others_find_us(check, others, state):
+    here = Verdict(check, State.PROBLEM, "x", "y", "z")
+    (verdict,) = distance.in_spite([here], [[OTHER[other]] for other in others])
+    assert verdict.state == state
 
 
 @pytest.mark.parametrize(
