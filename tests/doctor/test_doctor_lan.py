@@ -24,6 +24,7 @@ CLOCK = 8_000  # s by which b's clock is ahead
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(180),  # all that takes time is in the fixture, before the first test
     pytest.mark.skipif(
         os.geteuid() != 0 or IP is None or NFT is None,
         reason="making network namespaces takes root, iproute2's ip and nftables' nft",
@@ -146,7 +147,7 @@ class Lan:
     def doctor(self, name, *args):
         """What `actormq doctor` finds on a host: its status, and verdicts by host and check."""
         command = [IP, "netns", "exec", f"{self.prefix}{name}", sys.executable, "-c", DOCTOR, *args]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
         assert done.stderr == ""
         found = json.loads(done.stdout)
         assert found["would_form"] is (done.returncode == 0)
