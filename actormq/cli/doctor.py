@@ -31,7 +31,7 @@ LONG = 10_000  # characters: where nobody looks, a line is a line, for whoever s
 
 @click.command(
     epilog="\b\nExamples:\n  actormq doctor\n  actormq doctor --insecure-lan\n"
-    "  actormq doctor --insecure-lan roof.local:4711\n"
+    "  actormq doctor --insecure-lan roof.local\n"
     "  actormq doctor --insecure-lan 192.168.1.20 --json | jq '.checks[].fix'\n"
 )
 @click.argument("hosts", nargs=-1, metavar="[HOST[:PORT]]...")
@@ -51,7 +51,7 @@ def doctor(
 
     Without HOST this machine is looked at; with HOST, also whether a node there and one here would
     be in one mesh. Give the options that your nodes are started with. With HOST, have a node run
-    there: `actormq node --insecure-lan --port 4711` is enough.
+    there: `actormq node --insecure-lan` is enough.
 
     Nodes are started for some seconds, to see what they see; with HOST, one in the mesh of the node
     there. It takes 10 s at most. The exit status is 0 only if a mesh would form.

@@ -26,6 +26,7 @@ from actormq.rules.findings import (
     OwnName,
     Seen,
 )
+from actormq.seeds import DEFAULT_PORT
 from actormq.threads import Threads
 
 T = TypeVar("T")
@@ -34,7 +35,6 @@ WHOLE: Final = 8.5  # s; with the start of Python, the command ends within 10 s
 NAMES: Final = 2.0  # s for a name to be looked up; a name server that is there needs 0.1 s
 BASE, TALK = 64, 40  # descriptors: of what is tried here, and of a talk with another machine
 TALKS: Final = 8  # at a time; each has two nodes here
-GUESS: Final = 4711  # the port of the examples, tried where none is known
 
 
 class Examination:
@@ -243,7 +243,7 @@ class Examination:
                 place, _, number = endpoint.removeprefix("tcp://").rpartition(":")
                 if place.strip("[]") in addresses:
                     return int(number), Ground.HEARD
-        return GUESS, Ground.GUESSED
+        return DEFAULT_PORT, Ground.GUESSED
 
     def _announced_at(self, place: str) -> str:
         """The node that announces that it listens at a place; "" if none was heard."""

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from actormq.doctor.interfaces import is_in, is_there, network_of, source_of
-from actormq.errors import SetupError
 from actormq.rules.findings import Dialled, Interface, Outcome
+from actormq.seeds import place_of
 
 DIAL: Final = 3.6  # s; Linux gives up after 3.1 s on a neighbour that does not answer ARP
-PORTS: Final = 65_535  # TCP's range
 ADDRESSES: Final = 8  # of a name are dialled; a machine with more has them for other purposes
 
 _IP_MTU = 14  # linux/in.h
@@ -53,14 +52,8 @@ def host_of(text: str) -> tuple[str, int | None]:
         pass
     else:
         return plain, None
-    host, colon, number = bare.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]") if colon else bare
-    port = int(number) if number.isascii() and number.isdecimal() else 0
-    odd = "[] /" if bare.startswith("[") else "[] /:"
-    is_right = host.isprintable() and not any(each in odd for each in host)
-    if not host or not is_right or (colon and not 0 < port <= PORTS):
-        raise SetupError(f"{text!r} is no HOST or HOST:PORT, such as 192.168.1.20:4711")
-    return host, port if colon else None
+    place = place_of(text)
+    return place.host, place.port
 
 
 def addresses_of(host: str) -> list[str]:

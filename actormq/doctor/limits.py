@@ -31,6 +31,13 @@ def is_free(port: int, *, lan: bool) -> bool:
     return True
 
 
+def free_port() -> int:
+    """A TCP port that nobody has now, and that no node takes of its own accord."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def own_name() -> OwnName:
     """Look up this machine's own name; blocks for as long as the system takes."""
     name = socket.gethostname()

@@ -20,6 +20,7 @@ from typing import Final
 from actormq.cluster.discovery import Announcement, DiscoveryUnavailable
 from actormq.cluster.mdns import Mdns
 from actormq.cluster.member import Member
+from actormq.doctor.limits import free_port
 from actormq.errors import ActormqError, HandlerNotFound
 from actormq.message import PROTOCOL
 from actormq.node import Node
@@ -81,8 +82,8 @@ async def pair(intent: Intent) -> Pair:
     mesh, lan = f"{DOCTOR}-{secrets.token_hex(4)}", intent.lan
     try:
         async with (
-            Node(mesh=mesh, insecure_lan=lan, name=f"{DOCTOR}-1") as one,
-            Node(mesh=mesh, insecure_lan=lan, name=f"{DOCTOR}-2") as other,
+            Node(mesh=mesh, insecure_lan=lan, port=free_port(), name=f"{DOCTOR}-1") as one,
+            Node(mesh=mesh, insecure_lan=lan, port=free_port(), name=f"{DOCTOR}-2") as other,
         ):
             start = loop.time()
             is_there = await _until(lambda: _has(one, other.id) and _has(other, one.id), FIND)

@@ -12,6 +12,7 @@ from typing import Final
 
 from actormq.rules.diagnosis import MDNS, State, Verdict, let_in, ok, seconds
 from actormq.rules.findings import Dialled, Echo, Hello, Intent, Meeting, Outcome
+from actormq.seeds import DEFAULT_PORT
 
 MULTICAST: Final = "multicast"  # how the names of checks of it begin
 DEFAULT_MESH: Final = "default"  # of `Settings`
@@ -73,22 +74,15 @@ def way(host: str, dialled: Sequence[Dialled], ground: Ground) -> list[Verdict]:
         return [_shut(host, each, ground) for each in dialled]
     best = opened[0]
     by = f", by {best.interface} ({best.source})" if best.interface else ""
-    verdicts = [ok("way", f"{best.place} takes connections{by}")]
-    if dialled[0].outcome is not Outcome.OPEN:
-        first = dialled[0]
-        cause = f"{host} stands for {first.address} first, and the node does not listen there"
-        fix = f"write --join {best.place} instead of the name"
-        found = f"{first.place} does not take connections ({first.outcome})"
-        verdicts.append(Verdict("way", State.WARNING, found, cause, fix))
-    return verdicts
+    return [ok("way", f"{best.place} takes connections{by}")]
 
 
 def _shut(host: str, dialled: Dialled, ground: Ground) -> Verdict:
     """Say why nobody could be reached."""
     found, cause, fix = _SHUT[dialled.outcome](host, dialled)
     if dialled.outcome is Outcome.REFUSED and ground is Ground.GUESSED:
-        found = f"{host} is there, and no node of it is heard; at port {dialled.port}, which was "
-        found += "tried for want of a better one, nothing listens"
+        found = f"{host} is there, and no node of it is heard; at port {dialled.port}, which the "
+        found += "first node of a machine takes, nothing listens"
         fix = f"{fix}; or name the port of the one that runs: `actormq doctor {host}:PORT`"
     elif dialled.outcome is Outcome.REFUSED and ground is Ground.HEARD:
         cause = f"a node announces that port, so a firewall on {host} refuses in its place"
@@ -97,13 +91,14 @@ def _shut(host: str, dialled: Dialled, ground: Ground) -> Verdict:
 
 
 def _refused(host: str, dialled: Dialled) -> tuple[str, str, str]:
+    port = f" --port {dialled.port}" if dialled.port != DEFAULT_PORT else ""
     return (
         f"{dialled.place} refuses connections",
         (
             f"{host} is there, but no node listens at that port: none runs, it has another port, "
             "or it was started without --insecure-lan; seldom a firewall refuses in its place"
         ),
-        f"on {host}, run `actormq node --insecure-lan --port {dialled.port}`",
+        f"on {host}, run `actormq node --insecure-lan{port}`",
     )
 
 

@@ -199,13 +199,16 @@ FLAWS = [
     *("10.77.0.4", "10.77.0.5:4711", "10.78.0.1:4711", "10.77.0.99", "nowhere.invalid"),
 ]
 
+WELL = dict.fromkeys(("name", "way", "node", "way back", "multicast", "messages"), "ok")
+"""All that is tried with a machine where nothing is wrong, but its clock."""
+
 RUNS = {
     "well": ("a", "--insecure-lan", "--mesh", "home", "10.77.0.2"),
     "flaws": ("a", "--insecure-lan", "--mesh", "home", *FLAWS),
     "shy": ("a", "--mesh", "home", "10.77.0.2"),
     "joining": ("a", "--insecure-lan", "--mesh", "shy", "--join", "10.77.0.5:4712"),
     "one way": ("f", "--insecure-lan", "10.77.0.2:4711"),
-    "IPv6": ("g", "--insecure-lan", "[fd77::2]:4714"),
+    "IPv6": ("g", "--insecure-lan", "[fd77::2]:4711", "[fd77::2]:4714"),
 }
 
 
@@ -226,8 +229,7 @@ def test_where_a_mesh_would_form_the_status_is_0(runs):
     status, found = runs["well"]
     assert status == 0, [each for each in found.values() if each["state"] == "problem"]
     ours = {check: each["state"] for (host, check), each in found.items() if host}
-    well = dict.fromkeys(("name", "way", "node", "way back", "multicast", "messages"), "ok")
-    assert ours == {**well, "clock": "warning"}
+    assert ours == {**WELL, "clock": "warning"}
     assert "2.2 hours ahead" in found["10.77.0.2", "clock"]["found"]
     assert "of mesh home, on another machine" in found["", "node roof"]["found"]
     assert found["", "node attic"]["state"] == "warning"
@@ -299,7 +301,8 @@ def test_a_machine_without_ipv4_is_looked_at_over_ipv6(runs):
     assert status == 1
     interfaces = found["", "interfaces"]
     assert (interfaces["state"], "10.77" in interfaces["found"]) == ("ok", False)
-    assert found["[fd77::2]:4714", "way"]["state"] == "ok"
+    there = {check: each["state"] for (host, check), each in found.items() if host.endswith("4711")}
+    assert there == {**WELL, "clock": "warning"}
     assert "eth0 (fd77::7)" in found["[fd77::2]:4714", "way"]["found"]
     assert "another program" in found["[fd77::2]:4714", "node"]["cause"]
 
