@@ -24,7 +24,7 @@ import zmq.asyncio
 
 from actormq import Actor, Node, Publisher, Subscriber, handler, message, settings
 from actormq.address import ActorEntry, Address, ServiceEntry
-from actormq.cluster import gossip, mesh
+from actormq.cluster import gossip, pulse
 from actormq.cluster.directory import Directory, Taken, pack_actor, state_from
 from actormq.cluster.gossip import record_from
 from actormq.codec import Codec
@@ -308,7 +308,7 @@ def test_the_page_lists_each_reason_and_each_key_of_the_facts():
 
 
 def test_the_figures_of_the_page_are_those_of_the_code():
-    modules = (gossip, lookout, membership, mesh, settings)
+    modules = (gossip, lookout, membership, pulse, settings)
 
     for name, value, _ in rows("figure"):
         [meant] = {getattr(module, name) for module in modules if hasattr(module, name)}
