@@ -16,7 +16,7 @@ from actormq.errors import RemoteProtocolError
 from actormq.message import Facts
 from actormq.rules import membership
 from actormq.rules.digest import BUCKETS
-from actormq.rules.lookout import PROBE_AFTER
+from actormq.rules.lookout import ANSWER_WITHIN
 from actormq.rules.membership import Membership
 from actormq.rules.records import DISPUTED, Record, State
 from actormq.rules.steps import Change, Renew, Spread, Tell
@@ -207,7 +207,7 @@ def test_a_death_spreads_and_takes_what_the_dead_had(wires):
     dead, accuser = hubs[3], hubs[4]
     wires.cut.add(dead.id)
 
-    wires.now += 2 * PROBE_AFTER  # whoever had heard it just now would not believe that
+    wires.now += 2 * ANSWER_WITHIN  # whoever had heard it just now would not believe that
 
     record = Record(dead.membership.own, State.DEAD, "silent", accuser.id)
     accuser.membership.told(record, "", wires.now)
