@@ -43,6 +43,19 @@ class Watch:
         asked_at = self.helped_at
         return bool(self.helpers) and asked_at is not None and now - asked_at < patience
 
+    def hear(self, now: float) -> None:
+        """It is there; if the connection to it has broken, it was at least."""
+        self.heard_at = now
+        self.unanswered_at = None
+        if self.cut_at is None:
+            self.forget_helpers()
+
+    def forget_helpers(self) -> None:
+        """It was found, or is to be looked for anew."""
+        self.helped_at = None
+        self.helpers.clear()
+        self.asked.clear()
+
     def lost_helper(self, node: str) -> None:
         """One that may have been asked will not answer; it may be asked again."""
         self.asked.discard(node)

@@ -91,11 +91,9 @@ class Lookout:
         watch = entry.watch
         if watch is None:
             return
-        watch.heard_at = now
-        watch.unanswered_at = watch.helped_at = None
-        watch.asked.clear()
         if watch.cut_at is not None and now - watch.cut_at > LAST_WORDS:
             watch.cut_at = None
+        watch.hear(now)
         if entry.state is State.SUSPECT and watch.cut_at is None:
             suspicion = entry.suspicion
             if suspicion is None:
@@ -135,7 +133,7 @@ class Lookout:
         watch = entry.watch
         if watch is not None and watch.cut_at is None:
             watch.cut_at = now
-            watch.asked.clear()
+            watch.forget_helpers()
             if entry.state is State.ALIVE:
                 self._steps += entry.turn(State.SUSPECT, "its connection broke", now)
             self._ask_others(entry, watch, now)
@@ -175,11 +173,11 @@ class Lookout:
         """Let others look for a member that this node cannot reach."""
         node = entry.record.node
         others = [other for other in self.linked if other != node and self._may_help(other, watch)]
-        while len(others) > HELPERS:
+        while len(others) > max(HELPERS - len(watch.helpers), 0):
             others.pop(int(self._chance() * len(others)))
         if others:
             watch.helped_at = now
-        watch.helpers = set(others)
+        watch.helpers.update(others)
         watch.asked.update(others)
         self._steps += [Help(other, node) for other in others]
 
@@ -248,8 +246,7 @@ class Lookout:
 
     def _is_cut_off(self, entry: Entry, watch: Watch, cut_at: float, now: float) -> bool:
         """Whether a broken connection has had its time to come back, and helpers theirs."""
-        if not watch.helpers:
-            self._ask_others(entry, watch, now)  # those to whom there was no connection before
+        self._ask_others(entry, watch, now)  # those to whom there was no connection before
         patience = self.health.stretched(RECONNECT_GRACE) + ROUND_TRIPS * (entry.round_trip or 0.0)
         alone = now - max(cut_at, watch.heard_at)
         return alone >= patience and not watch.is_helped(now, HELP_WITHIN)
