@@ -13,7 +13,7 @@ import psutil
 from zeroconf import DNSOutgoing, DNSPointer, DNSText
 from zeroconf.asyncio import AsyncZeroconf
 from actormq import Node
-from actormq.cluster.discovery import Announcement, to_txt
+from actormq.cluster.discovery import KNOWN_LIMIT, Announcement, to_txt
 from actormq.cluster.mdns import SERVICE_TYPE
 from actormq.message import PROTOCOL
 
@@ -63,13 +63,16 @@ async def main():
         before, ports = process.memory_info().rss, node._runtime.transport._ports
         stranger = AsyncZeroconf(["127.0.0.1"])
         await stranger.zeroconf.async_wait_for_start()
-        said = DNSOutgoing(0x8400)
-        for name, data in forgeries(node.mesh_view.facts, silent):
-            for record in records(name, data):
-                said.add_answer_at_time(record, 0)
-        stranger.zeroconf.async_send(said)
-        async with asyncio.timeout(30):
-            while node._finder._discovery.refused_count < 700:  # what is above the limit
+        every = list(forgeries(node.mesh_view.facts, silent))
+        for first in range(0, len(every), 20):
+            said = DNSOutgoing(0x8400)
+            for name, data in every[first:first + 20]:
+                for record in records(name, data):
+                    said.add_answer_at_time(record, 0)
+            stranger.zeroconf.async_send(said)
+            await asyncio.sleep(0.001)  # or the system would drop some
+        async with asyncio.timeout(20):
+            while len(node._finder._discovery._sightings._known) < KNOWN_LIMIT:
                 await asyncio.sleep(0.01)
         async with Node(mesh="home", name="yard") as real:
             begun = time.monotonic()
