@@ -89,7 +89,7 @@ def assemble(node: Life, settings: Settings, machine: Machine, serials: Iterator
         node.events,
         registry,
         settings,
-        lambda other: mesh.members.get(other),  # noqa: PLW0108 made below
+        lambda other: mesh.partner(other),  # noqa: PLW0108 made below
         books,
     )
     watches = Watches(node.id, registry, post)
@@ -97,6 +97,10 @@ def assemble(node: Life, settings: Settings, machine: Machine, serials: Iterator
     def lost(member: Member, reason: str) -> None:
         post.lost(member, reason)
         watches.lost(member, reason)
+
+    def linked(member: Member) -> None:
+        watches.linked(member)
+        services.linked(member)
 
     scope = machine.scope(settings)
     facts = Facts(settings.mesh, node.id, 1, node.name, scope, (), machine.identity())
@@ -108,19 +112,21 @@ def assemble(node: Life, settings: Settings, machine: Machine, serials: Iterator
         settings,
         facts,
         node.directory,
+        machine.chance,
         post.take,
         watches.take,
-        watches.linked,
+        linked,
         lost,
         post.probes.look,
+        machine.names(),
     )
-    services = MeshServices(node.id, node.directory, mesh, post, node.events)
+    services = MeshServices(node.id, node.directory, mesh, post)
     elections = Elections(
         node.id,
         loop,
         node.directory,
         node.events,
-        MeshElectorate(mesh, loop),
+        MeshElectorate(mesh),
         services,
         node.keep,
         settings.expected_nodes,

@@ -18,8 +18,8 @@ from actormq.address import NODE_SERIAL
 from actormq.assembly import Parts, assemble
 from actormq.cell import Cell
 from actormq.cluster.directory import Directory
-from actormq.cluster.discovery import Announcement, Discovery, DiscoveryUnavailable
 from actormq.cluster.elections import Elections
+from actormq.cluster.finder import Finder
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
@@ -29,7 +29,6 @@ from actormq.events import Events, NodeStarted
 from actormq.family import Family
 from actormq.machine import Machine
 from actormq.mailbox import State
-from actormq.message import PROTOCOL
 from actormq.observe.logs import log_events
 from actormq.runtime import Runtime
 from actormq.settings import DRAIN_SHARE, STANDBY_LIMIT, NodeOptions, Settings, checked
@@ -71,7 +70,7 @@ class Life(abc.ABC):
         self._post: Post | None = None
         self._services: MeshServices | None = None
         self._elections: Elections | None = None
-        self._discovery: Discovery | None = None
+        self._finder: Finder | None = None
         self._draining: asyncio.Task[None] | None = None
         self._drained: asyncio.Future[bool] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -160,29 +159,25 @@ class Life(abc.ABC):
             steward = (parts.services.vouched, self.until_drained)
             await self.new_cell(Steward, None, steward, {}, None, "node").start()
             mesh.start()
-            if self._settings.discovery:
-                await self._discover(mesh)
+            self._finder = self._finding(runtime, mesh)
+            await self._finder.start()
             runtime.watched.begin()  # not before: what is imported meanwhile is nobody's fault
         except BaseException:
             await self._close(runtime, self._settings.shutdown_timeout)
             raise
         self.events.emit(NodeStarted(self.name, self.mesh, mesh.facts.endpoints))
 
-    async def _discover(self, mesh: Mesh) -> None:
-        discovery = self._machine.discovery(self._settings)
-        try:
-            await discovery.start(mesh.hint)
-        except DiscoveryUnavailable as error:
-            self.events.notice(logging.WARNING, str(error))
-            return
-        self._discovery = discovery
-        if not self._is_guest:
-            facts = mesh.facts
-            await discovery.announce(
-                Announcement(
-                    facts.mesh, facts.node, facts.name, facts.scope, facts.endpoints, PROTOCOL
-                )
-            )
+    def _finding(self, runtime: Runtime, mesh: Mesh) -> Finder:
+        machine, settings = self._machine, self._settings
+        return Finder(
+            runtime.loop,
+            runtime.transport,
+            mesh,
+            settings,
+            self.events,
+            lambda: machine.discovery(settings),
+            lambda: machine.addresses(settings),
+        )
 
     # -- what may end it ----------------------------------------------------------------------
 
@@ -348,8 +343,8 @@ class Life(abc.ABC):
         self._mesh.stop("it was stopped")
         if self._post is not None:
             self._post.close()
-        if self._discovery is not None:
-            await self._discovery.stop()
+        if self._finder is not None:
+            await self._finder.stop()
         runtime.deadlines.close()
         await runtime.stepper.close()
         runtime.transport.close_ports()

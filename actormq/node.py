@@ -15,10 +15,12 @@ from actormq.assembly import ref_of
 from actormq.cell import Cell
 from actormq.cluster.mesh import Mesh
 from actormq.errors import ActorNotFound, NodeNotRunning, SetupError
+from actormq.events import MemberChanged
 from actormq.family import Family
 from actormq.ledger import Ledger
 from actormq.life import STARTED, Life
 from actormq.machine import MACHINE, Machine
+from actormq.members import MemberInfo
 from actormq.place import LOOP
 from actormq.ref import Ref
 from actormq.runtime import Runtime
@@ -184,6 +186,29 @@ class Node(Life):
             cell.place = runtime.places.new(cell, kind, args, kwargs)
         runtime.registry.add(cell)
         return cell
+
+    # -- members ------------------------------------------------------------------------------
+
+    def members(self) -> list[MemberInfo]:
+        """The nodes of the mesh as this one sees them: itself first, those that are gone last.
+
+        Guests, such as the command line, are not listed. Those that are gone stay listed for as
+        long as there is room to remember them, some thousand.
+        """
+        return self.mesh_view.infos()
+
+    async def watch_members(self) -> AsyncGenerator[list[MemberInfo]]:
+        """Follow who is there: yields all members now, and again whenever one changes."""
+        mesh = self.mesh_view
+        changed = asyncio.Event()
+        end = self.events.listen(lambda _: changed.set(), MemberChanged)
+        try:
+            while True:
+                changed.clear()
+                yield mesh.infos()
+                await changed.wait()
+        finally:
+            end()
 
     # -- names --------------------------------------------------------------------------------
 

@@ -9,8 +9,8 @@ import click
 
 from actormq.cli.guest import guest, until
 from actormq.cli.options import mesh_options, node_options
-from actormq.cluster.member import Member
 from actormq.errors import AskTimeout, MeshNotFound, PeerLost, SetupError
+from actormq.members import MemberInfo
 from actormq.node import Node
 
 TIMEOUT = 30.0  # s for a node to be gone; one with the usual shutdown_timeout takes 5 at most
@@ -50,13 +50,13 @@ def drain(
 
 async def _drain(own: Node, wanted: str, timeout: float) -> None:
     member = _chosen(own, wanted)
-    id_, name = member.facts.node, member.facts.name
+    id_, name = member.node, member.name
     begun = asyncio.get_running_loop().time()
     is_gone = False
     try:
         was_quiet = await own.steward_of(id_, name).within(timeout).ask("drain")
         left = begun + timeout - asyncio.get_running_loop().time()
-        is_gone = await until(lambda: id_ not in own.mesh_view.members, left)
+        is_gone = await until(lambda: not own.mesh_view.is_member(id_), left)
     except AskTimeout:
         pass  # as said below
     except PeerLost as error:
@@ -71,21 +71,21 @@ async def _drain(own: Node, wanted: str, timeout: float) -> None:
     click.echo(f"{name} has left{'' if was_quiet else ', with some of its work not done in time'}")
 
 
-def _chosen(own: Node, wanted: str) -> Member:
+def _chosen(own: Node, wanted: str) -> MemberInfo:
     """The node that is meant.
 
     Raises:
         MeshNotFound: There is none.
         SetupError: There are several.
     """
-    peers = sorted(own.mesh_view.peers(), key=lambda member: member.facts.name)
-    found = [member for member in peers if member.facts.name == wanted]
+    peers = sorted((m for m in own.members() if m.is_there), key=lambda member: member.name)
+    found = [member for member in peers if member.name == wanted]
     if not found and len(wanted) >= ID_LEAST:
-        found = [member for member in peers if member.facts.node.startswith(wanted)]
+        found = [member for member in peers if member.node.startswith(wanted)]
     if len(found) > 1:
-        ids = ", ".join(f"{member.facts.node} ({member.address})" for member in found)
+        ids = ", ".join(f"{member.node} ({member.address})" for member in found)
         raise SetupError(f"{len(found)} nodes are called {wanted!r}, say which by its id: {ids}")
     if not found:
-        names = ", ".join(member.facts.name for member in peers)
+        names = ", ".join(member.name for member in peers)
         raise MeshNotFound(f"no node {wanted!r} in mesh {own.mesh!r}: it has {names}")
     return found[0]

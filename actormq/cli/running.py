@@ -17,6 +17,7 @@ from actormq.ending import run_to_end
 from actormq.errors import RemoteError, SetupError
 from actormq.node import Node
 from actormq.ref import Ref
+from actormq.seeds import DEFAULT_PORT
 from actormq.supervisor import Supervisor, child
 from actormq.topology import Plan, Topology, checked_args, find_class, load, read_args
 
@@ -24,7 +25,8 @@ EXAMPLES = """\b
 Examples:
   actormq node home.toml
   actormq node apps.weather:Station --name roof --mesh home --as station-98101 --arg station=98101
-  actormq node apps.weather:Average --join 192.168.1.20:4711 --insecure-lan
+  actormq node apps.weather:Average --join bench --insecure-lan
+  actormq node home.toml --dns actormq.default.svc.cluster.local --insecure-lan
 """
 
 PARENT_CHECK = 0.5  # s between looks at whether the process that started us is still there
@@ -34,14 +36,24 @@ PARENT_CHECK = 0.5  # s between looks at whether the process that started us is 
 @click.argument("target", required=False)
 @click.option("--name", help="The node's name, for people.")
 @mesh_options
-@click.option("--port", type=int, help="TCP port for other nodes; a free one by default.")
+@click.option(
+    "--dns",
+    multiple=True,
+    metavar="NAME",
+    help="A name that DNS knows the addresses of nodes by; asked again and again, may be repeated.",
+)
+@click.option(
+    "--port",
+    type=int,
+    help=f"TCP port for other nodes; {DEFAULT_PORT} or a free one by default.",
+)
 @click.option(
     "--expected-nodes",
     type=int,
     metavar="N",
     help="Let nobody be elected where not more than half of N nodes are there.",
 )
-@click.option("--no-zeroconf", is_flag=True, help="Do not look for others but with --join.")
+@click.option("--no-zeroconf", is_flag=True, help="Do not look for others but with --join, --dns.")
 @click.option("--as", "actor_name", metavar="NAME", help="The actor's name; its class by default.")
 @click.option("--arg", "args", multiple=True, metavar="KEY=VALUE", help="For the constructor.")
 @click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
@@ -54,6 +66,7 @@ def node(
     join: tuple[str, ...],
     insecure_lan: bool,
     lan: bool,
+    dns: tuple[str, ...],
     port: int | None,
     expected_nodes: int | None,
     no_zeroconf: bool,
@@ -77,6 +90,8 @@ def node(
     for key, value in (("name", name), ("port", port), ("expected_nodes", expected_nodes)):
         if value is not None:
             options[key] = value
+    if dns:
+        options["dns"] = dns
     if no_zeroconf:
         options["discovery"] = False
     if insecure_lan:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from actormq.cluster.mesh import Mesh
-from actormq.loop import Loop
-
-DISCOVERY_WINDOW = 1.5  # s in which a node that has peers meets one; multicast takes 0.1 to 1.2 s
+from actormq.message import Facts
 
 
 class MeshElectorate:
@@ -13,43 +11,33 @@ class MeshElectorate:
 
     Args:
         mesh: The same.
-        loop: The node's loop.
     """
 
-    def __init__(self, mesh: Mesh, loop: Loop) -> None:
+    def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
-        self._loop = loop
-        self._begun_at = loop.now()
 
     @property
     def is_settled_in(self) -> bool:
         """See `Electorate.is_settled_in`."""
-        if self._mesh.facts.is_guest:
-            return False
-        if self._loop.now() - self._begun_at >= DISCOVERY_WINDOW:
-            return True
-        return any(True for _ in self._mesh.peers())
+        return self._mesh.facts.seniority > 0
 
     def seniority(self, node: str) -> int | None:
         """See `Electorate.seniority`."""
-        facts = self._mesh.facts
-        if node != facts.node:
-            member = self._mesh.members.get(node)
-            if member is None:
-                return None
-            facts = member.facts
-        seniority: int = getattr(facts, "seniority", 0)
-        return seniority
+        facts = self._facts(node)
+        return facts.seniority if facts is not None else None
 
     def living_count(self) -> int:
         """See `Electorate.living_count`."""
         own = 0 if self._mesh.facts.is_guest else 1
-        return own + sum(1 for _ in self._mesh.peers())
+        return own + len(self._mesh.membership.entries)
 
     def name_of(self, node: str) -> str:
         """See `Electorate.name_of`."""
-        facts = self._mesh.facts
-        if node == facts.node:
-            return facts.name
-        member = self._mesh.members.get(node)
-        return member.facts.name if member is not None else node
+        facts = self._facts(node)
+        return facts.name if facts is not None else node
+
+    def _facts(self, node: str) -> Facts | None:
+        if node == self._mesh.facts.node:
+            return self._mesh.facts
+        entry = self._mesh.membership.entries.get(node)
+        return entry.facts if entry is not None else None
