@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from actormq.actor import Actor
-from actormq.cluster.electorate import DISCOVERY_WINDOW
+from actormq.cluster.pulse import SETTLE
 from actormq.definition import HOOKS
 from actormq.errors import ActorNotFound
 from actormq.rules.election import majority
@@ -21,7 +21,7 @@ def test_the_program_is_the_example_word_for_word():
 
 
 def test_the_figures_are_those_of_the_code():
-    assert (STANDBY_LIMIT, DISCOVERY_WINDOW) == (2.0, 1.5)
+    assert (STANDBY_LIMIT, SETTLE) == (2.0, 1.5)
     assert "or has had 2 s for it" in PAGE
     assert "for a second and a half" in PAGE
     assert OFFER_KNOWN == DRAIN_QUIET == DRAIN_SHARE == 0.5

@@ -185,6 +185,77 @@ def test_a_group_and_an_elected_actor_of_one_name_are_all_found():
     run(scenario)
 
 
+# -- the oldest ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_who_comes_later_stands_by_also_if_it_was_there_before(seed):
+    async def scenario(meeting, world):
+        await meeting.start("n0")
+        await meeting.elected()
+        await meeting.start("n1")
+        await world.sleep(3)
+        await meeting.start("n2")
+        await world.settled()
+        await world.sleep(3)
+        assert meeting.seen() == {"n0"}
+        assert meeting.of("n1") == ["sees n0", "is no leader", "stands by", "stood by"]
+        world.crash("n0")
+        assert await meeting.elected("n1", "n2") == ("n1", pytest.approx(1.0, abs=1.0))
+        meeting.told.clear()
+        await meeting.start("n0")
+        await world.settled()
+        await world.sleep(5)
+        assert meeting.seen() == {"n1"}
+        assert meeting.told == [
+            ("n0", "sees n1"),
+            ("n0", "is no leader"),
+            ("n0", "stands by"),
+            ("n0", "stood by"),
+        ]
+
+    run(scenario, seed)
+
+
+def test_the_oldest_takes_the_name_although_it_offers_it_last():
+    async def scenario(meeting, world):
+        oldest = await world.start("n0")
+        await world.sleep(2)
+        await meeting.start("n1", "n2")
+        first, _ = await meeting.elected()
+        await world.settled()
+        meeting.told.clear()
+        await meeting._boot(oldest, Lead)
+        await world.until(lambda: meeting.seen() == {"n0"}, 5)
+        told = meeting.told
+        assert told.index((first, "stood by")) < told.index((first, "lets go"))
+        assert told.index((first, "lets go")) < told.index(("n0", "elected"))
+        assert told.index(("n0", "elected")) < told.index(("n2", "sees n0"))
+        assert meeting.holding("n0", "n1", "n2") == ["n0"]
+
+    run(scenario, leaving=0.5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_meshes_that_meet_keep_the_holder_of_the_older_one(seed):
+    async def scenario(meeting, world):
+        world.partition(["n0", "n1"], ["n2", "n3"])
+        await meeting.start("n0", "n1")
+        await world.sleep(5)
+        await meeting.start("n2", "n3")
+        await world.sleep(5)
+        older, younger = meeting.seen("n0", "n1"), meeting.seen("n2", "n3")
+        assert older < {"n0", "n1"}
+        assert younger < {"n2", "n3"}
+        world.heal()
+        await world.until(lambda: meeting.seen() == older, 10)
+        await world.sleep(3)
+        assert meeting.seen() == older
+        assert meeting.holding(*NAMES) == list(older)
+
+    run(scenario, seed)
+
+
 # -- taking over --------------------------------------------------------------------------------
 
 
