@@ -399,7 +399,7 @@ class Mesh:
     def _take_own(self, member: Member, kind: int, envelope: Envelope) -> None:
         """Take an envelope that is for the mesh; kinds of later versions are passed over."""
         if kind == message.PING:
-            self.say([member], [message.PONG, *envelope[1:2], self.gossip.digest.root])
+            self.say([member], [message.PONG, *(envelope[1:2] or [None]), self.gossip.digest.root])
             self.gossip.compared(member, *envelope[2:3] or (None,))
         elif kind == message.PONG:
             self.pulse.ponged(member)
@@ -424,13 +424,15 @@ class Mesh:
                 self.gossip.take(member, envelope)
 
     def _left(self, member: Member, envelope: Envelope) -> None:
-        reason = str(envelope[1])[:200] if len(envelope) > 1 else "it left"
+        said = str(envelope[1])[:200] if len(envelope) > 1 else "it left"
+        reason = "".join(c if c.isprintable() else "?" for c in said)  # it is passed on
         entry = self.membership.entries.get(member.facts.node)
         if entry is None:
             self._forget(member, reason)
         else:
             record = Record(entry.facts, State.LEFT, reason)
             self.membership.told(record, member.facts.node, self.now())
+            self.act()  # what stands behind it in the frame counts no more
 
     def say(self, members: Iterable[Member], envelope: Envelope) -> None:
         """Say something to some members; whoever does not read is told later, or never."""

@@ -19,6 +19,7 @@ class Watch:
         ask_after: Silence after which it is pinged.
         cut_at: When the connection to it broke and nobody has reached it since; None if not.
         asked_at: When it was pinged last.
+        unanswered_at: When it was first asked and has not answered since; None if it has.
         helped_at: When others were asked to reach it; None if no answer is awaited.
         helpers: Those that were asked and have not answered.
     """
@@ -27,16 +28,24 @@ class Watch:
     ask_after: float
     cut_at: float | None = None
     asked_at: float = 0.0
+    unanswered_at: float | None = None
     helped_at: float | None = None
     helpers: set[str] = field(default_factory=set)
 
-    def forgive(self, lag: float) -> None:
-        """Leave out a stretch of time in which this node itself did not listen."""
-        self.heard_at += lag
-        if self.cut_at is not None:
-            self.cut_at += lag
-        if self.helped_at is not None:
-            self.helped_at += lag
+    def is_silent(self, now: float, patience: float) -> bool:
+        """Whether it was asked that many seconds ago and has not answered."""
+        return self.unanswered_at is not None and now - self.unanswered_at >= patience
+
+    def forgive(self, lag: float, now: float) -> None:
+        """Leave out a stretch of time, up to now, in which this node itself did not listen."""
+        self.heard_at = min(self.heard_at + lag, now)
+        self.cut_at = _later(self.cut_at, lag, now)
+        self.unanswered_at = _later(self.unanswered_at, lag, now)
+        self.helped_at = _later(self.helped_at, lag, now)
+
+
+def _later(at: float | None, lag: float, now: float) -> float | None:
+    return None if at is None else min(at + lag, now)
 
 
 class Entry:

@@ -4,15 +4,17 @@ It is SWIM (Das, Gupta, Motivala: "SWIM: scalable weakly-consistent infection-st
 membership protocol", DSN 2002) with the refinements of Lifeguard, over connections that tell when
 they break, and with neighbours on rings (`rings.py`) in the place of peers drawn at random.
 
-- A node watches its neighbours only. It pings one that has been silent for `ASK_AFTER`.
-- Who is silent for `PROBE_AFTER`, or whose connection broke, is looked for through others: up to
-  `HELPERS` nodes ping it and say whether it answered. One answer, and all is well: only the way
-  between the two is cut.
+- A node watches its neighbours only. It pings one that has been silent for `ASK_AFTER`; patience
+  begins there, for who is not asked has nothing to answer.
+- Who does not answer within `ANSWER_WITHIN`, or whose connection broke, is looked for through
+  others: up to `HELPERS` nodes ping it and say whether it answered. One answer, and all is well:
+  only the way between the two is cut.
 - Where nobody reaches it, it is suspected, and everybody is told. It may contradict, with a new
   edition of itself, until the suspicion ends (`suspicion.py`); then it is dead. One whose
   connection broke and that nobody reaches is dead after `RECONNECT_GRACE` already: its process was
   killed.
-- Death is final. A node that hears of its own comes back as a new incarnation.
+- Death is final. A node that hears of its own comes back as a new incarnation. Who hears it still
+  lets it know, and does not believe the others: they were cut off from it.
 - News go to all neighbours, who pass on what they did not know (`records.py`).
 - Time in which this node itself did not listen counts for nobody's silence.
 - The dead are dialled now and then, for some were only cut off.
@@ -137,14 +139,15 @@ class Membership:
 
     def unlinked(self, node: str) -> None:
         """This node has ended its connection to another one, which says nothing of that one."""
-        self._lookout.linked.pop(node, None)
+        self._lookout.parted(node)
 
     def broke(self, node: str, now: float) -> None:
         """The connection to a node has ended, and not by this node."""
-        self._lookout.linked.pop(node, None)
         entry = self.entries.get(node)
         if entry is not None:
             self._lookout.broke(entry, now)
+        else:
+            self._lookout.parted(node)
 
     def heard(self, node: str, now: float) -> None:
         """A word came from a node."""
@@ -184,7 +187,7 @@ class Membership:
         elif entry is not None:
             if is_later(record, entry.record):
                 is_same = record.facts.incarnation == entry.facts.incarnation
-                is_wrong = is_same and self._lookout.is_sure_of(entry, now)
+                is_wrong = is_same and self._lookout.hears(entry, now)
                 self._accept(disputed(record) if is_wrong else record, source, now)
             elif record.state is State.SUSPECT and not is_later(entry.record, record):
                 self._confirm(entry, record, source)
@@ -284,9 +287,10 @@ class Membership:
             self._unwatch_strangers(node)
 
     def _unwatch_strangers(self, node: str) -> None:
-        """Watch a node no more that is neither a neighbour nor a suspect."""
+        """Watch a node no more that is no neighbour, and of which there is no doubt."""
         entry = self.entries.get(node)
-        if entry is not None and entry.suspicion is None and node not in self.neighbours:
+        is_sure = entry is not None and entry.state is State.ALIVE and entry.suspicion is None
+        if entry is not None and is_sure and node not in self.neighbours:
             self._lookout.unwatch(entry)
 
     # -- time ---------------------------------------------------------------------------------
@@ -306,6 +310,7 @@ class Membership:
             record = None if entry is None else self._lookout.look(entry, now)
             if record is not None:
                 self._accept(record, "", now)
+            self._unwatch_strangers(node)
         self._lookout.give_answers(now)
         if self.keeps_all_links:
             linked = self._lookout.linked
