@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from actormq import Actor, ActorNotFound, SetupError, Supervisor, child, handler
+from actormq.cluster.elections import ELECTED
 from actormq.events import NameElected, NameStandby
 from actormq.settings import STANDBY_LIMIT
 from actormq.testing import simulate
@@ -377,6 +378,71 @@ def test_too_few_nodes_elect_nobody_until_enough_are_there():
         assert meeting.holding("n0", "n1") == [who]
 
     run(scenario)
+
+
+# -- whatever happens -----------------------------------------------------------------------------
+
+
+class Observed(Meeting):
+    """Sees to it that nobody is seen in the place of one that is there and has not let go."""
+
+    def __init__(self, world, **settings):
+        super().__init__(world, **settings)
+        self.seen_by = {}
+
+    def _heard(self, node, event):
+        super()._heard(node, event)
+        if isinstance(event, NameElected):
+            before, self.seen_by[node.id] = self.seen_by.get(node.id), event.node
+            if before not in (None, event.node) and node.mesh_view.is_member(before):
+                assert before not in [each.id for each in self.world.nodes if role(each) == ELECTED]
+
+
+def role(node):
+    return next((each.role for each in node._elections._candidates.values()), "")
+
+
+async def trouble(world):
+    """Something that happens to a node or between several, and is over when this returns."""
+    chance = world.random
+    kind = chance.choice(["partition", "crash", "silent", "pause", "stop", "drain"])
+    name = chance.choice(NAMES)
+    if kind == "partition":
+        world.partition(chance.sample(NAMES, chance.choice([1, 2])))
+        await world.sleep(chance.choice([2, 5, 15]))
+        world.heal()
+    elif kind == "pause":
+        world.pause(name)
+        await world.sleep(chance.choice([1, 4, 12]))
+        world.resume(name)
+    else:
+        if kind in ("crash", "silent"):
+            world.crash(name, silent=kind == "silent")
+        else:
+            await world.stop(name, drain=kind == "drain")
+        await world.sleep(chance.choice([0.5, 3, 10]))
+        await world.restart(name)
+    await world.sleep(chance.choice([0, 1, 3]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_the_oldest_holds_the_name_alone_in_the_end(seed):
+    async def scenario(world):
+        meeting = Observed(world, leaving=0.5 * (seed % 2))
+        await meeting.start(*NAMES)
+        await world.settled()
+        for _ in range(4):
+            await trouble(world)
+        await world.settled(40)
+        who, _ = await meeting.elected(within=5)
+        await world.sleep(4)
+        ages = {node.name: node.mesh_view.facts.seniority for node in world.nodes}
+        assert ages[who] == min(ages.values())
+        assert meeting.seen() == {who}
+        assert meeting.holding(*NAMES) == [who]
+        assert [node.name for node in world.nodes if role(node) == ELECTED] == [who]
+
+    simulate(seed, scenario)
 
 
 # -- slow and failing candidates ----------------------------------------------------------------
