@@ -90,4 +90,5 @@ def _reported(cell: Cell) -> ActorReport:
         parent=cell.family.parent.address.label if cell.family is not None else "",
         restarts=cell.restart_count,
         is_down=cell.is_down,
+        role=cell.runtime.elections.role(cell),
     )
