@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import logging
 import weakref
@@ -23,7 +24,7 @@ from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
 from actormq.errors import ActormqError, ActorNotFound, NodeNotRunning, SetupError
-from actormq.events import Events, NodeStarted
+from actormq.events import Events, NodeStarted, NodeStopped
 from actormq.family import Family
 from actormq.ledger import Ledger
 from actormq.machine import MACHINE, Machine
@@ -329,7 +330,7 @@ class Node:
         except BaseException:
             await self._close(runtime, self._settings.shutdown_timeout)
             raise
-        self.events.emit(NodeStarted(self.name, self.mesh, self._mesh.facts.endpoints))
+        self.events.emit(NodeStarted(self.name, self.mesh, self._mesh.facts.endpoints, self.id))
 
     def _vouched(self, token: int, stream: int, baseline: dict[str, int] | None) -> None:
         assert self._services is not None
@@ -472,6 +473,8 @@ class Node:
         # Waits until goodbyes have gone out, at most LINGER_MS: not on the loop.
         await asyncio.to_thread(runtime.transport.close)
         runtime.watched.end()
+        traffic = dataclasses.asdict(self._mesh.traffic())
+        self.events.emit(NodeStopped(self.name, self.mesh, self.id, self.ledger(), traffic))
         if self._end_log is not None:
             self._end_log()
         self._runtime = None

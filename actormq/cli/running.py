@@ -15,6 +15,7 @@ from actormq.cli.options import mesh_options, node_options
 from actormq.ending import run_to_end
 from actormq.errors import RemoteError, SetupError
 from actormq.node import Node
+from actormq.observe.eventlog import EventLog
 from actormq.ref import Ref
 from actormq.supervisor import Supervisor, child
 from actormq.topology import Plan, Topology, checked_args, find_class, load, read_args
@@ -24,6 +25,7 @@ Examples:
   actormq node home.toml
   actormq node apps.weather:Station --name roof --mesh home --as station-98101 --arg station=98101
   actormq node apps.weather:Average --join 192.168.1.20:4711 --insecure-lan
+  actormq node home.toml --events events.jsonl
 """
 
 PARENT_CHECK = 0.5  # s between looks at whether the process that started us is still there
@@ -37,6 +39,11 @@ PARENT_CHECK = 0.5  # s between looks at whether the process that started us is 
 @click.option("--no-zeroconf", is_flag=True, help="Do not look for others but with --join.")
 @click.option("--as", "actor_name", metavar="NAME", help="The actor's name; its class by default.")
 @click.option("--arg", "args", multiple=True, metavar="KEY=VALUE", help="For the constructor.")
+@click.option(
+    "--events",
+    metavar="FILE",
+    help="Append what happens in the mesh to FILE, a line of JSON each, for programs.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this is no longer our parent.")
@@ -51,6 +58,7 @@ def node(
     no_zeroconf: bool,
     actor_name: str | None,
     args: tuple[str, ...],
+    events: str | None,
     quiet: bool,
     verbose: bool,
     parent: int | None,
@@ -76,7 +84,8 @@ def node(
             "--insecure-lan: anybody on this network may now call every handler of this node"
         )
     running = Node(**options)
-    run_to_end(running, _serve(running, topology.actors, parent), lambda task: task.cancel())
+    with EventLog(running.events, events) if events is not None else contextlib.nullcontext():
+        run_to_end(running, _serve(running, topology.actors, parent), lambda task: task.cancel())
 
 
 def _topology(target: str | None, name: str | None, args: tuple[str, ...]) -> Topology:
