@@ -1,0 +1,115 @@
+"""A mesh on a real LAN whose lines are cut and whose processes are killed keeps its promises.
+
+Several LANs have their troubles at the same time, since most of it is waiting: on some the lines
+are cut, on the others processes are killed. The tests look at what all of them have found.
+"""
+
+import os
+import random
+import statistics
+
+import pytest
+from lan_nodes import Mesh
+from lan_story import CUT, HEALED, KILLED, Story
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(float(os.environ.get("ACTORMQ_LAN_TIME", "150"))),
+]
+
+HOSTS = int(os.environ.get("ACTORMQ_LAN_HOSTS", "3"))
+CUTS = int(os.environ.get("ACTORMQ_LAN_CUTS", "20"))
+KILLS = int(os.environ.get("ACTORMQ_LAN_KILLS", "50"))
+LANS = int(os.environ.get("ACTORMQ_LAN_LANS", "5"))  # of each kind
+SEED = int(os.environ.get("ACTORMQ_LAN_SEED", "1"))
+
+PARTING = ["isolate", "partition", "mute", "freeze"]  # after these, somebody is held for dead
+BENDING = ["pair", "one_way", "bridge"]  # and after these nobody: there is a way round
+PASSING = ["flap", "hang"]  # and they are over too soon
+
+
+def shares(total, parts):
+    """So many things, dealt out."""
+    return [total // parts + (number < total % parts) for number in range(parts)]
+
+
+def troubles_of(count, number):
+    """So many cuts, of all kinds in turn, in an order that is another one on each LAN."""
+    few = ["isolate", "pair", "flap", "one_way"]
+    kinds = few if HOSTS <= 3 else [*few, "bridge", "partition", "mute", "freeze", "hang"]
+    chosen = [kinds[index % len(kinds)] for index in range(count)]
+    random.Random(SEED + number).shuffle(chosen)
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def stories(new_lan, tmp_path_factory):
+    """All of it, told to its end; the meshes have stopped in order, and hold their last words."""
+    folder = tmp_path_factory.mktemp("lans")
+    plots = [troubles_of(count, number) for number, count in enumerate(shares(CUTS, LANS))]
+    plots += [["kill"] * count for count in shares(KILLS, LANS)]
+    meshes, told = [], []
+    try:
+        for number, plot in enumerate(plots):
+            lan = new_lan(HOSTS)
+            hosts = {f"w{host}": host for host in lan.hosts}
+            mesh = Mesh(lan, folder / f"lan-{number}", f"lan-{number}", hosts)
+            meshes.append(mesh)
+            for name in hosts:
+                mesh.start(name)
+            told.append(Story(mesh, plot, SEED * 1000 + number))
+        for story in told:
+            story.start()
+        for story in told:
+            story.join()
+        for mesh in meshes:
+            mesh.stop()
+    finally:
+        for mesh in meshes:
+            mesh.close()
+    for story in told:
+        if story.error is not None:
+            raise story.error
+    return told
+
+
+def gathered(stories, name):
+    return [item for story in stories for item in getattr(story.found, name)]
+
+
+def shown(seconds):
+    if not seconds:
+        return "none"
+    return f"median {statistics.median(seconds):.2f} s, worst {max(seconds):.2f} s"
+
+
+def test_what_is_dead_or_cut_off_is_known_in_time_and_what_is_healed_is_whole_in_time(stories):
+    kills, cuts, heals = (gathered(stories, name) for name in ("kills", "cuts", "heals"))
+    print(  # noqa: T201 for -s
+        f"lan: {len(kills)} kills {shown(kills)} of {KILLED:.0f}; "
+        f"{len(cuts)} silent cuts {shown(cuts)} of {CUT:.0f}; "
+        f"{len(heals)} heals and starts {shown(heals)} of {HEALED:.0f}"
+    )
+    assert len(kills) == KILLS
+    assert gathered(stories, "late") == []
+
+
+def test_nobody_is_held_for_dead_who_can_be_reached_and_all_see_all_at_the_end(stories):
+    assert gathered(stories, "wrong") == []
+
+
+def test_messages_come_once_and_in_order_and_are_all_accounted_for(stories):
+    for story in stories:
+        for node in story.mesh.ended:
+            assert node.broken == []
+        ends = [node.stopped for node in story.mesh.ended if node.stopped is not None]
+        assert len(ends) == HOSTS, "not all ended in order"
+        for end in ends:
+            ledger = end["ledger"]
+            accounted = ledger["delivered"] + sum(ledger["dropped"].values()) + ledger["in_flight"]
+            assert ledger["sent"] == accounted
+            assert ledger["delivered"] > 0
+        if len(story.mesh.ended) == HOSTS:  # nobody was killed, so all have told of what they sent
+            traffic = {key: sum(end["traffic"][key] for end in ends) for key in ends[0]["traffic"]}
+            assert traffic["received"] + traffic["unread"] <= traffic["sent"]
+            assert traffic["waiting"] == 0
