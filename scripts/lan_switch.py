@@ -28,6 +28,7 @@ IFF_TAP, IFF_NO_PI = 0x0002, 0x1000
 FRAME_BYTES = 65_536
 FRAMES_AT_ONCE = 64  # from one host, before the others have their turn
 WAITING_LIMIT = 20_000  # frames that are delayed at a time; more are lost, as in any switch
+APART = 1e-6  # s between two frames of a line: a loop does not keep the order of equal times
 ANSWER = 5.0  # s for the switch to answer; takes 1 ms
 GROUP_BIT = 1  # of a frame's first byte: it is for a group, or for all
 IPV4, IPV6, UDP = b"\x08\x00", b"\x86\xdd", 17
@@ -60,6 +61,7 @@ class Switch:
         self._waiting = 0
         self._cuts: set[tuple[int, int]] = set()
         self._deaf: set[int] = set()
+        self._unplugged: set[int] = set()
         self._shape = {"delay_ms": 0.0, "jitter_ms": 0.0, "loss": 0.0}
         self.carried = self.lost = 0
 
@@ -80,8 +82,10 @@ class Switch:
 
     def _carry(self, frame: bytes, host: int, other: int) -> None:
         shape = self._shape
-        is_blocked = self._deaf and {host, other} & self._deaf and is_multicast(frame)
-        if (host, other) in self._cuts or is_blocked or random.random() < shape["loss"]:  # noqa: S311 no secret
+        ends = {host, other}
+        is_cut = (host, other) in self._cuts or ends & self._unplugged
+        is_blocked = ends & self._deaf and is_multicast(frame)
+        if is_cut or is_blocked or random.random() < shape["loss"]:  # noqa: S311 no secret
             self.lost += 1
             return
         late = shape["delay_ms"] + random.uniform(-1, 1) * shape["jitter_ms"]  # noqa: S311 likewise
@@ -92,7 +96,7 @@ class Switch:
             self.lost += 1
         else:
             # Never before the one in front of it: a line keeps the order of what it carries.
-            self._due[other] = max(self._due[other], loop.time() + late / 1000)
+            self._due[other] = max(self._due[other] + APART, loop.time() + late / 1000)
             self._waiting += 1
             loop.call_at(self._due[other], self._write_late, other, frame)
 
@@ -116,8 +120,7 @@ class Switch:
         elif verb == "block_multicast":
             self._deaf |= set(what["hosts"])
         elif verb == "plug":
-            is_in = struct.pack("I", what["is_in"])
-            fcntl.ioctl(self._taps[what["host"]], TUNSETCARRIER, is_in)
+            self._plug(what["host"], is_in=what["is_in"])
         elif verb == "slow":
             self._shape = what
         elif verb == "heal":
@@ -130,6 +133,11 @@ class Switch:
             "carried": self.carried,
             "lost": self.lost,
         }
+
+    def _plug(self, host: int, *, is_in: bool) -> None:
+        """Let the host know; it takes in what comes without a cable, so nothing may come."""
+        fcntl.ioctl(self._taps[host], TUNSETCARRIER, struct.pack("I", is_in))
+        (self._unplugged.discard if is_in else self._unplugged.add)(host)
 
 
 # -- the program ------------------------------------------------------------------------------
