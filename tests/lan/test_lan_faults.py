@@ -29,13 +29,19 @@ def shares(total, parts):
     return [total // parts + (number < total % parts) for number in range(parts)]
 
 
-def troubles_of(count, number):
-    """So many cuts, of all kinds in turn, in an order that is another one on each LAN."""
+def cuts_of(number, lans):
+    """The cuts of one LAN: its part of all kinds in turn, in an order that is its own."""
     few = ["isolate", "pair", "flap", "one_way"]
     kinds = few if HOSTS <= 3 else [*few, "bridge", "partition", "mute", "freeze", "hang"]
-    chosen = [kinds[index % len(kinds)] for index in range(count)]
+    chosen = [kinds[index % len(kinds)] for index in range(number, CUTS, lans)]
     random.Random(SEED + number).shuffle(chosen)
     return chosen
+
+
+def kills_of(count):
+    """So many kills, one by one; of many nodes, some in twos."""
+    twos = count // 4 if HOSTS > 3 else 0
+    return ["kill_two"] * twos + ["kill"] * (count - 2 * twos)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +49,8 @@ def stories(new_lan, tmp_path_factory):
     """All of it, told to its end; the meshes have stopped in order, and hold their last words."""
     folder = tmp_path_factory.mktemp("lans")
     cut_on = -(-LANS * 7 // 12)  # most of what a cut takes is waiting, of what a kill takes work
-    plots = [troubles_of(count, number) for number, count in enumerate(shares(CUTS, cut_on))]
-    plots += [["kill"] * count for count in shares(KILLS, LANS - cut_on)]
+    plots = [cuts_of(number, cut_on) for number in range(cut_on)]
+    plots += [kills_of(count) for count in shares(KILLS, LANS - cut_on)]
     meshes, told = [], []
     try:
         for number, plot in enumerate(plots):
