@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-POLL = 0.02  # s between looks at the nodes' logs; times are read in them, not taken here
+POLL = 0.05  # s between looks at the nodes' logs; times are read in them, not taken here
 STARTING = 5  # niceness of a process until its node has started
 STOPPED = 15.0  # s for a node to end in order; takes some ms
 
@@ -23,7 +23,10 @@ class Lines:
         self.at = 0
 
     def new(self):
-        if not self.path.exists():
+        try:
+            if self.path.stat().st_size == self.at:
+                return []
+        except FileNotFoundError:
             return []
         with self.path.open("rb") as file:
             file.seek(self.at)

@@ -40,7 +40,7 @@ class Worker(Actor):
             self.refs[name] = refs
             self.note(name=name, holders=[ref.address.node for ref in refs])
 
-    @every(0.25)
+    @every(2.0)  # seldom, for the mesh is to notice by itself who is there
     def talk(self) -> None:
         self.number += 1
         for name, refs in self.refs.items():

@@ -9,6 +9,7 @@ import random
 import statistics
 
 import pytest
+from lan_hosts import Shape
 from lan_nodes import Mesh
 from lan_story import CUT, HEALED, KILLED, Story
 
@@ -22,6 +23,8 @@ CUTS = int(os.environ.get("ACTORMQ_LAN_CUTS", "20"))
 KILLS = int(os.environ.get("ACTORMQ_LAN_KILLS", "50"))
 LANS = int(os.environ.get("ACTORMQ_LAN_LANS", "12"))  # that have their troubles at a time
 SEED = int(os.environ.get("ACTORMQ_LAN_SEED", "1"))
+
+SLOW = Shape(delay_ms=10, jitter_ms=5, loss=0.02)  # a third of the LANs that are cut
 
 
 def shares(total, parts):
@@ -54,7 +57,8 @@ def stories(new_lan, tmp_path_factory):
     meshes, told = [], []
     try:
         for number, plot in enumerate(plots):
-            lan = new_lan(HOSTS)
+            is_slow = number < cut_on and number % 3 == 2
+            lan = new_lan(HOSTS, shape=SLOW if is_slow else None)
             hosts = {f"w{host}": host for host in lan.hosts}
             mesh = Mesh(lan, folder / f"lan-{number}", f"lan-{number}", hosts)
             meshes.append(mesh)
