@@ -34,11 +34,21 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class ActorEntry:
-    """One named actor as its node announces it."""
+    """One named actor as its node announces it.
+
+    Attributes:
+        serial: Its number on its node.
+        name: Its name.
+        kind: Its class, `module:Class`.
+        elected: Whether one actor of the mesh holds the name at a time.
+        holds: Whether it is that one; of others always.
+    """
 
     serial: int
     name: str
     kind: str
+    elected: bool = False
+    holds: bool = True
 
 
 @dataclass(frozen=True, slots=True)

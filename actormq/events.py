@@ -70,6 +70,38 @@ class MemberChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NameElected(Event):
+    """An actor holds an elected name from now on, as this node sees it.
+
+    Attributes:
+        name: The name.
+        node: The id of the node that has the actor.
+        node_name: That node's name, for people.
+        is_own: Whether it is this node.
+    """
+
+    name: str
+    node: str
+    node_name: str
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NameStandby(Event):
+    """An actor of this node stands by for an elected name from now on, and is told so.
+
+    Attributes:
+        name: The name.
+        reason: Why it does not hold the name, in words.
+        has_let_go: Whether it held the name until now.
+    """
+
+    name: str
+    reason: str
+    has_let_go: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PeerRefused(Event):
     """A peer was not let in, or did not let us in; `reason` is for whoever runs the node."""
 

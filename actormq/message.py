@@ -6,8 +6,8 @@ Here are the kinds, and a builder for each that other code should not have to sp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
 
 from actormq.errors import RemoteProtocolError
 
@@ -21,15 +21,20 @@ TELL = 3  # [3, to, handler, args, kwargs?]
 ASK = 4  # [4, ask id, seconds left, to, handler, args, kwargs?]
 REPLY = 5  # [5, ask id, value]
 FAIL = 6  # [6, ask id, error, facts]
-PING = 7  # [7, token]
-PONG = 8  # [8, token]
+PING = 7  # [7, token, digest?]                     are you there? what I know of the mesh, hashed
+PONG = 8  # [8, token, digest?]
 LEAVE = 9  # [9, reason]                           a clean end
-PEERS = 10  # [10, [facts, …]]                     other members, as their hellos said
-STATE = 11  # [11, whole, [actor, …], [service, …], [serial, …]]   come, come, gone
+PEERS = 10  # [10, [record, …]]                    what is said of nodes
+STATE = 11  # [11, node, base, version, [actor, …], [service, …], [serial, …]]   come, come, gone
 SEND = 12  # [12, ask id, seconds left, to, handler, args, kwargs?]   a REPLY says it was queued
 WATCH = 13  # [13, serial, whether]                tell me of that actor's end, or no more
 TERMINATED = 14  # [14, serial, reason, detail]    that actor of mine has ended
 PROBE = 15  # [15, ask id, serial, origin, [step, …]]   do you wait for me, by way of others?
+HELP = 16  # [16, node]                            I cannot reach that node: can you?
+HELPED = 17  # [17, node, whether]                 the answer
+DIGEST = 18  # [18, [hash, …]]                     what I know of the mesh, a hash for each part
+SUMMARY = 19  # [19, parts, [[node, incarnation, edition, version], …]]   what I know of some parts
+WANT = 20  # [20, [node, …]]                       tell me more of those
 
 Envelope = list[Any]
 """A kind and what belongs to it, as decoded."""
@@ -53,6 +58,9 @@ class Facts:
         scope: Who may reach it: "lan", or "loopback:UID" for one user of one host.
         endpoints: Where its link socket can be dialled; none for a guest.
         host: Names the machine and its network, so that ipc is tried only where it can work.
+        edition: Counts what it has said anew of itself within this incarnation, from 0.
+        seniority: Its place in the order of age, the oldest has 1; 0 before it has taken one.
+        uptime: Seconds since it started, as it said so in a hello; 0.0 in a record.
     """
 
     mesh: str
@@ -62,6 +70,9 @@ class Facts:
     scope: str
     endpoints: tuple[str, ...]
     host: str
+    edition: int = 0
+    seniority: int = 0
+    uptime: float = field(default=0.0, compare=False)
 
     @property
     def is_guest(self) -> bool:
@@ -78,12 +89,16 @@ class Facts:
             "scope": self.scope,
             "endpoints": list(self.endpoints),
             "host": self.host,
+            "edition": self.edition,
+            "seniority": self.seniority,
+            **({"uptime": self.uptime} if self.uptime else {}),
         }
 
 
 _TEXT_LIMIT = 255  # bytes of each text in a hello; names hold 63, ipc paths 107
 _ENDPOINTS_LIMIT = 64
 _NODE_DIGITS = 16
+_FOR_EVER = 1e12  # s
 
 
 def facts_from(raw: Any) -> Facts:
@@ -106,15 +121,30 @@ def facts_from(raw: Any) -> Facts:
     if not _is_node(texts["node"]):
         raise RemoteProtocolError("a node's id is 16 hex digits")
     incarnation, endpoints = raw.get("incarnation"), raw.get("endpoints")
-    if not isinstance(incarnation, int) or not 0 < incarnation < 2**63:
+    if not _is_count(incarnation) or incarnation == 0:
         raise RemoteProtocolError("a node's incarnation is a positive integer")
+    edition, seniority = raw.get("edition", 0), raw.get("seniority", 0)
+    if not (_is_count(edition) and _is_count(seniority)):
+        raise RemoteProtocolError("a node's edition and seniority are integers from 0")
+    uptime = raw.get("uptime", 0.0)
+    if not isinstance(uptime, int | float) or not 0 <= uptime < _FOR_EVER:
+        raise RemoteProtocolError("a node's uptime is a number of seconds")
     if (
         not isinstance(endpoints, list)
         or len(endpoints) > _ENDPOINTS_LIMIT
-        or not all(isinstance(e, str) and len(e) <= _TEXT_LIMIT for e in endpoints)
+        or not all(isinstance(e, str) and _is_line(e, _TEXT_LIMIT) for e in endpoints)
     ):
-        raise RemoteProtocolError(f"a node's endpoints are at most {_ENDPOINTS_LIMIT} texts")
-    return Facts(incarnation=incarnation, endpoints=tuple(endpoints), **texts)
+        raise RemoteProtocolError(
+            f"a node's endpoints are at most {_ENDPOINTS_LIMIT} printable texts"
+        )
+    return Facts(
+        incarnation=incarnation,
+        endpoints=tuple(endpoints),
+        edition=edition,
+        seniority=seniority,
+        uptime=float(uptime),
+        **texts,
+    )
 
 
 STEPS_LIMIT = 32  # handlers in a circle over several nodes; a longer one is left to its deadlines
@@ -151,6 +181,15 @@ def probe_from(envelope: Envelope) -> tuple[int, int, tuple[str, int] | None, tu
         ):
             return number, serial, (node, ask), tuple(steps)
     raise RemoteProtocolError("a probe has another shape")
+
+
+def is_node(text: Any) -> bool:
+    """Whether something is the id of a node: 16 hex digits."""
+    return isinstance(text, str) and _is_node(text)
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < 2**63
 
 
 def _is_node(text: str) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from actormq.actor import Actor, handler
 from actormq.cell import Cell
@@ -15,10 +16,16 @@ class Steward(Actor):
 
     Args:
         vouched: Takes a publisher's word.
+        until_drained: Drains the node; ends when it is about to stop.
     """
 
-    def __init__(self, vouched: Callable[[int, int, dict[str, int] | None], None]) -> None:
+    def __init__(
+        self,
+        vouched: Callable[[int, int, dict[str, int] | None], None],
+        until_drained: Callable[[], Coroutine[Any, Any, bool]],
+    ) -> None:
         self._vouched = vouched
+        self._until_drained = until_drained
 
     @handler
     def describe(self) -> NodeReport:
@@ -47,6 +54,11 @@ class Steward(Actor):
         cell = self._actormq_own.runtime.registry.by_serial(serial)
         if cell is not None:
             await cell.stop(None)
+
+    @handler(concurrent=True)
+    async def drain(self) -> bool:
+        """Drain the node; when it is about to stop, say whether all was handled by then."""
+        return await self._until_drained()
 
     @handler
     def vouched(self, token: int, stream: int, baseline: dict[str, int] | None) -> None:

@@ -30,7 +30,10 @@ from actormq.settings import TOPIC_BYTES
 
 ZAP_DOMAIN = b"actormq"
 HANDSHAKE_IVL_MS = 3_000  # 4 000 half-open connections do no harm at 1 to 5 s (measured)
-HEARTBEAT_IVL_MS, HEARTBEAT_TIMEOUT_MS = 1_000, 5_000  # frees what a vanished host left open
+# What was sent and is not acknowledged for so long ends a link: the other host has vanished, or
+# the way is cut, and a new connection will find it sooner than TCP's growing pauses do. ZeroMQ's
+# own heartbeats would tell the same, at four packets a second for each pair of nodes.
+LINK_UNACKNOWLEDGED_MS = 5_000
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_COUNT = 10, 2, 3  # s, s, probes: the same in 16 s
 LINK_HWM = 64  # link frames, of up to 64 KiB each; past it our own bounded queue begins
 STREAM_HWM = 1_000  # messages that the other end of an actor's socket may be behind
@@ -60,18 +63,15 @@ class Role:
 
 
 # -- between nodes --
-_HEARTBEAT: dict[int, int] = {
-    zmq.HEARTBEAT_IVL: HEARTBEAT_IVL_MS,
-    zmq.HEARTBEAT_TIMEOUT: HEARTBEAT_TIMEOUT_MS,
-}
+_PATIENCE: dict[int, int] = {zmq.TCP_MAXRT: LINK_UNACKNOWLEDGED_MS}
 LINK_LISTENER = Role(
     zmq.ROUTER,
-    {**_HEARTBEAT, zmq.ROUTER_MANDATORY: 1, zmq.RCVHWM: LINK_HWM, zmq.BACKLOG: BACKLOG},
+    {**_PATIENCE, zmq.ROUTER_MANDATORY: 1, zmq.RCVHWM: LINK_HWM, zmq.BACKLOG: BACKLOG},
 )
 # Its connection is the link: once broken it does not come back.
 LINK_DIALER = Role(
     zmq.DEALER,
-    {**_HEARTBEAT, zmq.IMMEDIATE: 1, zmq.RECONNECT_IVL: -1, zmq.SNDHWM: LINK_HWM},
+    {**_PATIENCE, zmq.IMMEDIATE: 1, zmq.RECONNECT_IVL: -1, zmq.SNDHWM: LINK_HWM},
 )
 
 # -- between a node and the processes of its actors --
@@ -260,7 +260,8 @@ class Transport:
         self._serials = itertools.count()  # a name over inproc comes free some time after its end
         self.frame_limit = frame_limit
         self.addresses = addresses
-        self.host = "0.0.0.0" if lan else "127.0.0.1"  # noqa: S104 the user's word: insecure_lan
+        # The star stands for all of IPv6 and IPv4: the user's word, insecure_lan.
+        self.host = "*" if lan else "127.0.0.1"
         self.context = new_context()
 
     # -- opening ------------------------------------------------------------------------------

@@ -2,40 +2,117 @@
 
 A node is the only writer of its own set; peers hold copies. There is nothing to vote on.
 A name may stand in several sets: then it names a group.
+
+Each change of a set has a number, its version, and a copy is as old as its version. A change that
+fits a copy is applied, one that it has already is passed over, and one that leaves a gap is not
+taken: then the whole is asked for, which may come in several parts. Those of one sender follow each
+other; where one is missing, the whole is dropped, to be asked for again.
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from actormq.address import ActorEntry, ServiceEntry
 from actormq.errors import RemoteProtocolError
+from actormq.message import STATE, Envelope, is_node
 
 _PART = 1_000  # actors of one STATE envelope: at most 2 MiB, for a name has up to 1 020 bytes
 _TEXT_LIMIT = 255  # characters of a name, class, service or endpoint that a peer announces
 
+_Entry = TypeVar("_Entry", ActorEntry, ServiceEntry)
+
+
+class Taken(enum.Enum):
+    """What became of a change that was told."""
+
+    NEWS = "news"
+    KNOWN = "known"
+    GAP = "gap"  # changes before it have not come
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """What a node says of what it has.
+
+    Attributes:
+        node: Its id.
+        base: The version that it changes; None: this is the whole, or the first part of it;
+            -1: its second part, and so on.
+        version: The version that it leads to; 0: more parts follow.
+        actors: Named actors that have come.
+        services: Sockets that take part in a service and have come.
+        gone: Serials of actors and sockets that are gone.
+    """
+
+    node: str
+    base: int | None
+    version: int
+    actors: Sequence[ActorEntry] = ()
+    services: Sequence[ServiceEntry] = ()
+    gone: Sequence[int] = ()
+
+    def packed(self) -> Envelope:
+        """The STATE envelope that says so."""
+        actors = [pack_actor(entry) for entry in self.actors]
+        services = [pack_service(entry) for entry in self.services]
+        return [STATE, self.node, self.base, self.version, actors, services, list(self.gone)]
+
 
 @dataclass(slots=True)
 class Holdings:
-    """What one node has, by serial."""
+    """What one node has, by serial.
+
+    Attributes:
+        actors: Its named actors.
+        services: Its sockets that take part in services.
+        version: How often that has changed; 0: nothing is known of it yet.
+    """
 
     actors: dict[int, ActorEntry] = field(default_factory=dict)
     services: dict[int, ServiceEntry] = field(default_factory=dict)
+    version: int = 0
 
-    def packed(self) -> Iterator[list[Any]]:
-        """The whole of it as the tails of STATE envelopes, one at least; each fits a message."""
-        services = [pack_service(entry) for entry in self.services.values()]
-        actors = [pack_actor(entry) for entry in self.actors.values()]
-        yield [actors[:_PART], services, []]
-        for start in range(_PART, len(actors), _PART):
-            yield [actors[start : start + _PART], [], []]
+    def whole(self, node: str) -> Iterator[StateChange]:
+        """All of it, in parts that each fit a message; nothing if it was never changed."""
+        if not self.version:
+            return
+        actors, services = list(self.actors.values()), list(self.services.values())
+        parts = max(-(-max(len(actors), len(services)) // _PART), 1)
+        for part in range(parts):
+            some = slice(part * _PART, (part + 1) * _PART)
+            is_last = part == parts - 1
+            yield StateChange(
+                node,
+                -part or None,
+                self.version if is_last else 0,
+                actors[some],
+                services[some],
+            )
+
+
+@dataclass(slots=True)
+class Coming:
+    """The whole of a node of which not all parts have come.
+
+    Attributes:
+        node: Whose it is.
+        whole: What has come.
+        parts: How many those are.
+    """
+
+    node: str
+    whole: Holdings = field(default_factory=Holdings)
+    parts: int = 0
 
 
 def pack_actor(entry: ActorEntry) -> list[Any]:
     """The form of an actor in a STATE envelope."""
-    return [entry.serial, entry.name, entry.kind]
+    form: list[Any] = [entry.serial, entry.name, entry.kind]
+    return [*form, entry.holds] if entry.elected else form
 
 
 def pack_service(entry: ServiceEntry) -> list[Any]:
@@ -55,6 +132,7 @@ class Directory:
         self._entry_limit = entry_limit
         self._nodes: dict[str, Holdings] = {own: Holdings()}
         self._names: dict[str, dict[str, ActorEntry]] = {}  # name to node to entry
+        self._coming: dict[str, Coming] = {}  # by who tells it: one at a time
         self._watchers: list[Callable[[set[str], set[str]], None]] = []
         self._own = own
 
@@ -79,6 +157,11 @@ class Directory:
         """What a node has, as far as is known."""
         return self._nodes.get(node) or Holdings()
 
+    def version(self, node: str) -> int:
+        """The version of what is known of a node's; 0 if nothing is."""
+        holdings = self._nodes.get(node)
+        return holdings.version if holdings is not None else 0
+
     def watch(self, changed: Callable[[set[str], set[str]], None]) -> Callable[[], None]:
         """Call `changed` with the names and the services that came or went; the result ends it."""
         self._watchers.append(changed)
@@ -93,35 +176,95 @@ class Directory:
 
     def change(
         self,
-        node: str,
-        actors: Iterable[ActorEntry] = (),
-        services: Iterable[ServiceEntry] = (),
-        gone: Iterable[int] = (),
-        *,
-        whole: bool = False,
-    ) -> None:
-        """Take in what a node says of itself.
+        actors: Sequence[ActorEntry] = (),
+        services: Sequence[ServiceEntry] = (),
+        gone: Sequence[int] = (),
+    ) -> StateChange:
+        """Change what this node itself has.
 
         Args:
-            node: Its id.
-            actors: Named actors that it has.
-            services: Services that it offers.
-            gone: Serials of actors and services that it has no more.
-            whole: Whether this is all it has.
+            actors: Named actors that have come.
+            services: Sockets that have come.
+            gone: Serials of those that are gone.
+
+        Returns:
+            What there is to tell the others.
         """
+        base = self.version(self._own)
+        change = StateChange(self._own, base, base + 1, actors, services, gone)
+        self.take(change)
+        return change
+
+    def take(self, change: StateChange, source: str = "") -> Taken:
+        """Take in what is said of what a node has.
+
+        Args:
+            change: What is said.
+            source: The id of who says it.
+        """
+        if change.base is None or change.base < 0:
+            return self._take_part(change, source)
+        have = self.version(change.node)
+        if change.version <= have:
+            return Taken.KNOWN
+        if change.base != have:
+            return Taken.GAP
+        self._apply(change.node, change.actors, change.services, change.gone)
+        self._nodes[change.node].version = change.version
+        return Taken.NEWS
+
+    def _take_part(self, change: StateChange, source: str) -> Taken:
+        """Take in the whole of what a node has, or a part of it."""
+        node = change.node
+        coming = self._coming.pop(source, None)
+        if change.base is None:
+            coming = Coming(node)
+        if coming is None or coming.node != node or coming.parts != -(change.base or 0):
+            return Taken.KNOWN  # a part before it is missing
+        if change.version and change.version <= self.version(node):
+            return Taken.KNOWN
+        coming.parts += 1
+        self._enter(coming.whole, change)
+        if not change.version:
+            self._coming[source] = coming
+            return Taken.KNOWN  # so far
+        self._replace(node, coming.whole)
+        self._nodes[node].version = change.version
+        return Taken.NEWS
+
+    def _enter(self, holdings: Holdings, change: StateChange) -> None:
+        """Take a part into a whole that is not complete yet."""
+        room = self._entry_limit - len(holdings.actors)
+        holdings.actors.update((e.serial, e) for e in change.actors[: max(room, 0)])
+        room = self._entry_limit - len(holdings.services)
+        holdings.services.update((e.serial, e) for e in change.services[: max(room, 0)])
+
+    def _replace(self, node: str, whole: Holdings) -> None:
+        holdings = self._nodes.get(node) or Holdings()
+        gone = [
+            serial
+            for serial in (*holdings.actors, *holdings.services)
+            if serial not in whole.actors and serial not in whole.services
+        ]
+        self._apply(node, list(whole.actors.values()), list(whole.services.values()), gone)
+
+    def _apply(
+        self,
+        node: str,
+        actors: Sequence[ActorEntry],
+        services: Sequence[ServiceEntry],
+        gone: Iterable[int],
+    ) -> None:
         holdings = self._nodes.setdefault(node, Holdings())
-        actors, services = list(actors), list(services)
-        if whole:
-            kept = {e.serial for e in actors} | {e.serial for e in services}
-            gone = [s for s in (*holdings.actors, *holdings.services) if s not in kept]
+        actors, services = _last_of_each(actors), _last_of_each(services)
         gone = (*gone, *_replaced(holdings, actors, services))
         names, offers = self._take_out(node, holdings, gone)
-        for actor in actors[: self._entry_limit - len(holdings.actors)]:
+        for actor in actors[: max(self._entry_limit - len(holdings.actors), 0)]:
             if holdings.actors.get(actor.serial) != actor:
                 holdings.actors[actor.serial] = actor
                 self._names.setdefault(actor.name, {})[node] = actor
                 names.add(actor.name)
-        for service in services[: self._entry_limit - len(holdings.services)]:
+        for service in services[: max(self._entry_limit - len(holdings.services), 0)]:
             if holdings.services.get(service.serial) != service:
                 holdings.services[service.serial] = service
                 offers.add(service.service)
@@ -129,6 +272,9 @@ class Directory:
 
     def forget(self, node: str) -> None:
         """A node is gone, and all it had."""
+        self._coming.pop(node, None)
+        for source in [source for source, coming in self._coming.items() if coming.node == node]:
+            del self._coming[source]
         holdings = self._nodes.pop(node, None)
         if holdings is None:
             return
@@ -167,6 +313,11 @@ class Directory:
                 changed(names, services)
 
 
+def _last_of_each(entries: Sequence[_Entry]) -> list[_Entry]:
+    """Leave out what a later entry of the same serial stands for: nothing would end its name."""
+    return list({entry.serial: entry for entry in entries}.values())
+
+
 def _replaced(
     holdings: Holdings, actors: Sequence[ActorEntry], services: Sequence[ServiceEntry]
 ) -> list[int]:
@@ -175,28 +326,40 @@ def _replaced(
     return old + [e.serial for e in services if holdings.services.get(e.serial, e) != e]
 
 
-def state_from(envelope: Sequence[Any]) -> dict[str, Any]:
-    """Read a STATE envelope into the arguments of `Directory.change`.
+def state_from(envelope: Sequence[Any]) -> StateChange:
+    """Read a STATE envelope.
 
     Raises:
         RemoteProtocolError: It has another shape.
     """
     match envelope:
-        case [_, bool(whole), list(actors), list(services), list(gone), *_]:
-            return {
-                "whole": whole,
-                "actors": [_actor_from(raw) for raw in actors],
-                "services": [_service_from(raw) for raw in services],
-                "gone": [serial for serial in gone if isinstance(serial, int)],
-            }
-    raise RemoteProtocolError("a state is [whole, actors, services, gone]")
+        case [
+            _,
+            node,
+            int() | None as base,
+            int(version),
+            list(actors),
+            list(services),
+            list(gone),
+            *_,
+        ] if is_node(node) and version >= 0:
+            return StateChange(
+                node,
+                base,
+                version,
+                [_actor_from(raw) for raw in actors],
+                [_service_from(raw) for raw in services],
+                [serial for serial in gone if isinstance(serial, int)],
+            )
+    raise RemoteProtocolError("a state is [node, base, version, actors, services, gone]")
 
 
 def _actor_from(raw: Any) -> ActorEntry:
     match raw:
-        case [int(serial), str(name), str(kind), *_] if max(len(name), len(kind)) <= _TEXT_LIMIT:
-            return ActorEntry(serial, name, kind)
-    raise RemoteProtocolError("an actor is announced as [serial, name, class]")
+        case [int(serial), str(name), str(kind), *rest] if max(len(name), len(kind)) <= _TEXT_LIMIT:
+            is_elected = len(rest) > 0 and isinstance(rest[0], bool)
+            return ActorEntry(serial, name, kind, is_elected, not is_elected or rest[0])
+    raise RemoteProtocolError("an actor is announced as [serial, name, class, holds?]")
 
 
 def _service_from(raw: Any) -> ServiceEntry:

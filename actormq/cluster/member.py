@@ -1,4 +1,4 @@
-"""What a node keeps of one peer."""
+"""What a node keeps of one peer that it has spoken with."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from actormq.cluster.link import Link
 from actormq.cluster.outbox import Outbox
-from actormq.message import Envelope, Facts
-from actormq.rules.membership import Evidence, State
-from actormq.settings import HEARTBEAT_INTERVAL, ROUND_TRIP_INTERVAL
+from actormq.message import Facts
 
 
 @dataclass(slots=True)
@@ -41,81 +39,55 @@ class Traffic:
 
 
 class Member:
-    """One peer, from its first hello until it is dead or has left.
+    """One peer, from the first word with it until it is gone.
 
     Attributes:
         facts: What it says of itself.
         outbox: What we say to it.
-        evidence: When it was heard.
-        quiet_for: Seconds of silence after which it is asked for a sign of life.
-        state: What we believe of it.
-        reason: Why.
-        since: When that began, on the node's clock in seconds.
-        link: Our connection to it; None for a guest and while it is broken.
+        link: Our connection to it; None for a guest and while there is none.
         sessions: Routing ids of its connections to us, the oldest first; a few may be over.
-        is_known: Whether its coming has been reported.
-        held: What it announced before it was known.
+        is_known: Whether it is in the mesh: it can be heard and be spoken to.
         received_count: Envelopes that came from it.
-        round_trip: Seconds from our last ping to its pong, None before the first.
+        heard_at: When its last word came, on the node's clock; of guests, and of those who have
+            said hello.
+        used_at: When something was said to it last that was not about the mesh.
+        pinged_at: When it was pinged last, 0.0 once it has answered.
+        differs_since: Since when it has known something else of the mesh than we; None if not.
     """
 
     __slots__ = (
-        "evidence",
+        "differs_since",
         "facts",
-        "held",
+        "heard_at",
         "is_known",
         "link",
         "outbox",
         "pinged_at",
-        "quiet_for",
-        "reason",
         "received_count",
-        "round_trip",
         "sessions",
-        "since",
-        "state",
+        "used_at",
     )
 
-    def __init__(
-        self, facts: Facts, outbox: Outbox, now: float, quiet_for: float = HEARTBEAT_INTERVAL
-    ) -> None:
+    def __init__(self, facts: Facts, outbox: Outbox, now: float) -> None:
         self.facts = facts
         self.outbox = outbox
-        self.evidence = Evidence(heard_at=now)
-        self.quiet_for = quiet_for
-        self.state = State.ALIVE
-        self.reason = "said hello"
-        self.since = now
         self.link: Link | None = None
         self.sessions: dict[bytes, None] = {}
-        self.is_known = False
-        self.held: list[Envelope] = []
+        self.is_known = facts.is_guest
         self.received_count = 0
+        self.heard_at = now
+        self.used_at = now
         self.pinged_at = 0.0
-        self.round_trip: float | None = None
+        self.differs_since: float | None = None
 
-    def is_well(self, now: float) -> bool:
-        """Whether there is nothing to judge or to ask, as most of the time: it was just heard."""
-        return (
-            now - self.evidence.heard_at < HEARTBEAT_INTERVAL
-            and now - self.pinged_at < ROUND_TRIP_INTERVAL
-            and self.state is State.ALIVE
-            and self.link is not None
-            and self.evidence.cut_at is None
-        )
-
-    def is_ping_due(self, now: float) -> bool:
-        """Whether to ask it for a sign of life; who has given one is asked for its round trip only.
-
-        One of two idle nodes asks and the other answers: that tells both that both are there.
-        """
-        asked = now - self.pinged_at
-        is_quiet = now - self.evidence.heard_at >= self.quiet_for
-        if asked < (HEARTBEAT_INTERVAL if is_quiet else ROUND_TRIP_INTERVAL):
-            return False
-        return self.link is not None and not self.facts.is_guest
+    @property
+    def can_be_told(self) -> bool:
+        """Whether something that is said to it leaves now."""
+        return self.link is not None or self.facts.is_guest
 
     @property
     def address(self) -> str:
         """The endpoint that answered, or a word on why there is none."""
-        return self.link.endpoint if self.link is not None else "guest"
+        if self.link is not None:
+            return self.link.endpoint
+        return "guest" if self.facts.is_guest else ""

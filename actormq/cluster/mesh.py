@@ -1,44 +1,42 @@
 """Who is there: finds peers, lets them in, keeps links to them, and knows when they are gone.
 
 The mesh knows who is there, never what flows: envelopes for actors go on to `post.py`.
-Discovery gives hints and `rules/` decide; here are the sockets and the clock.
+Discovery gives hints and `rules/membership.py` decides; here are the sockets and the clock.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import dataclasses
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
 from actormq import message
-from actormq.cluster.directory import Directory, state_from
+from actormq.cluster.directory import Directory
 from actormq.cluster.discovery import Announcement
+from actormq.cluster.dns import Names
+from actormq.cluster.gossip import Gossip
 from actormq.cluster.link import Link
 from actormq.cluster.listener import Listener
 from actormq.cluster.member import Member, Traffic
 from actormq.cluster.outbox import Outbox
+from actormq.cluster.pulse import Pulse
 from actormq.cluster.reach import Reach
+from actormq.cluster.sessions import Sessions, refused
 from actormq.codec import Codec
 from actormq.errors import DeliveryError, RemoteProtocolError
 from actormq.events import Events, MemberChanged, PeerRefused
 from actormq.loop import Loop
+from actormq.members import MemberInfo
 from actormq.message import Envelope, Facts
-from actormq.rules.admission import refusal
-from actormq.rules.membership import Patience, State, judge, lag_of
-from actormq.settings import (
-    GUEST_SILENCE,
-    HEARTBEAT_INTERVAL,
-    TICK_INTERVAL,
-    Settings,
-)
+from actormq.rules.membership import Entry, Membership
+from actormq.rules.records import Record, State
+from actormq.rules.steps import Change
+from actormq.settings import GUEST_SILENCE, HELLO_SILENCE, Settings
 from actormq.transport import Transport
 
-TOMBSTONES = 4_096  # nodes remembered as dead: hints about them may come for minutes
-SESSIONS = 16  # connections of a peer that are remembered: each of its redials begins one
-HELD_STATES = 1_000  # announcements kept of a peer whose link is still being dialled
+COMPLAINTS = 4_096  # different sentences that are said, each once
+GOODBYE_MS = 200  # a node that stops, or tells a peer that it is held for dead
 
 Deliver = Callable[[Member, Envelope], None]
 """Takes an envelope from a member that is not for the mesh itself."""
@@ -55,11 +53,20 @@ class Mesh:
         settings: The node's settings.
         facts: What the node says of itself; `listen` adds the endpoints.
         directory: Where what peers have is kept.
+        chance: Draws a number evenly from 0 (within) to 1 (without).
         deliver: Takes the envelopes that are for actors.
         watched: Takes those that are about the ends of actors.
         linked: Called with a member to which there is a new link.
         lost: Called with a member that is gone, and why.
         ticked: Called every `TICK_INTERVAL` with the node's time.
+        names: Looks names up, those of `join` and `dns`.
+
+    Attributes:
+        membership: Who is there, and what is believed of each.
+        members: Those with whom this node has spoken, guests included, by id.
+        gossip: What nodes tell each other of the mesh.
+        reach: Dials.
+        garbage_count: Messages that were no protocol.
     """
 
     def __init__(
@@ -71,11 +78,13 @@ class Mesh:
         settings: Settings,
         facts: Facts,
         directory: Directory,
+        chance: Callable[[], float],
         deliver: Deliver,
         watched: Deliver,
         linked: Callable[[Member], None],
         lost: Callable[[Member, str], None],
         ticked: Callable[[float], None],
+        names: Names,
     ) -> None:
         self._loop = loop
         self._transport = transport
@@ -88,19 +97,19 @@ class Mesh:
         self._linked_anew = linked
         self._lost = lost
         self._ticked = ticked
-        self._patience = Patience()
         self._listener: Listener | None = None
-        self._sessions: dict[bytes, Member] = {}
-        self._dead: OrderedDict[str, int] = OrderedDict()
+        self._sessions = Sessions()
+        self._guests: dict[str, Member] = {}
+        self._pending: dict[str, Member] = {}  # have said hello, and are no members yet
         self._complained: set[str] = set()
         self._past = Traffic()
-        self._ping, _ = codec.pack("a peer", [message.PING, 0])
-        self._ticked_at = loop.now()
-        self._timer: asyncio.TimerHandle | None = None
-        self.facts = facts
+        self._by_link: dict[Link, Member] = {}
+        self.membership = Membership(facts, loop.now(), chance)
         self.members: dict[str, Member] = {}
         self.garbage_count = 0
-        self.reach = Reach(self, loop, transport, codec, settings.join)
+        self.gossip = Gossip(self, directory)
+        self.pulse = Pulse(self, loop, self._beat)
+        self.reach = Reach(self, loop, transport, codec, settings.join, settings.dns, names)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -116,22 +125,51 @@ class Mesh:
 
     def start(self) -> None:
         """Begin to dial, to be heard and to judge."""
-        self._ticked_at = self._loop.now()
-        self._tick()
+        self.pulse.start()
 
     def stop(self, reason: str) -> None:
         """Say goodbye to all and close the links."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self.pulse.stop()
         self.reach.stop()
+        self.say(self.members.values(), [message.LEAVE, reason])
         for member in self.members.values():
-            self._say(member, [message.LEAVE, reason])
             member.outbox.flush()
         for member in self.members.values():
             if member.link is not None:
-                member.link.close(linger_ms=200)
+                member.link.close(linger_ms=GOODBYE_MS)
         if self._listener is not None:
             self._listener.close()
+
+    # -- this node ----------------------------------------------------------------------------
+
+    @property
+    def facts(self) -> Facts:
+        """What this node says of itself."""
+        return self.membership.own
+
+    @facts.setter
+    def facts(self, facts: Facts) -> None:
+        self.membership.own = facts
+        self.gossip.note(facts.node)
+
+    def introduction(self) -> Facts:
+        """What this node says of itself in a hello."""
+        return dataclasses.replace(self.facts, uptime=self.pulse.uptime)
+
+    def endpoints_changed(self, endpoints: tuple[str, ...]) -> None:
+        """This node can be dialled elsewhere from now on."""
+        if endpoints != self.facts.endpoints:
+            self.membership.renew(endpoints=endpoints)
+            self.act()
+
+    def died(self) -> None:
+        """A peer holds this incarnation for dead: come back as the next one."""
+        self.membership.renew(incarnation=self.facts.incarnation + 1, edition=0)
+        self.act()
+
+    def now(self) -> float:
+        """The node's time, in seconds."""
+        return self._loop.now()
 
     # -- links --------------------------------------------------------------------------------
 
@@ -139,70 +177,109 @@ class Mesh:
         """Take a hint of discovery; it may be wrong, old or forged."""
         self.reach.hint(found)
 
+    def is_member(self, node: str) -> bool:
+        """Whether a node is in the mesh already."""
+        return node in self.membership.entries
+
+    def everybody(self) -> list[Facts]:
+        """What the other nodes of the mesh say of themselves."""
+        return [entry.facts for entry in self.membership.entries.values()]
+
     def is_dead(self, node: str, incarnation: int) -> bool:
         """Whether that incarnation of a node was declared dead, or has left."""
-        return incarnation <= self._dead.get(node, 0)
+        return self.membership.is_gone(node, incarnation)
 
     def link_up(self, link: Link, facts: Facts) -> None:
         """A node let us in."""
-        member = self._meet(facts)
+        if self.is_dead(facts.node, facts.incarnation):
+            self._tell_of_its_death(link, facts)
+            return
+        member = self._speak_with(facts)
         if member.link is not None:
             link.close()
             return
         member.link = link
-        member.evidence.cut_at = None
-        member.evidence.heard_at = self._loop.now()
+        self._by_link[link] = member
         member.outbox.attach(link.port)
-        self._introduce(member)
+        self.membership.linked(facts.node, self.now())
+        self._meet(member)
+        self.gossip.introduce(member)
         self._linked_anew(member)
+        self.act()
+
+    def _tell_of_its_death(self, link: Link, facts: Facts) -> None:
+        """Let a node know that it is held for dead: it comes back as a new incarnation."""
+        tomb = self.membership.tombs[facts.node]
+        member = Member(facts, Outbox(self._loop, facts.name, self._settings.link_limit), 0.0)
+        member.outbox.attach(link.port)
+        self.gossip.tell(member, tomb.record)
+        member.outbox.flush()
+        self._past.add(member)
+        link.close(linger_ms=GOODBYE_MS)
 
     def link_down(self, link: Link) -> None:
-        """A link has ended: its peer is a suspect until it can be reached again."""
-        member = self._linked(link)
+        """A link has ended: its peer is looked for."""
+        member = self._by_link.pop(link, None)
         if member is not None:
             member.link = None
             member.outbox.detach()
-            member.evidence.cut_at = self._loop.now()
-            self._judge(member, self._loop.now())
+            self.membership.broke(member.facts.node, self.now())
+            self.act()
 
     def link_heard(self, link: Link, envelopes: list[Envelope]) -> None:
         """A peer answers us as its guest."""
-        member = self._linked(link)
+        member = self._by_link.get(link)
         if member is not None:
             self._take(member, envelopes)
 
-    def _linked(self, link: Link) -> Member | None:
-        return next((member for member in self.members.values() if member.link is link), None)
+    def redial(self, facts: Facts) -> None:
+        """Make a link to a node, unless there is one or one is being made."""
+        member = self.members.get(facts.node)
+        if member is None or member.link is None:
+            self.reach.redial(facts)
+
+    def hang_up(self, member: Member) -> None:
+        """End the link to a member, which says nothing of that one."""
+        link, member.link = member.link, None
+        if link is not None:
+            del self._by_link[link]
+            member.outbox.detach()
+            link.close(linger_ms=GOODBYE_MS)
+            self.membership.unlinked(member.facts.node)
+
+    def partner(self, node: str) -> Member | None:
+        """The member of that id, and a link to it soon; None if it is not in the mesh."""
+        member = self.members.get(node)
+        if member is None:
+            entry = self.membership.entries.get(node)
+            if entry is None:
+                return None
+            member = self._speak_with(entry.facts)
+        member.used_at = self.pulse.at
+        if member.link is None and not member.facts.is_guest:
+            self.reach.redial(member.facts)
+        return member if member.is_known else None
 
     # -- what the listener says ---------------------------------------------------------------
 
     def greeted(self, routing_id: bytes, version: int, facts: Facts | None) -> Envelope:
         """Answer a hello."""
-        no = refusal(self.facts, version, facts, self._dead)
+        tomb = self.membership.tombs.get(facts.node) if facts is not None else None
+        dead = {} if tomb is None else {tomb.record.node: tomb.record.facts.incarnation}
+        no = refused(self.facts, version, facts, dead, self.complain)
         if no is not None:
-            reason, sentence = no
-            who = facts.name if facts is not None else f"a node of protocol version {version}"
-            if reason != message.REASON_STALE:
-                self.complain(who, f"not let in: {sentence}")
-            return [message.REFUSED, reason, sentence]
+            return no
         assert facts is not None
         if facts.node != self.facts.node:
-            member = self._meet(facts)
-            self._begin_session(routing_id, member)
-            member.evidence.heard_at = self._loop.now()
+            member = self._speak_with(facts)
+            self._sessions.begin(routing_id, member)
+            member.heard_at = self.now()
             if not facts.is_guest:
                 if member.link is None:
-                    self.reach.redial(member)
-                else:
-                    self._report(member)
-        return message.welcome(self.facts)
-
-    def _begin_session(self, routing_id: bytes, member: Member) -> None:
-        self._sessions[routing_id] = member
-        member.sessions[routing_id] = None
-        if len(member.sessions) > SESSIONS:
-            # A ROUTER does not say that a connection has ended, but a peer has one that counts.
-            self.end_session(next(iter(member.sessions)))
+                    self.reach.redial(facts)
+                self._meet(member)
+                self.act()
+        return message.welcome(self.introduction())
 
     def answered(self, routing_id: bytes) -> None:
         """Speak to a guest, now that the welcome stands before all else on its connection."""
@@ -210,11 +287,11 @@ class Mesh:
         if member is not None and member.facts.is_guest:
             assert self._listener is not None
             member.outbox.attach(self._listener.port, routing_id)
-            self._introduce(member)
+            self.gossip.introduce(member)
 
     def heard(self, routing_id: bytes, envelopes: list[Envelope]) -> bool:
         """Take what a session said."""
-        member = self._sessions.get(routing_id)
+        member = self._sessions.speaks(routing_id)
         if member is None:
             if envelopes and envelopes[0][0] != message.HELLO:
                 self._past.unread += len(envelopes)
@@ -224,9 +301,7 @@ class Mesh:
 
     def end_session(self, routing_id: bytes) -> None:
         """A session that broke the protocol has to say hello again."""
-        member = self._sessions.pop(routing_id, None)
-        if member is not None:
-            member.sessions.pop(routing_id, None)
+        self._sessions.end(routing_id)
 
     def garbage(self, who: str, why: str) -> None:
         """Count and report bytes that are no protocol."""
@@ -235,83 +310,77 @@ class Mesh:
 
     # -- members ------------------------------------------------------------------------------
 
-    def _meet(self, facts: Facts) -> Member:
+    def _speak_with(self, facts: Facts) -> Member:
+        """What is kept of a peer, from now on if nothing was."""
         member = self.members.get(facts.node)
         if member is None:
             outbox = Outbox(self._loop, facts.name, self._settings.link_limit)
-            # Of two idle nodes the one with the lower id asks, a little before the other would.
-            quiet_for = HEARTBEAT_INTERVAL * (1.0 if self.facts.node < facts.node else 1.5)
-            member = Member(facts, outbox, self._loop.now(), quiet_for)
-            self.members[facts.node] = member
-            if not facts.is_guest:
-                member.evidence.cut_at = self._loop.now()  # until our own link to it stands
-        else:
-            # A higher incarnation, perhaps: others have held it for dead, and we have not.
+            member = self.members[facts.node] = Member(facts, outbox, self.now())
+            if facts.is_guest:
+                self._guests[facts.node] = member
+            elif facts.node in self.membership.entries:
+                member.is_known = True
+            else:
+                self._pending[facts.node] = member
+        elif facts.incarnation >= member.facts.incarnation:
             member.facts = facts
         return member
 
-    def _introduce(self, member: Member) -> None:
-        """Tell a member what we have and whom we know, first thing on every connection."""
-        for number, part in enumerate(self._directory.of(self.facts.node).packed()):
-            self._say(member, [message.STATE, number == 0, *part])
-        peers = [
-            other.facts.packed()
-            for other in self.members.values()
-            if other is not member and not other.facts.is_guest
-        ]
-        self._say(member, [message.PEERS, peers])
-        self._report(member)
+    def _meet(self, member: Member) -> None:
+        """Take a node in once it can be heard and be spoken to."""
+        if member.link is not None and (member.sessions or self.facts.is_guest):
+            self.pulse.give_way(member.facts)
+            self.membership.greeted(member.facts, self.now())
 
-    def _report(self, member: Member) -> None:
-        """A member counts once it can be heard and be spoken to."""
-        both_ways = member.facts.is_guest or (
-            member.link is not None and (bool(member.sessions) or self.facts.is_guest)
-        )
-        if both_ways and not member.is_known:
-            member.is_known = True
-            self._changed(member, State.ALIVE, "said hello")
-            if not member.facts.is_guest:
-                self._tell_guests(member)
-            held, member.held = member.held, []
-            for envelope in held:
-                self._take_state(member, envelope)
+    def member(self, node: str) -> Member | None:
+        """The member of that id, if it was spoken with."""
+        return self.members.get(node)
 
-    def _tell_guests(self, newcomer: Member) -> None:
-        """Nodes hear of a newcomer from itself; guests, who listen nowhere, from us."""
-        for member in self.members.values():
-            if member.facts.is_guest:
-                self._say(member, [message.PEERS, [newcomer.facts.packed()]])
+    def guests(self) -> Iterable[Member]:
+        """Those who take part without being watched."""
+        return self._guests.values()
 
-    def _changed(self, member: Member, state: State, reason: str) -> None:
-        member.state, member.reason, member.since = state, reason, self._loop.now()
-        if member.is_known and not member.facts.is_guest:
-            facts = member.facts
-            self._events.emit(MemberChanged(facts.node, facts.name, state.value, reason))
+    def peers(self) -> list[Entry]:
+        """The members that are nodes, not guests, in the order in which they were met."""
+        return list(self.membership.entries.values())
 
-    def _bury(self, member: Member, state: State, reason: str) -> None:
-        """A member is gone: nobody waits for it any more."""
+    def infos(self) -> list[MemberInfo]:
+        """All nodes of the mesh, this one first if it is one, and those that are gone last."""
+        now, membership = self.now(), self.membership
+        found = []
+        if not self.facts.is_guest:
+            own = membership.own_record()
+            found.append(_info(own, State.ALIVE, "this node", self.pulse.uptime))
+        for node, entry in membership.entries.items():
+            member = self.members.get(node)
+            address = member.address if member is not None else ""
+            since, round_trip = now - entry.since, entry.round_trip
+            found.append(_info(entry.record, entry.state, entry.reason, since, round_trip, address))
+        gone = [(tomb.record, now - tomb.at) for tomb in membership.tombs.values()]
+        found += [_info(record, record.state, record.reason, since) for record, since in gone]
+        return found
+
+    def _forget(self, member: Member, reason: str) -> None:
+        """A peer is gone: nobody waits for it any more."""
         node = member.facts.node
-        del self.members[node]
-        self._dead[node] = member.facts.incarnation
-        self._dead.move_to_end(node)
-        if len(self._dead) > TOMBSTONES:
-            self._dead.popitem(last=False)
-        for routing_id in member.sessions:
-            self._sessions.pop(routing_id, None)
+        for kept in (self.members, self._guests, self._pending):
+            kept.pop(node, None)
+        self._sessions.end_all(member)
         if member.link is not None:
+            del self._by_link[member.link]
             member.link.close()
             member.link = None
         self.reach.cancel(node)
         member.outbox.close()
         self._past.add(member)
-        self._changed(member, state, reason)
-        self._lost(member, reason)
-        self._directory.forget(node)
+        if member.is_known:
+            self._lost(member, reason)
 
     # -- envelopes ----------------------------------------------------------------------------
 
     def _take(self, member: Member, envelopes: list[Envelope]) -> None:
-        member.evidence.heard_at = self._loop.now()
+        now = member.heard_at = self.now()
+        self.membership.heard(member.facts.node, now)
         member.received_count += len(envelopes)
         for envelope in envelopes:
             if member.facts.node not in self.members:
@@ -319,88 +388,97 @@ class Mesh:
             kind = envelope[0]
             try:
                 if message.TELL <= kind <= message.FAIL or kind in (message.SEND, message.PROBE):
+                    member.used_at = now
                     self._deliver(member, envelope)
                 else:
                     self._take_own(member, kind, envelope)
             except RemoteProtocolError as error:
                 self.garbage(member.facts.name, str(error))
+        self.act()
 
     def _take_own(self, member: Member, kind: int, envelope: Envelope) -> None:
         """Take an envelope that is for the mesh; kinds of later versions are passed over."""
         if kind == message.PING:
-            self._say(member, [message.PONG, *envelope[1:2]])
+            self.say([member], [message.PONG, *(envelope[1:2] or [None]), self.gossip.digest.root])
+            self.gossip.compared(member, *envelope[2:3] or (None,))
         elif kind == message.PONG:
-            member.round_trip = self._loop.now() - member.pinged_at
-        elif kind == message.STATE:
-            if not member.facts.is_guest:
-                self._take_state(member, envelope)
-        elif kind == message.PEERS and len(envelope) > 1 and isinstance(envelope[1], list):
-            for raw in envelope[1]:
-                self.reach.consider(message.facts_from(raw))
+            self.pulse.ponged(member)
+            self.gossip.compared(member, *envelope[2:3] or (None,))
         elif kind in (message.WATCH, message.TERMINATED):
             self._watched(member, envelope)
-        elif kind == message.LEAVE and member.facts.node in self.members:
-            reason = str(envelope[1])[:200] if len(envelope) > 1 else "it left"
-            self._bury(member, State.LEFT, reason)
+        elif kind == message.LEAVE:
+            self._left(member, envelope)
+        elif kind in (_OF_GUESTS if member.facts.is_guest else _OF_NODES) and member.is_known:
+            self._take_of_member(member, kind, envelope)
 
-    def _take_state(self, member: Member, envelope: Envelope) -> None:
-        """What a member has can be found once the member itself can be spoken to."""
-        if member.is_known:
-            self._directory.change(member.facts.node, **state_from(envelope))
-        elif len(member.held) < HELD_STATES:
-            member.held.append(envelope)
+    def _take_of_member(self, member: Member, kind: int, envelope: Envelope) -> None:
+        node, now = member.facts.node, self.now()
+        match envelope:
+            case [message.HELP, about, *_] if message.is_node(about):
+                self.membership.asked_for(about, node, now)
+            case [message.HELPED, about, bool(is_there), *_] if message.is_node(about):
+                self.membership.answered(about, node, is_there, now)
+            case [message.HELP | message.HELPED, *_]:
+                raise RemoteProtocolError(f"an envelope of kind {kind} has another shape")
+            case _:
+                self.gossip.take(member, envelope)
 
-    def _say(self, member: Member, envelope: Envelope) -> None:
-        try:
-            packed, _ = self._codec.pack(member.facts.name, envelope)
-        except DeliveryError:
-            return  # an echo of what it pinged with may be too large
-        self._put(member, packed)
+    def _left(self, member: Member, envelope: Envelope) -> None:
+        said = str(envelope[1])[:200] if len(envelope) > 1 else "it left"
+        reason = "".join(c if c.isprintable() else "?" for c in said)  # it is passed on
+        entry = self.membership.entries.get(member.facts.node)
+        if entry is None:
+            self._forget(member, reason)
+        else:
+            record = Record(entry.facts, State.LEFT, reason)
+            self.membership.told(record, member.facts.node, self.now())
+            self.act()  # what stands behind it in the frame counts no more
 
-    @staticmethod
-    def _put(member: Member, packed: bytes) -> None:
-        with contextlib.suppress(DeliveryError):  # a peer that does not read is told later
-            member.outbox.put(packed)
+    def say(self, members: Iterable[Member], envelope: Envelope) -> None:
+        """Say something to some members; whoever does not read is told later, or never."""
+        packed: bytes | None = None
+        for member in list(members):
+            with contextlib.suppress(DeliveryError):  # an echo of a token may be too large
+                if packed is None:
+                    packed, _ = self._codec.pack("a peer", envelope)
+                member.outbox.put(packed)
 
-    def broadcast(self, envelope: Envelope) -> None:
-        """Say something to every member."""
-        for member in self.members.values():
-            self._say(member, envelope)
+    def act(self) -> None:
+        """Do what the membership wants done."""
+        self.pulse.act()
 
-    # -- time ---------------------------------------------------------------------------------
+    def changed(self, change: Change) -> None:
+        """What is believed of a member has changed."""
+        facts = change.record.facts
+        if change.state.is_final:
+            member = self._speak_with(facts)
+            member.is_known = True
+            self.gossip.note(facts.node)
+            self._report(change)
+            self._forget(member, change.reason)
+            self._directory.forget(facts.node)
+            return
+        self._pending.pop(facts.node, None)
+        if facts.node in self.members:
+            member = self.members[facts.node]
+            member.is_known = True
+            member.facts = facts
+        self._report(change)
 
-    def _tick(self) -> None:
-        now = self._loop.now()
-        lag = lag_of(now, self._ticked_at)
-        self._ticked_at = now
-        self._timer = self._loop.call_later(TICK_INTERVAL, self._tick)
-        if lag:
-            for member in self.members.values():
-                member.evidence.forgive(lag)
-        others = [member for member in self.members.values() if not member.is_well(now)]
-        for member in others:
-            if member.facts.node in self.members:
-                self._judge(member, now)
-        for member in others:
-            if member.is_ping_due(now) and member.facts.node in self.members:
-                member.pinged_at = now
-                self._put(member, self._ping)
+    def _report(self, change: Change) -> None:
+        facts = change.record.facts
+        event = MemberChanged(facts.node, facts.name, change.state.value, change.reason)
+        self._events.emit(event)
+
+    def _beat(self, now: float, lag: float) -> None:
+        """Let go of guests that say nothing, and of nodes that said hello and nothing else."""
+        for silent, limit in ((self._guests, GUEST_SILENCE), (self._pending, HELLO_SILENCE)):
+            for member in list(silent.values()):
+                member.heard_at += lag
+                if now - member.heard_at > limit:
+                    self._forget(member, f"silent for {limit:g} s")
         self.reach.rejoin(now)
         self._ticked(now)
-
-    def _judge(self, member: Member, now: float) -> None:
-        if member.facts.is_guest:
-            if now - member.evidence.heard_at > GUEST_SILENCE:
-                self._bury(member, State.LEFT, "a guest that went silent")
-            return
-        state, reason = judge(member.evidence, now, self._patience)
-        if state is State.DEAD:
-            self._bury(member, state, reason)
-            return
-        if state is not member.state and member.is_known:
-            self._changed(member, state, reason)
-        if member.link is None:
-            self.reach.redial(member)
 
     # -- words --------------------------------------------------------------------------------
 
@@ -415,7 +493,7 @@ class Mesh:
             self._events.notice(logging.WARNING, sentence)
 
     def _is_news(self, sentence: str) -> bool:
-        if sentence in self._complained or len(self._complained) >= TOMBSTONES:
+        if sentence in self._complained or len(self._complained) >= COMPLAINTS:
             return False
         self._complained.add(sentence)
         return True
@@ -427,6 +505,30 @@ class Mesh:
             traffic.add(member)
         return traffic
 
-    def peers(self) -> Iterable[Member]:
-        """The members that are nodes, not guests."""
-        return [m for m in self.members.values() if not m.facts.is_guest and m.is_known]
+
+def _info(
+    record: Record,
+    state: State,
+    reason: str,
+    since: float,
+    round_trip: float | None = None,
+    address: str = "",
+) -> MemberInfo:
+    facts = record.facts
+    return MemberInfo(
+        facts.node,
+        facts.name,
+        state.value,
+        reason,
+        since,
+        round_trip,
+        address,
+        facts.endpoints,
+        facts.incarnation,
+        facts.seniority,
+    )
+
+
+_OF_GUESTS = frozenset((message.HELP, message.DIGEST, message.SUMMARY, message.WANT))
+"""A guest asks; it says nothing of the mesh."""
+_OF_NODES = _OF_GUESTS | {message.PEERS, message.STATE, message.HELPED}

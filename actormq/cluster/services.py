@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 
-from actormq import message
 from actormq.address import NODE_SERIAL, ActorEntry, Address, ServiceEntry
-from actormq.cluster.directory import Directory, pack_actor, pack_service
+from actormq.cluster.directory import Directory
+from actormq.cluster.member import Member
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
 from actormq.errors import DeliveryError
-from actormq.events import Event, Events, MemberChanged
 from actormq.rules.endpoints import at_host
 from actormq.runtime import ServiceEnd, Vouched
 
 STATE_ENTRIES = 1_000  # entries in one STATE envelope; 100 000 names are no single message
+
+SOURCES = ("XPUB", "PUSH")
+"""The sockets of which peers want to hear to the end; to all others they send."""
 
 VOUCHED = "vouched"
 """The handler of a node's own actor that takes a publisher's word."""
@@ -31,12 +33,9 @@ class MeshServices:
         directory: What is known of all nodes.
         mesh: Tells the others.
         post: Sends to the actors of other nodes.
-        events: Where members come and go.
     """
 
-    def __init__(
-        self, node_id: str, directory: Directory, mesh: Mesh, post: Post, events: Events
-    ) -> None:
+    def __init__(self, node_id: str, directory: Directory, mesh: Mesh, post: Post) -> None:
         self._node_id = node_id
         self._directory = directory
         self._mesh = mesh
@@ -44,19 +43,16 @@ class MeshServices:
         self._watchers: list[tuple[str, Watcher]] = []
         self._expected: dict[int, Vouched] = {}
         directory.watch(self._changed)
-        events.listen(self._heard)
 
     # -- what this node has -------------------------------------------------------------------
 
     def announce(self, entry: ServiceEntry) -> None:
         """Tell the mesh of a bound socket."""
-        self._directory.change(self._node_id, services=[entry])
-        self._mesh.broadcast([message.STATE, False, [], [pack_service(entry)], []])
+        self._mesh.gossip.announce(services=[entry])
 
     def announce_actor(self, entry: ActorEntry) -> None:
         """Tell the mesh of a named actor."""
-        self._directory.change(self._node_id, actors=[entry])
-        self._mesh.broadcast([message.STATE, False, [pack_actor(entry)], [], []])
+        self._mesh.gossip.announce(actors=[entry])
 
     def withdraw(self, serial: int) -> None:
         """Take back a socket or an actor; what was taken back before is no error."""
@@ -64,16 +60,26 @@ class MeshServices:
         if serial in own.actors or serial in own.services:
             self._take_back([serial])
 
-    def withdraw_all(self) -> None:
-        """Take back everything: the node is about to stop, and nobody should find it any more."""
+    def withdraw_all(self, *, is_draining: bool = False) -> None:
+        """Take back everything: the node is about to stop, and nobody should find it any more.
+
+        But not elected names, whose actors are told first.
+
+        Args:
+            is_draining: Leave out the sockets whose last words are still to come.
+        """
         own = self._directory.of(self._node_id)
-        self._take_back([*own.actors, *own.services])
+        actors = [serial for serial, entry in own.actors.items() if not entry.elected]
+        sockets = [
+            serial
+            for serial, entry in own.services.items()
+            if not (is_draining and entry.socket in SOURCES)
+        ]
+        self._take_back([*actors, *sockets])
 
     def _take_back(self, serials: list[int]) -> None:
-        self._directory.change(self._node_id, gone=serials)
         for first in range(0, len(serials), STATE_ENTRIES):
-            part = serials[first : first + STATE_ENTRIES]
-            self._mesh.broadcast([message.STATE, False, [], [], part])
+            self._mesh.gossip.announce(gone=serials[first : first + STATE_ENTRIES])
 
     # -- what others have ---------------------------------------------------------------------
 
@@ -104,13 +110,13 @@ class MeshServices:
 
     def _endpoint(self, node: str, entry: ServiceEntry) -> str | None:
         """Where to connect: ipc on this host, else at the host under which the peer answered."""
-        member = self._mesh.members.get(node)
         is_near = node == self._node_id
         link = ""
-        if member is not None:
+        if not is_near:
+            member = self._mesh.partner(node)
+            if member is None or member.link is None:
+                return None  # `linked` tells once it can be spoken to
             is_near = member.facts.host == self._mesh.facts.host
-            if member.link is None:
-                return None  # its coming is reported once it can be spoken to
             link = member.link.endpoint
         for endpoint in entry.endpoints:
             if endpoint.startswith("inproc://") and node != self._node_id:
@@ -124,10 +130,10 @@ class MeshServices:
             if service in services:
                 changed(self.ends(service))
 
-    def _heard(self, event: Event) -> None:
-        if isinstance(event, MemberChanged) and event.state == "alive":
-            offered = {e.service for e in self._directory.of(event.node).services.values()}
-            self._changed(set(), offered)
+    def linked(self, member: Member) -> None:
+        """There is a new link to a member: what it offers can be dialled now."""
+        offered = {e.service for e in self._directory.of(member.facts.node).services.values()}
+        self._changed(set(), offered)
 
     # -- who knows of whom --------------------------------------------------------------------
 

@@ -25,13 +25,18 @@ from actormq.events import (
     Events,
     LoopHeld,
     MemberChanged,
+    NameElected,
+    NameStandby,
     NodeStarted,
     NodeStopped,
     Notice,
     PeerRefused,
 )
 
-WRITTEN = (NodeStarted, NodeStopped, MemberChanged, PeerRefused, Notice, LoopHeld)
+WRITTEN = (
+    *(NodeStarted, NodeStopped, MemberChanged, NameElected, NameStandby),
+    *(PeerRefused, Notice, LoopHeld),
+)
 """What is written: of what happens to single messages there may be thousands a second."""
 
 

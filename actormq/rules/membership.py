@@ -1,81 +1,333 @@
-"""Who is alive: what one node believes of another, from what it has heard.
+"""Who is in the mesh: a state machine over what a node hears and the time that passes.
 
-Suspicion stands before death, as in SWIM: a broken connection or some silence makes a suspect,
-and only time without a word makes it dead.
-A node whose own loop lagged has heard nobody meanwhile, so its lag counts for nobody's silence.
+It is SWIM (Das, Gupta, Motivala: "SWIM: scalable weakly-consistent infection-style process group
+membership protocol", DSN 2002) with the refinements of Lifeguard, over connections that tell when
+they break, and with neighbours on rings (`rings.py`) in the place of peers drawn at random.
+
+- A node watches its neighbours only. It pings one that has been silent for `ASK_AFTER`; patience
+  begins there, for who is not asked has nothing to answer.
+- Who does not answer within `ANSWER_WITHIN`, or whose connection broke, is looked for through
+  others: up to `HELPERS` nodes ping it and say whether it answered. One answer, and all is well:
+  only the way between the two is cut.
+- Where nobody reaches it, it is suspected, and everybody is told. It may contradict, with a new
+  edition of itself, until the suspicion ends (`suspicion.py`); then it is dead. One whose
+  connection broke and that nobody reaches is dead after `RECONNECT_GRACE` already: its process was
+  killed.
+- Death is final. A node that hears of its own comes back as a new incarnation. Who hears it still
+  lets it know, and does not believe the others: they were cut off from it.
+- News go to all neighbours, who pass on what they did not know (`records.py`).
+- Time in which this node itself did not listen counts for nobody's silence.
+- The dead are dialled now and then, for some were only cut off.
+
+Whoever drives it tells it what happened and does what `take_steps` says. Nothing here has a socket
+or a clock; all times are seconds on the driver's clock.
 """
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
+import dataclasses
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
 
-from actormq.settings import DEAD_AFTER, RECONNECT_GRACE, SUSPECT_AFTER, TICK_INTERVAL
+from actormq.message import Facts
+from actormq.rules.entry import Entry, Tomb
+from actormq.rules.lookout import Lookout
+from actormq.rules.records import DISPUTED, Record, State, disputed, is_later
+from actormq.rules.rings import Rings
+from actormq.rules.steps import Change, Dial, Renew, Retry, Spread, Step, Tell
+from actormq.rules.suspicion import Health, Suspicion
+from actormq.settings import TICK_INTERVAL
 
+__all__ = ["Entry", "Membership", "lag_of"]
 
-class State(enum.StrEnum):
-    """What a node believes of a peer."""
-
-    ALIVE = "alive"
-    SUSPECT = "suspect"
-    DEAD = "dead"
-    LEFT = "left"
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a node waits before it judges, all in seconds.
-
-    Attributes:
-        suspect_after: Silence that makes a suspect.
-        dead_after: Silence that makes it dead.
-        reconnect_grace: Time for a broken connection to come back.
-    """
-
-    suspect_after: float = SUSPECT_AFTER
-    dead_after: float = DEAD_AFTER
-    reconnect_grace: float = RECONNECT_GRACE
+RETRY_INTERVAL = 1.0  # s between dials of each of the dead, by all of the mesh together
+RETRY_FOR = 900.0  # s after a death; then it is dialled the more seldom
+RETRY_SELDOM = 30  # times less often, that is
+TOMBS = 4_096  # nodes remembered as gone: news of them may come for minutes
+MEMBERS_LIMIT = 20_000  # members; whoever is told of more is lied to
+LINKED_MOST = 32  # other members up to which there is a link to each; beyond, on demand
 
 
-@dataclass(slots=True)
-class Evidence:
-    """What is known of one peer, times in seconds on the node's clock.
-
-    Attributes:
-        heard_at: When its last word came.
-        cut_at: When the connection to it broke; None while it stands.
-    """
-
-    heard_at: float
-    cut_at: float | None = None
-
-    def forgive(self, lag: float) -> None:
-        """Leave out a stretch of time in which this node itself did not listen."""
-        self.heard_at += lag
-        if self.cut_at is not None:
-            self.cut_at += lag
-
-
-def judge(evidence: Evidence, now: float, patience: Patience) -> tuple[State, str]:
-    """Say what to believe of a peer, and why.
+class Membership:
+    """The members of a mesh as one node knows them.
 
     Args:
-        evidence: What is known of it.
-        now: The present, in seconds on the same clock.
-        patience: How long to wait.
+        own: What this node says of itself.
+        now: The time.
+        chance: Draws a number evenly from 0 (within) to 1 (without).
+
+    Attributes:
+        own: What this node says of itself, as it stands now.
+        entries: The members, alive or suspect, by id; this node is not among them.
+        tombs: Those that are gone, the longest gone first.
+        neighbours: Those that it watches, and passes news on to; sorted.
     """
-    silence = now - evidence.heard_at
-    if silence > patience.dead_after:
-        return State.DEAD, f"silent for {silence:.1f} s"
-    if evidence.cut_at is not None:
-        # Words may still come over the peer's own connection to us, one that broke alone.
-        alone = now - max(evidence.cut_at, evidence.heard_at)
-        if alone > patience.reconnect_grace:
-            return State.DEAD, "its connection broke and did not come back"
-        return State.SUSPECT, "its connection broke"
-    if silence > patience.suspect_after:
-        return State.SUSPECT, f"silent for {silence:.1f} s"
-    return State.ALIVE, "heard"
+
+    def __init__(self, own: Facts, now: float, chance: Callable[[], float]) -> None:
+        self.own = own
+        self.entries: dict[str, Entry] = {}
+        self.tombs: OrderedDict[str, Tomb] = OrderedDict()
+        self.neighbours: list[str] = []
+        self._chance = chance
+        self._rings = Rings([own.node])
+        self._steps: list[Step] = []
+        self._lookout = Lookout(own.node, self.entries, self._steps, now, chance)
+        self._retried_at = now
+
+    def take_steps(self) -> list[Step]:
+        """What is to be done, in order; each is given once."""
+        steps = self._steps.copy()
+        self._steps.clear()
+        return steps
+
+    # -- what can be asked --------------------------------------------------------------------
+
+    def own_record(self) -> Record:
+        """What this node says of itself."""
+        return Record(self.own, State.ALIVE, "said hello")
+
+    def is_gone(self, node: str, incarnation: int) -> bool:
+        """Whether that incarnation of a node was declared dead, or has left."""
+        tomb = self.tombs.get(node)
+        return tomb is not None and incarnation <= tomb.record.facts.incarnation
+
+    def last_words(self, node: str) -> Record:
+        """What to say of a node that is gone to whoever holds it for alive."""
+        return disputed(self.tombs[node].record)
+
+    def next_seniority(self) -> int:
+        """The place of a newcomer in the order of age: behind all who are there."""
+        return 1 + max((e.facts.seniority for e in self.entries.values()), default=0)
+
+    def neighbours_of(self, node: str) -> list[str]:
+        """The neighbours of a member, as far as this node knows."""
+        return self._rings.neighbours(node) if node in self.entries else []
+
+    @property
+    def health(self) -> Health:
+        """How well this node does itself."""
+        return self._lookout.health
+
+    @property
+    def keeps_all_links(self) -> bool:
+        """Whether the mesh is so small that there is a link to each member."""
+        return len(self.entries) <= LINKED_MOST
+
+    def wants_link(self, node: str) -> bool:
+        """Whether there should be a link to a member even if nothing is said to it."""
+        return node in self._lookout.watched or (self.keeps_all_links and node in self.entries)
+
+    # -- what this node finds out itself ------------------------------------------------------
+
+    def greeted(self, facts: Facts, now: float) -> None:
+        """A node has said hello, and can be spoken to as well."""
+        if facts.node == self.own.node or self.is_gone(facts.node, facts.incarnation):
+            return
+        record = Record(facts, State.ALIVE, "said hello")
+        entry = self.entries.get(facts.node)
+        if entry is None or is_later(record, entry.record):
+            self._accept(record, "", now)
+        self.heard(facts.node, now)
+
+    def linked(self, node: str, now: float) -> None:
+        """There is a connection to a node now."""
+        self._lookout.linked[node] = None
+        entry = self.entries.get(node)
+        if entry is not None:
+            self._lookout.reached(entry, now)
+
+    def unlinked(self, node: str) -> None:
+        """This node has ended its connection to another one, which says nothing of that one."""
+        self._lookout.parted(node)
+
+    def broke(self, node: str, now: float) -> None:
+        """The connection to a node has ended, and not by this node."""
+        entry = self.entries.get(node)
+        if entry is not None:
+            self._lookout.broke(entry, now)
+        else:
+            self._lookout.parted(node)
+
+    def heard(self, node: str, now: float) -> None:
+        """A word came from a node."""
+        entry = self.entries.get(node)
+        if entry is not None:
+            self._lookout.hear(entry, now)
+
+    def ponged(self, node: str, now: float) -> None:
+        """A node has answered a ping."""
+        self.heard(node, now)
+        self._lookout.ponged(node)
+
+    # -- what others find out -----------------------------------------------------------------
+
+    def asked_for(self, node: str, asker: str, now: float) -> None:
+        """Another node cannot reach a third one, and asks this one to try."""
+        self._lookout.asked_for(node, asker, now)
+
+    def answered(self, node: str, helper: str, is_there: bool, now: float) -> None:
+        """A node that was asked to reach another one says whether it did."""
+        entry = self.entries.get(node)
+        if entry is not None:
+            self._lookout.answered(entry, helper, is_there, now)
+
+    def told(self, record: Record, source: str, now: float) -> None:
+        """Another node passes on what is said of a node.
+
+        Args:
+            record: What is said.
+            source: The id of who passes it on.
+            now: The time.
+        """
+        node = record.node
+        entry = self.entries.get(node)
+        if node == self.own.node:
+            self._contradict(record, now)
+        elif entry is not None:
+            if is_later(record, entry.record):
+                is_same = record.facts.incarnation == entry.facts.incarnation
+                is_wrong = is_same and self._lookout.hears(entry, now)
+                self._accept(disputed(record) if is_wrong else record, source, now)
+            elif record.state is State.SUSPECT and not is_later(entry.record, record):
+                self._confirm(entry, record, source)
+        elif self.is_gone(node, record.facts.incarnation):
+            if not record.state.is_final and record.facts.edition < DISPUTED:
+                self._steps.append(Tell(source, self.last_words(node)))
+        elif record.state.is_final:
+            self._bury(record, now)
+        elif len(self.entries) < MEMBERS_LIMIT:
+            self._accept(record, source, now)
+
+    def _confirm(self, entry: Entry, record: Record, source: str) -> None:
+        """One more suspects a suspect."""
+        if entry.suspicion is not None and entry.suspicion.confirm(record.accuser):
+            self._steps.append(Spread(record, source))
+
+    def _contradict(self, record: Record, now: float) -> None:
+        """Answer what is said of this node."""
+        own, facts = self.own, record.facts
+        if record.state.is_final:
+            if facts.incarnation >= own.incarnation:
+                self.renew(incarnation=facts.incarnation + 1, edition=0)
+        elif facts.incarnation > own.incarnation:
+            self.renew(incarnation=facts.incarnation, edition=facts.edition + 1)
+        elif facts.incarnation == own.incarnation and facts.edition >= DISPUTED:
+            self.renew(incarnation=own.incarnation + 1, edition=0)
+        elif facts.incarnation == own.incarnation and (
+            facts.edition > own.edition
+            or (facts.edition == own.edition and record.state is State.SUSPECT)
+        ):
+            self.health.worsen(now)
+            self.renew(edition=facts.edition + 1)
+
+    def renew(self, **changes: Any) -> None:
+        """Say something else of this node from now on, in a new edition unless that is given."""
+        self.own = dataclasses.replace(self.own, **{"edition": self.own.edition + 1, **changes})
+        self._steps.append(Renew(self.own))
+        self._steps.append(Spread(self.own_record(), ""))
+
+    # -- records ------------------------------------------------------------------------------
+
+    def _accept(self, record: Record, source: str, now: float) -> None:
+        """Believe a record, and pass it on."""
+        node = record.node
+        entry = self.entries.get(node)
+        self._steps.append(Spread(record, source))
+        if record.state.is_final:
+            self._end(record, now)
+            return
+        if entry is None:
+            entry = self.entries[node] = Entry(record, now)
+            self.tombs.pop(node, None)
+            self._rings.add(node)
+            self._steps.append(Change(record, record.state, record.reason, is_new=True))
+            self._choose_neighbours(now)
+        else:
+            entry.record = record
+        if record.state is State.SUSPECT:
+            entry.suspicion = Suspicion(now, {record.accuser}, max(len(self.entries) - 1, 0))
+            self._lookout.watch(entry, now)
+            self._steps += entry.turn(State.SUSPECT, record.reason, now)
+            if node in self._lookout.linked:  # let it know, and contradict
+                self._steps.append(Tell(node, record))
+        else:
+            entry.suspicion = None
+            if entry.watch is not None:
+                entry.watch.heard_at = max(entry.watch.heard_at, now)
+                entry.watch.helped_at = None
+            if entry.watch is None or entry.watch.cut_at is None:
+                self._steps += entry.turn(State.ALIVE, record.reason, now)
+            self._unwatch_strangers(node)
+        if self.wants_link(node) and node not in self._lookout.linked:
+            self._steps.append(Dial(record.facts))
+
+    def _end(self, record: Record, now: float) -> None:
+        """A member is gone."""
+        node = record.node
+        del self.entries[node]
+        self._bury(record, now)
+        self._rings.remove(node)
+        self._lookout.forget(node)
+        self._steps.append(Change(record, record.state, record.reason))
+        self._choose_neighbours(now)
+
+    def _bury(self, record: Record, now: float) -> None:
+        self.tombs[record.node] = Tomb(record, now)
+        self.tombs.move_to_end(record.node)
+        if len(self.tombs) > TOMBS:
+            self.tombs.popitem(last=False)
+
+    def _choose_neighbours(self, now: float) -> None:
+        before = self.neighbours
+        self.neighbours = self._rings.neighbours(self.own.node)
+        for node in self.neighbours:
+            self._lookout.watch(self.entries[node], now)
+        for node in before:
+            self._unwatch_strangers(node)
+
+    def _unwatch_strangers(self, node: str) -> None:
+        """Watch a node no more that is no neighbour, and of which there is no doubt."""
+        entry = self.entries.get(node)
+        is_sure = entry is not None and entry.state is State.ALIVE and entry.suspicion is None
+        if entry is not None and is_sure and node not in self.neighbours:
+            self._lookout.unwatch(entry)
+
+    # -- time ---------------------------------------------------------------------------------
+
+    def tick(self, now: float, lag: float) -> None:
+        """Look at those that are watched.
+
+        Args:
+            now: The time.
+            lag: How much of the time since the last look this node did not listen, in seconds.
+        """
+        if lag:
+            self._lookout.forgive(now, lag)
+        self.health.recover(now)
+        for node in list(self._lookout.watched):
+            entry = self.entries.get(node)
+            record = None if entry is None else self._lookout.look(entry, now)
+            if record is not None:
+                self._accept(record, "", now)
+            self._unwatch_strangers(node)
+        self._lookout.give_answers(now)
+        if self.keeps_all_links:
+            linked = self._lookout.linked
+            self._steps += [Dial(e.facts) for n, e in self.entries.items() if n not in linked]
+        self._retry(now)
+
+    def _retry(self, now: float) -> None:
+        """Dial one of the dead, now and then: some were only cut off."""
+        if now - self._retried_at < RETRY_INTERVAL:
+            return
+        self._retried_at = now
+        dead = [t for t in self.tombs.values() if t.record.state is State.DEAD]
+        if not dead or self._chance() >= len(dead) / max(len(self.entries) + 1, 1):
+            return
+        tomb = dead[int(self._chance() * len(dead))]
+        if now - tomb.at < RETRY_FOR or self._chance() < 1.0 / RETRY_SELDOM:
+            self._steps.append(Retry(tomb.record.facts))
 
 
 def lag_of(now: float, previous: float, interval: float = TICK_INTERVAL) -> float:

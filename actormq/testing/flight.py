@@ -38,7 +38,11 @@ class Flight:
         """Say whether every node is alone, and looks for nobody."""
         views = [node.mesh_view for node in started_nodes() if _is_on(node, loop)]
         return not any(
-            view.members or view.reach.is_joining or not view.reach.is_settled for view in views
+            view.members
+            or view.membership.entries
+            or view.reach.is_joining
+            or not view.reach.is_settled
+            for view in views
         )
 
     def is_dialling(self, loop: asyncio.AbstractEventLoop) -> bool:

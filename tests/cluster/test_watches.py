@@ -3,6 +3,7 @@
 import pytest
 
 from actormq import Actor, Supervisor, Terminated, child, handler
+from actormq.rules.records import Record, State
 
 
 class Lamp(Actor):
@@ -102,8 +103,9 @@ async def test_a_node_that_is_lost_ends_all_its_actors(mesh, until):
     refs = [await node.find(name) for name in ("lamp", "other")]
     for ref in refs:
         await watcher.ask("begin", ref)
-    member = node._mesh.members[other.id]
-    node._mesh._bury(member, member.state, "pulled out")
+    facts = node.mesh_view.members[other.id].facts
+    node.mesh_view.membership.told(Record(facts, State.DEAD, "pulled out"), "", 0.0)
+    node.mesh_view.act()
     ends = await until(lambda: watcher.ask("ends"))
     assert sorted(ends) == [["lamp", "node lost"], ["other", "node lost"]]
 

@@ -15,7 +15,7 @@ from lan_story import CUT, HEALED, KILLED, Story
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(float(os.environ.get("ACTORMQ_LAN_TIME", "150"))),
+    pytest.mark.timeout(float(os.environ.get("ACTORMQ_LAN_TIME", "300"))),
 ]
 
 HOSTS = int(os.environ.get("ACTORMQ_LAN_HOSTS", "3"))

@@ -3,8 +3,8 @@
 What is modelled is TCP as ZeroMQ uses it. In a connection that lives nothing is lost and nothing
 overtakes; a lost packet costs time. One that breaks loses what is under way; of what a process had
 sent as it ended, a part may still arrive, as the system's buffers have it. A cut is silent: what
-is sent waits, and arrives some time after the heal, unless ZeroMQ's heartbeats have given the
-connection up by then.
+is sent waits, and arrives some time after the heal, unless its sender's system has given the
+connection up by then, since nothing was acknowledged for too long.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ from typing import Any, Protocol
 
 from actormq.testing.simulation.loop import VirtualLoop
 from actormq.testing.simulation.record import Record
-from actormq.transport import HEARTBEAT_IVL_MS, HEARTBEAT_TIMEOUT_MS, LINK_HWM
+from actormq.transport import (
+    KEEPALIVE_COUNT,
+    KEEPALIVE_IDLE,
+    KEEPALIVE_INTERVAL,
+    LINK_HWM,
+    LINK_UNACKNOWLEDGED_MS,
+)
 
 Frames = Sequence[Any]
 
 RETRY_MOST = 3.0  # s that a connection which was cut may wait after the heal until it tries again
 FRAMES_LIMIT = 2 * LINK_HWM  # link messages under way in one stream, half of them at either end
-HEARTBEAT_TIMEOUT, HEARTBEAT_IVL = HEARTBEAT_TIMEOUT_MS / 1_000, HEARTBEAT_IVL_MS / 1_000  # s
+UNACKNOWLEDGED = LINK_UNACKNOWLEDGED_MS / 1_000  # s
+IDLE = float(KEEPALIVE_IDLE + KEEPALIVE_INTERVAL * KEEPALIVE_COUNT)  # s
+LOOK_AGAIN = 1.0  # s
 
 
 class Control(Enum):
@@ -172,15 +180,22 @@ class Stream:
         self._connection.arrived(self, what)
 
     def cut(self, now: float) -> None:
-        """Let nothing through; heartbeats give it up if that lasts."""
+        """Let nothing through; whoever sends into it gives it up if that lasts."""
         if self.cut_at is None:
             self.cut_at = now
-            wait = HEARTBEAT_TIMEOUT + HEARTBEAT_IVL * self._net.chance.random()
+            wait = UNACKNOWLEDGED + LOOK_AGAIN * self._net.chance.random()
             self._net.loop.call_later(wait, self._starve, now, context=self._net.context)
 
     def _starve(self, since: float) -> None:
-        if self.cut_at == since:
-            self._connection.give_up(self)
+        """Give the connection up if something waits for too long, or nothing for very long."""
+        if self.cut_at != since:
+            return
+        if self._net.loop.time() - since >= IDLE:
+            self._connection.tear()
+        else:
+            if self.flying and not self.is_over:
+                self._connection.give_up(self, by_sender=True)
+            self._net.loop.call_later(LOOK_AGAIN, self._starve, since, context=self._net.context)
 
     def heal(self, now: float) -> None:
         """Go on; what was cut for long notices late."""
@@ -335,17 +350,19 @@ class Connection:
             stream.put(Control.CLOSED)
         self._settle()
 
-    def give_up(self, stream: Stream) -> None:
-        """Let the receiver of a stream find the connection broken, and tell the other end."""
-        stream.lose()
-        stream.is_over = True
-        if stream is self.back:
-            end, self.dialer, mine = self.dialer, None, self.forth
+    def give_up(self, stream: Stream, *, by_sender: bool = False) -> None:
+        """Let one end of a stream find the connection broken, and tell the other end."""
+        is_dialer = (stream is self.forth) is by_sender
+        into, mine = (self.back, self.forth) if is_dialer else (self.forth, self.back)
+        into.lose()
+        into.is_over = True
+        if is_dialer:
+            end, self.dialer = self.dialer, None
         else:
-            end, self.listener, mine = self.listener, None, self.back
+            end, self.listener = self.listener, None
         mine.lose()
         if end is not None:
-            self._net.loop.call_soon(end.broken, self, context=stream.target.context)
+            self._net.loop.call_soon(end.broken, self, context=into.target.context)
         self._finish(mine)
 
     def tear(self) -> None:

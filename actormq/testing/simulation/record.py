@@ -104,13 +104,31 @@ def _said(envelope: Envelope) -> str:  # noqa: C901, PLR0911, PLR0912 a table of
             return "pong"
         case [message.LEAVE, reason, *_]:
             return f"leave, {reason}"
-        case [message.PEERS, list(peers), *_]:
-            return f"peers {' '.join(sorted(str(peer['name']) for peer in peers))}".rstrip()
-        case [message.STATE, whole, list(actors), list(services), list(gone), *_]:
+        case [message.PEERS, list(records), *_]:
+            return f"peers {' '.join(map(_record_said, records))}"
+        case [message.STATE, node, base, version, list(actors), list(services), list(gone), *_]:
             names = [str(actor[1]) for actor in actors]
             names += [str(service[1]) for service in services]
             text = " ".join([f"+{name}" for name in names] + [f"-{serial}" for serial in gone])
-            return f"{'whole ' if whole else ''}state {text}".rstrip()
+            return f"state {node} {base} {version} {text}".rstrip()
+        case [message.HELP, node, *_]:
+            return f"help with {node}"
+        case [message.HELPED, node, is_there, *_]:
+            return f"{node} is {'there' if is_there else 'not reached'}"
+        case [message.DIGEST, *_]:
+            return "digest"
+        case [message.SUMMARY, _, list(entries), *_]:
+            return f"summary of {len(entries)}"
+        case [message.WANT, list(nodes), *_]:
+            return f"want {' '.join(map(str, nodes))}"
         case [kind, *_]:
             return f"kind {kind}"
+    return "nothing"
+
+
+def _record_said(record: Any) -> str:
+    """What is said of a node, in a few words."""
+    match record:
+        case [{"name": name, "incarnation": incarnation, **more}, state, *_]:
+            return f"{name}/{incarnation}.{more.get('edition', 0)} {state}"
     return "nothing"

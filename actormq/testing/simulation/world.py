@@ -179,13 +179,18 @@ class World:
             raise
         return node
 
-    async def stop(self, name: str) -> None:
-        """Stop a node in order."""
+    async def stop(self, name: str, *, drain: bool = False) -> None:
+        """Stop a node in order.
+
+        Args:
+            name: Whose.
+            drain: Whether it drains before.
+        """
         node = self.node(name)
         if self._machines[name].is_held:
             raise SetupError(f"the node on {name!r} hangs: resume it or crash it")
-        self._record.note(name, "stops")
-        await node.stop()
+        self._record.note(name, "drains" if drain else "stops")
+        await (node.drain() if drain else node.stop())
         self._machines[name].stopped()
         self._record.note(name, "has stopped")
 

@@ -3,6 +3,7 @@
 import pytest
 
 from actormq.cluster.directory import Directory
+from actormq.cluster.gossip import Gossip
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.outbox import Outbox
 from actormq.cluster.post import Post
@@ -55,13 +56,13 @@ def keeps_names_of_the_dead(monkeypatch):
 
 def forgets_to_count(monkeypatch):
     """A mesh forgets what it had sent to whoever is gone."""
-    bury = Mesh._bury
+    forget = Mesh._forget
 
-    def forgetful(self, member, state, reason):
+    def forgetful(self, member, reason):
         member.outbox.sent_count = 0
-        bury(self, member, state, reason)
+        forget(self, member, reason)
 
-    monkeypatch.setattr(Mesh, "_bury", forgetful)
+    monkeypatch.setattr(Mesh, "_forget", forgetful)
 
 
 def loses_in_silence(monkeypatch):
@@ -82,15 +83,15 @@ def never_dials_the_dead(monkeypatch):
     dial = Reach._dial
 
     def proud(self, key, endpoints):
-        if key in self._hub.members or not self._hub.is_dead(key, 1):
+        if self._hub.is_member(key) or not self._hub.is_dead(key, 1):
             dial(self, key, endpoints)
 
     monkeypatch.setattr(Reach, "_dial", proud)
 
 
 def does_not_say_what_it_has(monkeypatch):
-    """A node does not introduce itself on new connections."""
-    monkeypatch.setattr(Mesh, "_introduce", lambda self, member: self._report(member))
+    """A node compares what it knows with nobody."""
+    monkeypatch.setattr(Gossip, "_compare", lambda _self, _member: None)
 
 
 def raises_when_somebody_is_lost(monkeypatch):

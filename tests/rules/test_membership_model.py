@@ -1,0 +1,173 @@
+"""What must hold whatever happens to processes and the ways between them.
+
+ACTORMQ_EXAMPLES=5000 scripts/test tests/rules/test_membership_model.py
+"""
+
+import itertools
+
+import pytest
+from examples_count import examples_count, run_machine, seconds_allowed
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from membership_world import World
+
+from actormq.rules.lookout import HANG_LIMIT
+from actormq.rules.records import State
+
+USUAL = 60
+STEPS = 25
+CALM = 10.0  # s behind a mend until what was decided before it is over
+HEALED_WITHIN = 9.0  # s from the mend of all to equal views: those who have just vanished are dead
+PICK = st.integers(0, 6)
+
+
+class Ways:
+    """Since when each way passes, and since when each process runs."""
+
+    def __init__(self, world):
+        self.world = world
+        self.troubled_at = {}  # a pair, or a process, to when it was in trouble last
+
+    def note(self):
+        """To be called often: what is in trouble now."""
+        world = self.world
+        for one, other in world.cuts:
+            self.troubled_at[frozenset((one, other))] = world.now
+        for process in world.up:
+            if process.frozen_until >= world.now:
+                self.troubled_at[process.node] = world.now
+
+    def is_calm(self, what):
+        return self.world.now - self.troubled_at.get(what, 0.0) > CALM
+
+    def is_way(self, one, other):
+        """Whether two have been able to speak for long, directly or through one other."""
+        if self.is_calm(frozenset((one.node, other.node))):
+            return True
+        return any(
+            self.is_calm(third.node)
+            and self.is_calm(frozenset((one.node, third.node)))
+            and self.is_calm(frozenset((third.node, other.node)))
+            for third in self.world.up
+            if third not in (one, other)
+        )
+
+
+class Mesh(RuleBasedStateMachine):
+    @initialize(seed=st.integers(0, 999), count=st.integers(2, 5))
+    def begin(self, seed, count):
+        self.world = World(seed, count)
+        self.ways = Ways(self.world)
+        self.hung = set()  # (process, incarnation): hung for so long that it may be held for dead
+        self.buried = {}  # (process, node) to the last incarnation that it saw dead
+        self.world.checks.append(self.check)
+        self.world.run(4.0)
+        assert self.world.agrees()
+
+    # -- what may never happen
+
+    def check(self, process, change):
+        node, incarnation = change.record.node, change.record.facts.incarnation
+        if change.state.is_final:
+            self.buried[process.node, node] = incarnation
+        else:
+            assert incarnation > self.buried.get((process.node, node), 0), "none comes back"
+        if change.state is State.DEAD:
+            other = self.world.processes[node]
+            if other.is_up and (node, incarnation) not in self.hung:
+                assert not self.ways.is_way(process, other), "nobody who is there is declared dead"
+
+    @invariant()
+    def the_dead_are_no_members(self):
+        if not hasattr(self, "world"):
+            return
+        for process in self.world.up:
+            machine = process.membership
+            assert not [n for n, (i, _) in process.view.items() if machine.is_gone(n, i)]
+
+    # -- what happens
+
+    def pick(self, pick):
+        return self.world.up[pick % len(self.world.up)]
+
+    def pair(self, pick, other):
+        one = self.pick(pick)
+        rest = [process for process in self.world.up if process is not one]
+        return one, rest[other % len(rest)]
+
+    def is_many():
+        return precondition(lambda self: len(self.world.up) > 1)
+
+    @rule(seconds=st.sampled_from([0.3, 1.0, 3.0, 8.0, 20.0]))
+    def run(self, seconds):
+        for _ in range(int(seconds / 0.25) + 1):
+            self.ways.note()
+            self.world.run(min(seconds, 0.25))
+        self.ways.note()
+
+    @is_many()
+    @rule(pick=PICK)
+    def kill(self, pick):
+        self.world.kill(self.pick(pick))
+
+    @is_many()
+    @rule(pick=PICK)
+    def vanish(self, pick):
+        self.world.vanish(self.pick(pick))
+
+    @precondition(lambda self: len(self.world.up) < 6)
+    @rule()
+    def start(self):
+        self.world.start()
+
+    @rule(pick=PICK, seconds=st.sampled_from([0.4, 1.0, 2.5, HANG_LIMIT - 0.1]))
+    def hang(self, pick, seconds):
+        process = self.pick(pick)
+        is_calm = self.ways.is_calm(process.node)
+        process.freeze(seconds)
+        if not is_calm:  # all its pauses together may be too much
+            self.hung.add((process.node, process.membership.own.incarnation))
+
+    @rule(pick=PICK, seconds=st.sampled_from([7.0, 12.0]))
+    def hang_long(self, pick, seconds):
+        process = self.pick(pick)
+        process.freeze(seconds)
+        self.hung.add((process.node, process.membership.own.incarnation))
+
+    @is_many()
+    @rule(pick=PICK, other=PICK, is_one_way=st.booleans(), is_told=st.booleans())
+    def cut(self, pick, other, is_one_way, is_told):
+        one, other = self.pair(pick, other)
+        self.world.cut(one, other, is_told)
+        if not is_one_way:
+            self.world.cut(other, one, is_told)
+
+    @is_many()
+    @rule(size=st.integers(1, 3))
+    def part(self, size):
+        up = self.world.up
+        for one, other in itertools.product(up[:size], up[size:]):
+            self.world.cut(one, other)
+            self.world.cut(other, one)
+
+    @rule()
+    def mend(self):
+        self.ways.note()
+        self.world.mend()
+
+    def teardown(self):
+        if not hasattr(self, "world"):
+            return
+        self.mend()
+        latest = max((p.frozen_until for p in self.world.up), default=0.0) - self.world.now
+        self.run(max(latest, 0.0))
+        self.world.run(HEALED_WITHIN, self.world.agrees)
+        assert self.world.agrees(), "all see all, and nobody else"
+        self.run(3.0)
+        assert self.world.agrees(), "and it stays so"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(seconds_allowed())
+def test_whatever_happens_the_mesh_keeps_its_head():
+    run_machine(Mesh, STEPS, count=examples_count(USUAL))
