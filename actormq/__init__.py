@@ -12,7 +12,7 @@ The public names. The package below them, from the ground up; an import points o
     patterns/                                     the sockets that actors own
     devices/                                      what forwards between two sockets
     elsewhere/                                    actors in a thread or process of their own
-    machine, steward, assembly, node, run     a node, put together
+    machine, steward, assembly, life, node, run   a node, put together
     observe/, cli/, testing/                      what people see, and test with
 """
 

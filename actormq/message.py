@@ -132,9 +132,11 @@ def facts_from(raw: Any) -> Facts:
     if (
         not isinstance(endpoints, list)
         or len(endpoints) > _ENDPOINTS_LIMIT
-        or not all(isinstance(e, str) and len(e) <= _TEXT_LIMIT for e in endpoints)
+        or not all(isinstance(e, str) and _is_line(e, _TEXT_LIMIT) for e in endpoints)
     ):
-        raise RemoteProtocolError(f"a node's endpoints are at most {_ENDPOINTS_LIMIT} texts")
+        raise RemoteProtocolError(
+            f"a node's endpoints are at most {_ENDPOINTS_LIMIT} printable texts"
+        )
     return Facts(
         incarnation=incarnation,
         endpoints=tuple(endpoints),

@@ -42,6 +42,7 @@ import contextlib
 import ipaddress
 import logging
 import random
+import socket
 from typing import TYPE_CHECKING, Final
 
 from actormq.cluster.discovery import (
@@ -55,12 +56,13 @@ from actormq.cluster.discovery import (
     split_txt,
     to_txt,
 )
+from actormq.cluster.interfaces import interfaces
 
 # zeroconf is imported where it is used: that takes 0.08 to 0.12 s, too long for `actormq --help`.
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zeroconf import RecordUpdate, RecordUpdateListener, ServiceInfo, Zeroconf
+    from zeroconf import IPVersion, RecordUpdate, RecordUpdateListener, ServiceInfo, Zeroconf
     from zeroconf.asyncio import AsyncZeroconf
 
 SERVICE_TYPE: Final = "_actormq._tcp.local."
@@ -84,8 +86,8 @@ class Mdns:
     """Tell of ourselves and find others by multicast DNS, on the running loop.
 
     Args:
-        loopback: Speak on 127.0.0.1 only, instead of on all interfaces of the host.
-            Neither needs a multicast route, which zeroconf's default interface does.
+        loopback: Speak on 127.0.0.1 only, instead of on all interfaces of the host, over IPv4 and
+            IPv6. Neither needs a multicast route, which zeroconf's default interface does.
         interval: Time between questions, and between reports of who is known, in seconds.
 
     Source: `Discovery`, whose methods these are.
@@ -158,6 +160,15 @@ class Mdns:
         if self._zeroconf is not None:
             await self._take_back(self._zeroconf.zeroconf)
 
+    async def refresh(self) -> None:
+        """Tell and look on the interfaces that the host has now; takes up to a second."""
+        if self._zeroconf is None or self._loopback:
+            return
+        try:
+            await self._zeroconf.async_update_interfaces(*_spoken_on(loopback=False))
+        except (OSError, RuntimeError) as error:  # as between two networks; there is a next time
+            _log.info("mDNS: the interfaces cannot be used at present: %s", error)
+
     async def stop(self) -> None:
         """Withdraw and look no longer, within 0.5 s; `found` is not called after this."""
         self._found = None
@@ -175,14 +186,15 @@ class Mdns:
                     await opened.async_close()
 
     async def _open(self) -> AsyncZeroconf:
-        from zeroconf import Error, InterfaceChoice  # noqa: PLC0415 - as said above
+        from zeroconf import Error  # noqa: PLC0415 - as said above
         from zeroconf.asyncio import AsyncZeroconf  # noqa: PLC0415
 
         source = "mDNS on loopback" if self._loopback else "mDNS"
         opened = None
         is_usable = False
         try:
-            opened = AsyncZeroconf(["127.0.0.1"] if self._loopback else InterfaceChoice.All)
+            spoken_on, version = _spoken_on(loopback=self._loopback)
+            opened = AsyncZeroconf(spoken_on, ip_version=version)
             async with asyncio.timeout(_START_LIMIT):
                 await opened.zeroconf.async_wait_for_start()
             # An interface that cannot be used is only logged; without any we would talk to nobody.
@@ -262,6 +274,27 @@ class Mdns:
         # A stranger's nonsense is no trouble of ours; a full table hides nodes.
         level = logging.WARNING if isinstance(refusal, TooManyKnown) else logging.INFO
         _log.log(level, "mDNS: %a was refused, more are only counted: %s", instance, refusal)
+
+
+def _spoken_on(*, loopback: bool) -> tuple[list[str | int], IPVersion]:
+    """Choose where to speak: IPv4 addresses, and the indexes of interfaces that have IPv6.
+
+    Neither `InterfaceChoice` will do: `All` sends to `::1`, which cannot be, and once for each
+    IPv6 address of an interface.
+    """
+    from zeroconf import IPVersion  # noqa: PLC0415 - as said above
+
+    if loopback:
+        return ["127.0.0.1"], IPVersion.V4Only
+    every = [each for each in interfaces() if not each.is_port]
+    v4 = [address for each in every for address in each.addresses if ":" not in address]
+    v6 = [
+        socket.if_nametoindex(each.name)
+        for each in every
+        if any(":" in address and address != "::1" for address in each.addresses)
+    ]
+    version = IPVersion.All if v4 and v6 else IPVersion.V6Only if v6 else IPVersion.V4Only
+    return [*dict.fromkeys(v4), *v6], version
 
 
 def _listener(

@@ -24,6 +24,7 @@ HELPERS = 3
 LAST_WORDS = 0.1  # s behind a broken connection in which words may still come that were sent before
 SUSPICION_LEAST, SUSPICION_MOST = 3.75, 4.0  # s to contradict
 ROUND_TRIPS = 10  # of a reconnect: TCP, ZMTP and our own hello take some five
+ROUND_TRIPS_MOST = 0.75  # s for them: whoever hung has answered late, and is no far node for that
 
 HANG_LIMIT = ANSWER_WITHIN + HELP_WITHIN + SUSPICION_LEAST
 """Seconds that a node may hang, and is not declared dead: it is asked no earlier than that."""
@@ -147,9 +148,10 @@ class Lookout:
         elif node not in self.linked:
             self._steps.append(Answer(asker, node, is_there=False))
         else:
-            until, askers = self._askers.get(node, (now + HELP_WITHIN, []))
-            self._askers[node] = until, [*askers, asker]
-            self._steps.append(Ping(node))
+            _, askers = self._askers.setdefault(node, (now + HELP_WITHIN, []))
+            if asker not in askers:  # however often it asks
+                askers.append(asker)
+                self._steps.append(Ping(node))
 
     def ponged(self, node: str) -> None:
         """A node has answered a ping."""
@@ -247,7 +249,8 @@ class Lookout:
     def _is_cut_off(self, entry: Entry, watch: Watch, cut_at: float, now: float) -> bool:
         """Whether a broken connection has had its time to come back, and helpers theirs."""
         self._ask_others(entry, watch, now)  # those to whom there was no connection before
-        patience = self.health.stretched(RECONNECT_GRACE) + ROUND_TRIPS * (entry.round_trip or 0.0)
+        trips = min(ROUND_TRIPS * (entry.round_trip or 0.0), ROUND_TRIPS_MOST)
+        patience = self.health.stretched(RECONNECT_GRACE) + trips
         alone = now - max(cut_at, watch.heard_at)
         return alone >= patience and not watch.is_helped(now, HELP_WITHIN)
 

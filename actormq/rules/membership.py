@@ -33,7 +33,7 @@ from typing import Any
 from actormq.message import Facts
 from actormq.rules.entry import Entry, Tomb
 from actormq.rules.lookout import Lookout
-from actormq.rules.records import Record, State, is_later
+from actormq.rules.records import DISPUTED, Record, State, disputed, is_later
 from actormq.rules.rings import Rings
 from actormq.rules.steps import Change, Dial, Renew, Retry, Spread, Step, Tell
 from actormq.rules.suspicion import Health, Suspicion
@@ -91,6 +91,10 @@ class Membership:
         """Whether that incarnation of a node was declared dead, or has left."""
         tomb = self.tombs.get(node)
         return tomb is not None and incarnation <= tomb.record.facts.incarnation
+
+    def last_words(self, node: str) -> Record:
+        """What to say of a node that is gone to whoever holds it for alive."""
+        return disputed(self.tombs[node].record)
 
     def next_seniority(self) -> int:
         """The place of a newcomer in the order of age: behind all who are there."""
@@ -182,15 +186,14 @@ class Membership:
             self._contradict(record, now)
         elif entry is not None:
             if is_later(record, entry.record):
-                if record.state is State.DEAD and self._lookout.hears(entry, now):
-                    self._steps.append(Tell(node, record))  # it comes back as a new incarnation
-                else:
-                    self._accept(record, source, now)
+                is_same = record.facts.incarnation == entry.facts.incarnation
+                is_wrong = is_same and self._lookout.hears(entry, now)
+                self._accept(disputed(record) if is_wrong else record, source, now)
             elif record.state is State.SUSPECT and not is_later(entry.record, record):
                 self._confirm(entry, record, source)
         elif self.is_gone(node, record.facts.incarnation):
-            if not record.state.is_final:
-                self._steps.append(Tell(source, self.tombs[node].record))
+            if not record.state.is_final and record.facts.edition < DISPUTED:
+                self._steps.append(Tell(source, self.last_words(node)))
         elif record.state.is_final:
             self._bury(record, now)
         elif len(self.entries) < MEMBERS_LIMIT:
@@ -209,6 +212,8 @@ class Membership:
                 self.renew(incarnation=facts.incarnation + 1, edition=0)
         elif facts.incarnation > own.incarnation:
             self.renew(incarnation=facts.incarnation, edition=facts.edition + 1)
+        elif facts.incarnation == own.incarnation and facts.edition >= DISPUTED:
+            self.renew(incarnation=own.incarnation + 1, edition=0)
         elif facts.incarnation == own.incarnation and (
             facts.edition > own.edition
             or (facts.edition == own.edition and record.state is State.SUSPECT)

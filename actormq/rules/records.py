@@ -9,14 +9,22 @@ records of one node in one order, and everybody keeps the latest: then all end w
 - Before that a higher edition is later. Only the node itself makes one: it contradicts a suspicion,
   or its endpoints have changed.
 - Of two records of one edition a suspicion is the later one.
+
+Two sides of a cut hold each other for dead. When they meet again, what one says of the other's
+members would kill them in the eyes of their own side. So an end that is in dispute is told as a
+suspicion that no edition can contradict, but the next incarnation can (`disputed`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from dataclasses import dataclass
 
 from actormq.message import Facts
+
+DISPUTED = 2**62
+"""The edition of a suspicion that only another incarnation contradicts."""
 
 
 class State(enum.StrEnum):
@@ -60,6 +68,14 @@ def rank(record: Record) -> tuple[int, bool, int, bool]:
     is_final = record.state.is_final
     edition = 0 if is_final else record.facts.edition  # of two ends neither is later
     return record.facts.incarnation, is_final, edition, record.state is State.SUSPECT
+
+
+def disputed(record: Record) -> Record:
+    """What to say of a node that was declared dead, to whoever holds it for alive."""
+    if record.state is not State.DEAD:
+        return record
+    facts = dataclasses.replace(record.facts, edition=DISPUTED)
+    return Record(facts, State.SUSPECT, "others hold it for dead", record.accuser)
 
 
 def is_later(one: Record, other: Record) -> bool:

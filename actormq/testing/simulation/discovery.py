@@ -89,6 +89,9 @@ class SimulatedDiscovery:
         """Take back what was told."""
         self._own = None
 
+    async def refresh(self) -> None:
+        """Nothing: a simulated machine has one network."""
+
     async def stop(self) -> None:
         """Withdraw and look no longer."""
         self._own = self._found = None
