@@ -101,9 +101,8 @@ def node(
     running = Node(**options)
 
     def end(task: asyncio.Task[None], number: int) -> None:
-        if number == signal.SIGTERM and running.is_awaited:
-            running.begin_drain()
-        else:
+        # What has not started yet need not be waited for.
+        if not (number == signal.SIGTERM and running.is_awaited and running.begin_drain()):
             task.cancel()
 
     run_to_end(running, _serve(running, topology.actors, parent), end)
