@@ -11,7 +11,16 @@ from typing import Any, Unpack
 
 from actormq.cluster.member import Traffic
 from actormq.errors import SetupError
-from actormq.events import ActorFailed, DeadLetter, Event, HandlerFailed, MemberChanged, PeerRefused
+from actormq.events import (
+    ActorFailed,
+    DeadLetter,
+    Event,
+    HandlerFailed,
+    MemberChanged,
+    NameElected,
+    NameStandby,
+    PeerRefused,
+)
 from actormq.node import Node
 from actormq.settings import NodeOptions
 from actormq.testing.simulation.discovery import Multicast
@@ -366,6 +375,11 @@ class World:
             case ActorFailed():
                 what = f"{event.actor}.{event.handler} failed with {kind_of(event.error)}"
                 self._record.note(name, f"{what}: {event.consequence}")
+            case NameElected():
+                self._record.note(name, f"{event.name} is elected on {event.node_name}")
+            case NameStandby():
+                how = "has let go" if event.has_let_go else "stands by"
+                self._record.note(name, f"{event.name} {how}: {event.reason}")
             case PeerRefused():
                 self._record.note(name, f"{event.who} refused: {event.reason}")
             case _:
