@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 POLL = 0.05  # s between looks at the nodes' logs; times are read in them, not taken here
-STARTING = 5  # niceness of a process until its node has started
+STARTING = 3  # niceness of a process until its node has started
 STOPPED = 15.0  # s for a node to end in order; takes some ms
 
 
@@ -178,6 +178,9 @@ class Mesh:
             if time.monotonic() > end:
                 return False
             time.sleep(POLL)
+
+    def is_started(self):
+        return all(node.id for node in self.nodes.values())
 
     def lack(self):
         """What is missing until all see all, their names too; "" if nothing is."""

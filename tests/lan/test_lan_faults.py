@@ -11,7 +11,7 @@ import statistics
 import pytest
 from lan_hosts import Shape
 from lan_nodes import Mesh
-from lan_story import CUT, HEALED, KILLED, Story
+from lan_story import CUT, HEALED, KILLED, START, Story
 
 pytestmark = [
     pytest.mark.slow,
@@ -64,6 +64,8 @@ def stories(new_lan, tmp_path_factory):
             meshes.append(mesh)
             for name in hosts:
                 mesh.start(name)
+            # Mesh by mesh, so that the first need not wait for the last: a start is all work.
+            assert mesh.until(mesh.is_started, START), mesh.lack()
             told.append(Story(mesh, plot, SEED * 1000 + number))
             told[-1].start()
         for story in told:
