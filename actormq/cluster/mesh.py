@@ -268,6 +268,11 @@ class Mesh:
         if no is not None:
             return no
         assert facts is not None
+        known = self.members.get(facts.node)
+        if known is not None and known.facts.is_guest != facts.is_guest:
+            sentence = f"the id {facts.node} belongs to another one: start anew"
+            self.complain(facts.name, sentence)
+            return [message.REFUSED, message.REASON_STRANGER, sentence]
         if facts.node != self.facts.node:
             member = self._speak_with(facts)
             self._sessions.begin(routing_id, member)

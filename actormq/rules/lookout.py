@@ -72,8 +72,6 @@ class Lookout:
             return
         self.watched[node] = None
         entry.watch = Watch(now, ASK_AFTER if self._own < node else ASK_LATER)
-        if node not in self.linked:
-            self._steps.append(Dial(entry.facts))
 
     def unwatch(self, entry: Entry) -> None:
         """Watch a member no more."""
@@ -240,9 +238,7 @@ class Lookout:
         is_silent = now - watch.heard_at >= watch.ask_after
         if is_silent and watch.unanswered_at is None:
             watch.unanswered_at = now
-        if not is_linked:
-            self._steps.append(Dial(entry.facts))
-        elif now - watch.asked_at >= (ASK_AGAIN if is_silent else ROUND_TRIP_INTERVAL):
+        if is_linked and now - watch.asked_at >= (ASK_AGAIN if is_silent else ROUND_TRIP_INTERVAL):
             watch.asked_at = now
             self._steps.append(Ping(entry.record.node))
 
@@ -261,7 +257,8 @@ class Lookout:
             return None
         if now >= suspicion.ends(SUSPICION_LEAST, SUSPICION_MOST):
             return self._accusation(entry, watch, State.DEAD, now)
-        if suspicion.confirm(self._own):
+        was_asked = entry.record.node in self.linked or bool(watch.asked)
+        if was_asked and suspicion.confirm(self._own):
             self._steps.append(Spread(self._accusation(entry, watch, State.SUSPECT, now), ""))
         return None
 
