@@ -162,7 +162,7 @@ class Lookout:
         entry.watch.helpers.discard(helper)
         if is_there:
             self.reached(entry, now)
-        elif not entry.watch.helpers and entry.watch.cut_at is not None:
+        elif entry.watch.cut_at is not None:
             self._ask_others(entry, entry.watch, now)  # soon it is too late
 
     def _answer(self, node: str, *, is_there: bool) -> None:
@@ -247,8 +247,9 @@ class Lookout:
         self._ask_others(entry, watch, now)  # those to whom there was no connection before
         trips = min(ROUND_TRIPS * (entry.round_trip or 0.0), ROUND_TRIPS_MOST)
         patience = self.health.stretched(RECONNECT_GRACE) + trips
-        alone = now - max(cut_at, watch.heard_at)
-        return alone >= patience and not watch.is_helped(now, HELP_WITHIN)
+        if watch.is_helped(now, HELP_WITHIN):
+            patience += HELP_WITHIN
+        return now - max(cut_at, watch.heard_at) >= patience
 
     def _look_at_suspect(
         self, entry: Entry, watch: Watch, suspicion: Suspicion, now: float

@@ -15,7 +15,7 @@ from actormq.rules.lookout import (
     SUSPICION_MOST,
 )
 from actormq.rules.membership import Membership, lag_of
-from actormq.rules.records import Record, State
+from actormq.rules.records import Record, State, disputed
 from actormq.rules.steps import Answer, Change, Dial, Help, Ping, Renew, Retry, Spread, Tell
 from actormq.settings import RECONNECT_GRACE, TICK_INTERVAL
 
@@ -166,6 +166,29 @@ def test_a_suspect_that_is_killed_is_dead_after_the_grace_as_well():
     assert driven.state(B) is None
 
 
+def test_one_whose_last_answer_came_late_is_not_waited_for_the_longer():
+    driven = Driven(B)
+    driven.machine.entries[B].round_trip = 5.0  # it hung for a while
+    driven.machine.broke(B, driven.now)
+    driven.run(2 * RECONNECT_GRACE + TICK_INTERVAL, but={B})
+    assert driven.state(B) is None
+
+
+def test_a_helper_that_does_not_answer_holds_nobody_up_for_long():
+    driven = Driven(*(f"{n:016x}" for n in range(30)))
+    node = driven.machine.neighbours[0]
+    driven.machine.broke(node, driven.now)
+    helps = driven.take(Help)
+    silent = helps[0].helper
+    while driven.state(node) is not None:
+        for step in helps:
+            if step.helper != silent:
+                driven.machine.answered(node, step.helper, is_there=False, now=driven.now)
+        driven.run(TICK_INTERVAL, but={node})
+        helps = driven.take(Help)
+    assert driven.now - T <= RECONNECT_GRACE + HELP_WITHIN + TICK_INTERVAL
+
+
 @pytest.mark.parametrize("how", ["linked", "helped", "heard"])
 def test_who_is_reached_after_a_break_is_alive(how):
     driven = Driven(B, C)
@@ -308,20 +331,35 @@ def test_an_end_is_final_and_only_a_new_incarnation_comes_back(end):
     driven.machine.told(said(B, edition=7), C, driven.now)
     driven.machine.greeted(facts_of(B), driven.now)
     assert driven.state(B) is None
-    assert driven.take() == [Tell(C, driven.machine.tombs[B].record)]
+    assert driven.take() == [Tell(C, driven.machine.last_words(B))]
     driven.machine.told(said(B, incarnation=2), C, driven.now)
     assert driven.state(B) is State.ALIVE
     assert not driven.machine.is_gone(B, 2)
 
 
-def test_whoever_hears_a_member_does_not_believe_that_it_is_dead_but_lets_it_know():
+def test_whoever_hears_a_member_disputes_its_death_and_it_comes_back_as_another_incarnation():
     driven = Driven(B, C)
     driven.machine.told(said(B, State.DEAD, C), C, driven.now)
+    assert driven.state(B) is State.SUSPECT
+    (told,) = driven.take(Tell)
+    assert (told.node, told.record) == (B, disputed(said(B, State.DEAD, C)))
+    driven.machine.told(said(B, edition=9), C, driven.now)  # no edition is enough
+    assert driven.state(B) is State.SUSPECT
+    driven.machine.told(said(B, incarnation=2), C, driven.now)
     assert driven.state(B) is State.ALIVE
-    assert driven.take() == [Tell(B, said(B, State.DEAD, C))]
-    driven.run(ASK_AFTER + ANSWER_WITHIN, but={B})  # but not for long
+
+
+def test_who_has_not_answered_for_a_while_is_dead_when_others_say_so():
+    driven = Driven(B, C)
+    driven.run(ASK_AFTER + ANSWER_WITHIN, but={B})
     driven.machine.told(said(B, State.DEAD, C), C, driven.now)
     assert driven.state(B) is None
+
+
+def test_whoever_is_in_dispute_comes_back_as_another_incarnation():
+    driven = Driven(B)
+    driven.machine.told(disputed(said(OWN, State.DEAD)), B, T)
+    assert (driven.machine.own.incarnation, driven.machine.own.edition) == (2, 0)
 
 
 def test_an_end_of_an_earlier_incarnation_is_no_news():
