@@ -6,7 +6,6 @@ Discovery gives hints and `rules/membership.py` decides; here are the sockets an
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable
@@ -373,10 +372,12 @@ class Mesh:
         """Say something to some members; whoever does not read is told later, or never."""
         packed: bytes | None = None
         for member in list(members):
-            with contextlib.suppress(DeliveryError):  # an echo of a token may be too large
+            try:
                 if packed is None:
                     packed, _ = self._codec.pack("a peer", envelope)
                 member.outbox.put(packed)
+            except DeliveryError:
+                continue  # it is full, or an echo of a token is too large
 
     def act(self) -> None:
         """Do what the membership wants done."""

@@ -198,7 +198,7 @@ class Membership:
                 self._steps.append(Tell(source, self.last_words(node)))
         elif record.state.is_final:
             self._bury(record, now)
-        elif len(self.entries) < MEMBERS_LIMIT:
+        elif record.facts.edition < DISPUTED and len(self.entries) < MEMBERS_LIMIT:
             self._accept(record, source, now)
 
     def _confirm(self, entry: Entry, record: Record, source: str) -> None:
