@@ -11,7 +11,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 POLL = 0.05  # s between looks at the nodes' logs; times are read in them, not taken here
-STARTING = 3  # niceness of a process until its node has started
+STARTING = 3  # niceness of a process above ours until its node has started
 STOPPED = 15.0  # s for a node to end in order; takes some ms
 
 
@@ -82,8 +82,9 @@ class Process:
     def _give_way(self, niceness):
         """Let those that are measured go before one that is starting: Python takes a whole core."""
         with contextlib.suppress(OSError):  # it has ended
+            ours = os.getpriority(os.PRIO_PROCESS, 0)
             for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
-                os.setpriority(os.PRIO_PROCESS, int(thread.name), niceness)
+                os.setpriority(os.PRIO_PROCESS, int(thread.name), ours + niceness)
 
     def read(self):
         """Take in what it has written since."""

@@ -65,6 +65,7 @@ class Story(threading.Thread):
                 self._now = f"{self.mesh.name}, trouble {number}, {trouble}"
                 self.began = time.monotonic()
                 getattr(self, f"trouble_{trouble}")()
+                self._tell(f"took {time.monotonic() - self.began:.1f} s")
         except Exception as error:  # noqa: BLE001 whoever reads the findings raises it
             self.error = error
 
@@ -213,6 +214,13 @@ class Story(threading.Thread):
 
     def _late(self, what):
         self.found.late.append(f"{self._now}: {what}")
+        self._tell(what)
 
     def _wrong(self, what):
         self.found.wrong.append(f"{self._now}: {what}")
+        self._tell(what)
+
+    def _tell(self, what):
+        """Keep it beside the nodes' logs, for whoever wants to know what they were about."""
+        with (self.mesh.folder / "story").open("a", encoding="utf-8") as file:
+            file.write(f"{time.monotonic():.3f} {self._now}: {what}\n")
