@@ -116,6 +116,13 @@ class Membership:
         """Whether the mesh is so small that there is a link to each member."""
         return len(self.entries) <= LINKED_MOST
 
+    def is_calm(self, now: float) -> bool:
+        """Whether others are there, and nobody died lately who may only have been cut off."""
+        return bool(self.entries) and not any(
+            tomb.record.state is State.DEAD and now - tomb.at < RETRY_FOR
+            for tomb in reversed(self.tombs.values())
+        )
+
     def wants_link(self, node: str) -> bool:
         """Whether there should be a link to a member even if nothing is said to it."""
         return node in (self.entries if self.keeps_all_links else self.neighbours)
