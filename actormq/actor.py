@@ -13,7 +13,6 @@ from typing import (
     Concatenate,
     Literal,
     ParamSpec,
-    Protocol,
     Self,
     TypeVar,
     overload,
@@ -26,7 +25,7 @@ from actormq.place import LOOP, check_class
 from actormq.signals import Failure, Terminated
 
 if TYPE_CHECKING:
-    from actormq.context import Context, LiveSocket, Timer
+    from actormq.context import Context, SocketSpec, Timer
     from actormq.node import Node
     from actormq.ref import Ref
 
@@ -142,13 +141,6 @@ def marks_of(function: Callable[..., Any]) -> _Marks:
     return marks
 
 
-class SocketSpec(Protocol):
-    """A socket as a class attribute: opened when the actor starts."""
-
-    def open(self, attribute: str, context: Context) -> LiveSocket:
-        """Open it for one actor."""
-
-
 class HandlerSpec:
     """One handler of one class, ready to run.
 
@@ -209,12 +201,15 @@ class Actor:
             its own, or in a "process" of its own, whose end is a failure like another.
         hang_limit: Seconds that an actor in a process may hold that process's loop before it is
             taken for lost and killed; None: for ever. A blocking handler does not hold it.
+        elected: Whether of all its actors of one name, on whichever nodes, one holds that name at a
+            time: the one on the oldest node. The others stand by, and are not found by the name.
     """
 
     __slots__ = ("__weakref__", "_actormq_context")
 
     runs_in: ClassVar[Literal["loop", "thread", "process"]] = "loop"
     hang_limit: ClassVar[float | None] = 1.25  # s; seen within 2 s, with a beat each 0.25 s
+    elected: ClassVar[bool] = False
     mailbox_limit: ClassVar[int | None] = None
     """Messages that the mailbox of one such actor holds; None: the node's `mailbox_limit`."""
 
@@ -350,6 +345,16 @@ class Actor:
 
     async def on_terminated(self, terminated: Terminated) -> None:
         """An actor that this one watches has ended; comes before the messages that wait."""
+
+    async def on_elected(self) -> None:
+        """This actor holds its name from now on; comes before messages, and after restarts."""
+
+    async def on_standby(self) -> None:
+        """This actor stands by: another one holds the name, or none may.
+
+        It comes once at the beginning unless the actor is elected, and when that lets go: others
+        are given the name only when it has returned, or has had `STANDBY_LIMIT` seconds for it.
+        """
 
 
 def unmarked(kind: type[Actor], name: str) -> HandlerSpec | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from actormq.address import ActorEntry, Address
 from actormq.cell import Cell
+from actormq.cluster.elections import Elections
+from actormq.cluster.electorate import MeshElectorate
 from actormq.cluster.member import Member
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
@@ -25,7 +27,7 @@ from actormq.settings import Settings
 from actormq.stepping import Stepper
 
 if TYPE_CHECKING:
-    from actormq.node import Node
+    from actormq.life import Life
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,17 @@ class Parts:
         mesh: Who is there.
         post: Messages to and from other nodes.
         services: Who offers what.
+        elections: Who holds the elected names.
     """
 
     runtime: Runtime
     mesh: Mesh
     post: Post
     services: MeshServices
+    elections: Elections
 
 
-def assemble(node: Node, settings: Settings, machine: Machine, serials: Iterator[int]) -> Parts:
+def assemble(node: Life, settings: Settings, machine: Machine, serials: Iterator[int]) -> Parts:
     """Make the parts of a node.
 
     Args:
@@ -63,7 +67,19 @@ def assemble(node: Node, settings: Settings, machine: Machine, serials: Iterator
         lambda address: ref_of(runtime, post, address),
     )
     deadlines = Deadlines(loop)
-    registry = Registry(node.name, lambda cell, is_there: _announce(services, cell, is_there))
+
+    def changed(cell: Cell, is_there: bool) -> None:
+        """Tell the mesh that an actor can be found by its name from now on, or no more."""
+        if cell.kind.elected:
+            (elections.enter if is_there else elections.leave)(cell)
+        elif not is_there:
+            services.withdraw(cell.address.serial)
+        elif not node.is_draining:
+            assert cell.name is not None
+            kind = f"{cell.kind.__module__}:{cell.kind.__qualname__}"
+            services.announce_actor(ActorEntry(cell.address.serial, cell.name, kind))
+
+    registry = Registry(node.name, changed)
     books = Books()
     post = Post(
         node.id,
@@ -102,8 +118,19 @@ def assemble(node: Node, settings: Settings, machine: Machine, serials: Iterator
         linked,
         lost,
         post.probes.look,
+        machine.names(),
     )
     services = MeshServices(node.id, node.directory, mesh, post)
+    elections = Elections(
+        node.id,
+        loop,
+        node.directory,
+        node.events,
+        MeshElectorate(mesh),
+        services,
+        node.keep,
+        settings.expected_nodes,
+    )
     runtime = Runtime(
         node=node,
         node_id=node.id,
@@ -118,6 +145,7 @@ def assemble(node: Node, settings: Settings, machine: Machine, serials: Iterator
         registry=registry,
         services=services,
         watching=watches,
+        elections=elections,
         books=books,
         next_serial=lambda: next(serials),
         places=machine.places(),
@@ -129,7 +157,7 @@ def assemble(node: Node, settings: Settings, machine: Machine, serials: Iterator
             lambda event: node.events.emit_from_thread(event, loop.call_from_thread),
         ),
     )
-    return Parts(runtime, mesh, post, services)
+    return Parts(runtime, mesh, post, services, elections)
 
 
 def ref_of(runtime: Runtime, post: Post, address: Address) -> Ref[Any]:
@@ -139,13 +167,3 @@ def ref_of(runtime: Runtime, post: Post, address: Address) -> Ref[Any]:
         if cell is not None:
             return cell.ref
     return post.ref(address)
-
-
-def _announce(services: MeshServices, cell: Cell, is_there: bool) -> None:
-    """Tell the mesh that an actor can be found by its name from now on, or no more."""
-    if is_there:
-        assert cell.name is not None
-        kind = f"{cell.kind.__module__}:{cell.kind.__qualname__}"
-        services.announce_actor(ActorEntry(cell.address.serial, cell.name, kind))
-    else:
-        services.withdraw(cell.address.serial)

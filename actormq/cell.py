@@ -8,6 +8,7 @@ from typing import Any
 
 from actormq.actor import Actor, unmarked
 from actormq.address import Address
+from actormq.context import Answer
 from actormq.errors import (
     ActormqError,
     ActorStopped,
@@ -93,7 +94,8 @@ class Cell(Instance):
     @property
     def is_found(self) -> bool:
         """Whether its name may be found."""
-        return self.is_open and self.was_started
+        holds = not self.kind.elected or self.runtime.elections.holds(self)
+        return self.is_open and self.was_started and holds
 
     @property
     def is_supervised(self) -> bool:
@@ -166,6 +168,13 @@ class Cell(Instance):
         if self.kind.on_terminated is not Actor.on_terminated and hook is not None:
             self.signal(hook, terminated)
 
+    def tell_role(self, hook: str, answer: Answer) -> bool:
+        """Run `on_elected` or `on_standby`; say whether it will, and `answer` hear of its end."""
+        if getattr(self.kind, hook) is getattr(Actor, hook):
+            return False
+        call = unmarked(self.kind, hook)
+        return call is not None and self.signal(call, answer=answer)
+
     # -- coming -------------------------------------------------------------------------------
 
     async def start(self) -> None:
@@ -216,6 +225,8 @@ class Cell(Instance):
         if self.restart_count == 0:
             self.runtime.registry.publish(self)
         self._next_turn()
+        if self.restart_count and self.kind.elected:
+            self.runtime.elections.restarted(self)
 
     async def begin_children(self, supervisor: Supervisor) -> None:
         """Start what a supervisor is to run.

@@ -111,3 +111,10 @@ class Context(Protocol):
 
     def receive(self, call: Call, args: Sequence[Any], answer: Answer | None, /) -> None:
         """Queue what came on one of its sockets for `call.function(actor, *args)`."""
+
+
+class SocketSpec(Protocol):
+    """A socket as a class attribute: opened when the actor starts."""
+
+    def open(self, attribute: str, context: Context) -> LiveSocket:
+        """Open it for one actor."""

@@ -9,7 +9,14 @@ from typing import Any
 
 from actormq.errors import SetupError
 
-HOOKS = {"on_start": 0, "on_stop": 0, "on_restart": 1, "on_terminated": 1}
+HOOKS = {
+    "on_start": 0,
+    "on_stop": 0,
+    "on_restart": 1,
+    "on_terminated": 1,
+    "on_elected": 0,
+    "on_standby": 0,
+}
 """The hooks of an actor, and how many arguments each is given."""
 
 TAKEN = ("name", "ref", "node", "log")
@@ -28,7 +35,8 @@ def check_definition(kind: type, handlers: Collection[str], periodic: Collection
 
     Raises:
         SetupError: A hook is no coroutine function, or takes other arguments; a handler hides what
-            the actor itself has; a periodic method wants arguments; `mailbox_limit` is no count.
+            the actor itself has; a periodic method wants arguments; `mailbox_limit` is no count;
+            `elected` is neither True nor False.
     """
     for hook, count in HOOKS.items():
         _check_hook(kind, hook, count)
@@ -43,6 +51,11 @@ def check_definition(kind: type, handlers: Collection[str], periodic: Collection
                 f"{kind.__name__}.{name} runs again and again, and is given no arguments: "
                 f"write def {name}(self)"
             )
+    if not isinstance(kind.elected, bool):  # type: ignore[attr-defined]  # as below
+        raise SetupError(
+            f"{kind.__name__}.elected is {kind.elected!r}: write elected = True for a class of "  # type: ignore[attr-defined]
+            "which one actor holds the name at a time, or leave it out"
+        )
     limit = kind.mailbox_limit  # type: ignore[attr-defined]  # of a class of actors
     if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
         raise SetupError(

@@ -1,10 +1,11 @@
 """The end of a process that runs a node: in order, in time, and at once if somebody insists.
 
-The first SIGINT, SIGTERM or SIGHUP asks for the end in order. Python runs its own handlers of
-signals between any two steps of the main thread, also while a handler of an actor holds the loop;
-so that is where a guard is started: a thread that ends the process hard when the node's
-`shutdown_timeout` and a grace are over, and says what did not end. The second signal meets the
-operating system's own action, which needs nothing of us.
+The first SIGINT, SIGTERM or SIGHUP asks for the end in order; SIGTERM, which service managers
+send, for that without an error at anybody's: the node is drained first. Python runs its own
+handlers of signals between any two steps of the main thread, also while a handler of an actor
+holds the loop; so that is where a guard is started: a thread that ends the process hard when the
+node's `shutdown_timeout` and a grace are over, and says what did not end. The second signal meets
+the operating system's own action, which needs nothing of us.
 
 asyncio's own end may wait for ever: for tasks that swallow their cancellation, and for threads.
 Here both have their time, and what is left then is named and left behind.
@@ -41,21 +42,22 @@ if hasattr(signal, "SIGHUP"):  # the terminal was closed; Windows has no word fo
 
 
 def run_to_end(
-    node: Node, main: Coroutine[Any, Any, R], end: Callable[[asyncio.Task[R]], object]
+    node: Node, main: Coroutine[Any, Any, R], end: Callable[[asyncio.Task[R], int], object]
 ) -> R:
     """Run a program in a loop of its own, and end that in bounded time, whatever is in it.
 
     Args:
         node: Which the program runs.
         main: The program.
-        end: Called on the loop at the first signal, with the program's task.
+        end: Called on the loop at the first signal, with the program's task and its number.
 
     Returns:
         What `main` returned.
 
     Raises:
         SystemExit: A signal cut `main` off, or something did not end after one; with status 128
-            and the signal's number. Or a handler raised it.
+            and the signal's number, that of SIGTERM where the node was drained. Or a handler
+            raised it.
         RestartLimitReached: A supervisor under no other one gave up.
     """
     runner = asyncio.Runner()
@@ -66,8 +68,8 @@ def run_to_end(
         async def program() -> R:
             # What ends the program must not fly out of a task: asyncio would fall over it.
             task: asyncio.Task[R] = asyncio.create_task(contained(main))
-            node.when_failed(lambda: node.is_awaited or task.cancel())
-            signals.come.add_done_callback(lambda _: end(task))
+            node.when_ended_from_outside(lambda: node.is_awaited or task.cancel())
+            signals.come.add_done_callback(lambda _: end(task, signals.number))
             return await task
 
         try:
@@ -79,6 +81,8 @@ def run_to_end(
                 raise SystemExit(128 + signals.number) from None
             if node.failure is not None:
                 raise _as_exit(node.failure) from None
+            if node.was_drained:  # from elsewhere, which is as good as the signal
+                raise SystemExit(128 + signal.SIGTERM) from None
             raise
         finally:
             left = runner.run(_settle())

@@ -130,14 +130,16 @@ class DeliveryError(ActormqError):
 class ActorNotFound(DeliveryError):
     """Nobody in the mesh holds that name."""
 
-    def __init__(self, name: str, mesh: str, seconds: float = 0.0) -> None:
+    def __init__(self, name: str, mesh: str, seconds: float = 0.0, why: str = "") -> None:
         waited = f" within {seconds:g} s" if seconds else ""
+        why_so = f" ({why})" if why else ""
         super().__init__(
-            f"no actor named {name!r} in mesh {mesh!r}{waited}: "
+            f"no actor named {name!r} in mesh {mesh!r}{waited}{why_so}: "
             "check the name with `actormq ps`, or wait longer with timeout=",
             name,
             mesh,
             seconds,
+            why,
         )
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from actormq.errors import SetupError
+from actormq.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,32 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class NodeStarted(Event):
-    """A node listens; `endpoints` are where."""
+    """A node listens; `endpoints` are where, and `id` is the node's own."""
 
     node: str
     mesh: str
     endpoints: tuple[str, ...]
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStopped(Event):
+    """A node has closed all that it had: the last event it reports.
+
+    Attributes:
+        node: Its name.
+        mesh: Its mesh.
+        id: Its id.
+        ledger: What became of the messages for its actors.
+        traffic: The envelopes of its links since it began, a count each: sent, dropped, waiting,
+            received and unread.
+    """
+
+    node: str
+    mesh: str
+    id: str
+    ledger: Ledger
+    traffic: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +73,38 @@ class MemberChanged(Event):
     reason: str
     incarnation: int = 0
     accuser: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NameElected(Event):
+    """An actor holds an elected name from now on, as this node sees it.
+
+    Attributes:
+        name: The name.
+        node: The id of the node that has the actor.
+        node_name: That node's name, for people.
+        is_own: Whether it is this node.
+    """
+
+    name: str
+    node: str
+    node_name: str
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NameStandby(Event):
+    """An actor of this node stands by for an elected name from now on, and is told so.
+
+    Attributes:
+        name: The name.
+        reason: Why it does not hold the name, in words.
+        has_let_go: Whether it held the name until now.
+    """
+
+    name: str
+    reason: str
+    has_let_go: bool
 
 
 @dataclass(frozen=True, slots=True)

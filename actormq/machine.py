@@ -11,18 +11,19 @@ import random
 import secrets
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import psutil
 
 from actormq.address import new_node_id
 from actormq.cluster.discovery import Discovery
+from actormq.cluster.dns import HostNames, Names
+from actormq.cluster.interfaces import interfaces
 from actormq.elsewhere.places import OwnPlaces
 from actormq.events import LoopHeld
 from actormq.loop import Loop
 from actormq.place import Places
 from actormq.rules.admission import LAN
+from actormq.rules.endpoints import offered
 from actormq.settings import Settings
 from actormq.threads import Threads
 from actormq.transport import Transport
@@ -60,7 +61,15 @@ class Machine:
         """What opens the sockets of a node."""
         is_lan = settings.insecure_lan
         frame_limit = max(settings.message_limit, settings.buffer_limit) + 64 * 1024
-        return Transport(loop, is_lan, frame_limit, addresses() if is_lan else _LOOPBACK)
+        return Transport(loop, is_lan, frame_limit, self.addresses(settings))
+
+    def addresses(self, settings: Settings) -> Sequence[str]:
+        """The hosts under which others may dial a node with these settings, the best first."""
+        return addresses() if settings.insecure_lan else _LOOPBACK
+
+    def names(self) -> Names:
+        """What looks up the names of hosts."""
+        return HostNames()
 
     def threads(self, node: str) -> Threads:
         """Threads for what blocks.
@@ -96,16 +105,8 @@ MACHINE = Machine()
 
 
 def addresses() -> list[str]:
-    """All addresses of this host that another may dial, IPv4 first, its loopback last."""
-    found: list[str] = []
-    for family in (socket.AF_INET, socket.AF_INET6):
-        for interface in psutil.net_if_addrs().values():
-            for address in interface:
-                text = address.address.partition("%")[0]
-                # Link-local IPv6 needs an interface's name that means nothing elsewhere.
-                if address.family == family and not text.startswith(("127.", "fe80:", "::1")):
-                    found.append(f"[{text}]" if family == socket.AF_INET6 else text)
-    return [*found, "127.0.0.1"]
+    """All addresses of this host that another may dial, the best first; see `offered`."""
+    return offered(interfaces())
 
 
 def host_identity() -> str:

@@ -281,15 +281,25 @@ class Mailbox(abc.ABC):
         mailbox.append((call, args, None, answer))
         self.sent_count += 1
 
-    def signal(self, call: Call, *args: Any) -> None:
-        """Let a hook run before the messages that wait; one that comes too late is passed over."""
+    def signal(self, call: Call, *args: Any, answer: Answer | None = None) -> bool:
+        """Let a hook run before the messages that wait.
+
+        Args:
+            call: The hook.
+            args: Its arguments.
+            answer: Hears of its end, unless the actor ends before.
+
+        Returns:
+            Whether it will: one that comes too late is passed over.
+        """
         if not self.is_open:
-            return
+            return False
         if self._signals is None:
             self._signals = deque()
-        self._signals.append((call, args, None, None))
+        self._signals.append((call, args, None, answer))
         if self._mailbox is None:
             self._open_mailbox()
+        return True
 
     def _open_mailbox(self) -> deque[Message]:
         if not self.is_open:

@@ -154,7 +154,7 @@ def _facts(
         raise RemoteProtocolError("a node's incarnation is a positive integer")
     if not (_is_count(edition) and _is_count(seniority)):
         raise RemoteProtocolError("a node's edition and seniority are integers from 0")
-    if not all(isinstance(e, str) and len(e) <= _TEXT_LIMIT for e in endpoints):
+    if not all(isinstance(e, str) and _is_line(e, _TEXT_LIMIT) for e in endpoints):
         raise RemoteProtocolError(_WRONG_ENDPOINTS)
     return Facts(mesh, node, incarnation, name, scope, endpoints, host, edition, seniority)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, Unpack
 
@@ -21,9 +22,10 @@ def run(
 ) -> R:
     """Start a node, run `main` on it, stop the node.
 
-    Ctrl-C and SIGTERM end it in order; a second one at once. A `main` that waits for
-    `node.stopped()` sees that and returns; any other is cancelled. What does not end within
-    `shutdown_timeout` is named and left behind, even if it holds the loop.
+    Ctrl-C ends it in order, SIGTERM drains it before (see `Node.drain`), and a second signal ends
+    it at once. A `main` that waits for `node.stopped()` sees that and returns; any other is
+    cancelled. What does not end within `shutdown_timeout` is named and left behind, even if it
+    holds the loop.
 
     Args:
         main: Is given the node; when it returns, the node stops.
@@ -52,7 +54,9 @@ def run(
         finally:
             await node.stop()
 
-    def end(task: asyncio.Task[R]) -> None:
+    def end(task: asyncio.Task[R], number: int) -> None:
+        if number == signal.SIGTERM and node.begin_drain():
+            return
         if node.is_awaited:
             node.keep(asyncio.ensure_future(node.stop()))
         else:

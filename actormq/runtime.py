@@ -79,6 +79,19 @@ class Watching(Protocol):
         """It has ended itself and watches nobody any more."""
 
 
+class ElectedNames(Protocol):
+    """Which actors of this node hold the names for which only one of the mesh can."""
+
+    def holds(self, cell: Cell) -> bool:
+        """Whether an actor holds its name."""
+
+    def role(self, cell: Cell) -> str:
+        """What an actor is, in words; "" if it is no candidate, or that is not known yet."""
+
+    def restarted(self, cell: Cell) -> None:
+        """An actor has a new instance, which does not know yet."""
+
+
 Vouched = Callable[[int, Mapping[str, int] | None], None]
 """Called with the stream's id, and where each topic stands if that could be said."""
 
@@ -107,6 +120,7 @@ class Runtime:
     registry: Registry
     services: Services
     watching: Watching
+    elections: ElectedNames
     next_serial: Callable[[], int]
     places: Places
     watched: Watched

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypedDict
 import msgspec
 
 from actormq.errors import SetupError
+from actormq.seeds import dns_name_of, place_of
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 """Names of meshes and nodes: they travel in DNS labels, which hold 63 bytes."""
@@ -37,6 +38,16 @@ GUEST_SILENCE = 10.0  # s after which a guest that says nothing is forgotten
 HELLO_SILENCE = 5.0  # s likewise for a node that said hello and cannot be spoken to
 LINK_IDLE = 60.0  # s after which an idle link is closed, where there are too many to keep them all
 
+# -- elected names ----------------------------------------------------------------------------
+OFFER_KNOWN = 0.5  # s after which all know of a new offer: two that come at once do not both take
+STANDBY_LIMIT = 2.0  # s for on_standby of an actor that lets go; a heal is complete within 5 s
+ELECTION_INTERVAL = 0.25  # s between looks at the names that actors of this node offer
+
+# -- draining ---------------------------------------------------------------------------------
+DRAIN_QUIET = 0.5  # s without a message, after which all peers know that the names are withdrawn
+DRAIN_SHARE = 0.5  # at most, of the time that actors have; the rest is for the end in order
+DRAIN_INTERVAL = 0.02  # s between looks at what is still under way
+
 # -- sockets of actors ---------------------------------------------------------------------------
 TOPIC_BYTES = 255  # bytes of a topic: subscriptions are the publisher's memory
 TOPICS_NUMBERED = 65_536  # topics with a counter of their own, per publisher; then a new stream
@@ -51,6 +62,7 @@ class NodeOptions(TypedDict, total=False):
     name: str
     mesh: str
     join: Sequence[str]
+    dns: Sequence[str]
     port: int
     discovery: bool
     insecure_lan: bool
@@ -60,6 +72,7 @@ class NodeOptions(TypedDict, total=False):
     start_timeout: float
     shutdown_timeout: float
     hold_limit: float
+    expected_nodes: int
     message_limit: int
     buffer_limit: int
     link_limit: int
@@ -71,8 +84,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     Attributes:
         name: The node's name, for people; empty: the host's name and a random ending.
         mesh: Only nodes of the same mesh talk to each other.
-        join: `HOST:PORT` of nodes to dial, for where multicast does not reach.
-        port: TCP port of the node's link socket; 0 takes a free one.
+        join: `HOST` or `HOST:PORT` of nodes to dial, for where multicast does not reach.
+        dns: Names that DNS is asked for again and again: `NAME`, `NAME:PORT`, and either with
+            `@SERVER:PORT` behind it where another server than the host's is to be asked.
+        port: TCP port of the node's link socket. 0 takes a free one, and before that, with
+            `insecure_lan`, `DEFAULT_PORT` if it is free.
         discovery: Whether zeroconf is used to find the others.
         insecure_lan: Listen on all interfaces without keys. Anybody on the LAN may then call
             every handler.
@@ -82,6 +98,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         start_timeout: Seconds that an actor's `on_start` may take.
         shutdown_timeout: Seconds that a node may take to stop.
         hold_limit: Seconds that a handler may hold the loop before it is said; inf: for ever.
+        expected_nodes: How many nodes the mesh has when all are there; where more than half of them
+            are not, nobody is elected. 0: nobody has said, and each part of a mesh may elect.
         message_limit: Bytes of one packed message, large buffers not counted.
         buffer_limit: Bytes of one large buffer (bytes, array) that travels beside its message.
         link_limit: Bytes that may wait for one peer.
@@ -90,6 +108,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: str = ""
     mesh: str = "default"
     join: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
     discovery: bool = True
     insecure_lan: bool = False
@@ -100,6 +119,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     shutdown_timeout: Annotated[float, msgspec.Meta(gt=0)] = 5.0
     # Ten times what people notice, a third of what the mesh takes for a silent peer's heartbeat.
     hold_limit: Annotated[float, msgspec.Meta(gt=0)] = 0.5
+    expected_nodes: Annotated[int, msgspec.Meta(ge=0)] = 0
     message_limit: Annotated[int, msgspec.Meta(ge=1024)] = 4 * 1024 * 1024  # as gRPC
     buffer_limit: Annotated[int, msgspec.Meta(ge=1024)] = 256 * 1024 * 1024
     link_limit: Annotated[int, msgspec.Meta(ge=1024)] = 64 * 1024 * 1024
@@ -110,14 +130,15 @@ def checked(options: dict[str, Any] | NodeOptions) -> Settings:
 
     Raises:
         SetupError: An unknown setting, a value of the wrong type or out of range, a name with
-            characters that cannot travel, a `join` that is no `HOST:PORT`.
+            characters that cannot travel, a `join` that is no place, a `dns` that is no name.
     """
     unknown = sorted(set(options) - set(Settings.__struct_fields__))
     if unknown:
         known = ", ".join(Settings.__struct_fields__)
         raise SetupError(f"unknown setting {unknown[0]!r}: a node knows {known}")
-    if isinstance(options.get("join"), str):
-        raise SetupError("join takes a list of 'HOST:PORT', not one string")
+    for key, what in (("join", "HOST:PORT"), ("dns", "NAME")):
+        if isinstance(options.get(key), str):
+            raise SetupError(f"{key} takes a list of {what!r}, not one string")
     try:
         settings = msgspec.convert(dict(options), Settings, strict=True)
     except msgspec.ValidationError as error:
@@ -126,7 +147,9 @@ def checked(options: dict[str, Any] | NodeOptions) -> Settings:
     if settings.name:
         _check_name("node", settings.name)
     for place in settings.join:
-        host_and_port(place)
+        place_of(place)
+    for name in settings.dns:
+        dns_name_of(name)
     if settings.lan:
         raise SetupError(
             "lan is the keyed mesh across machines, which this version does not have yet: "
@@ -141,18 +164,3 @@ def _check_name(what: str, name: str) -> None:
             f"{what} name {name!r} cannot be used: take 1 to 63 of the letters A-Z a-z, digits "
             "and . _ -, beginning with a letter or digit"
         )
-
-
-def host_and_port(place: str) -> tuple[str, int]:
-    """Split `HOST:PORT`, `[IPV6]:PORT` into its parts.
-
-    Raises:
-        SetupError: It is neither.
-    """
-    host, colon, port = place.rpartition(":")
-    host = host.removeprefix("tcp://")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) <= 65535:  # noqa: PLR2004 the port range of TCP
-        raise SetupError(f"{place!r} is no HOST:PORT, such as 192.168.1.20:4711")
-    return host, int(port)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from actormq.actor import Actor, handler
 from actormq.cell import Cell
@@ -15,10 +17,16 @@ class Steward(Actor):
 
     Args:
         vouched: Takes a publisher's word.
+        until_drained: Drains the node; ends when it is about to stop.
     """
 
-    def __init__(self, vouched: Callable[[int, int, dict[str, int] | None], None]) -> None:
+    def __init__(
+        self,
+        vouched: Callable[[int, int, dict[str, int] | None], None],
+        until_drained: Callable[[], Coroutine[Any, Any, bool]],
+    ) -> None:
         self._vouched = vouched
+        self._until_drained = until_drained
 
     @handler
     def describe(self) -> NodeReport:
@@ -41,12 +49,22 @@ class Steward(Actor):
             services=sorted({e.service for e in holdings.services.values() if e.endpoints}),
         )
 
+    @handler
+    def echo(self, payload: bytes) -> tuple[float, bytes]:
+        """Send a payload back, behind what this machine's clock says, in seconds since 1970."""
+        return time.time(), payload
+
     @handler(concurrent=True)
     async def stop_actor(self, serial: int) -> None:
         """Stop one of the node's actors; one that has stopped already is no error."""
         cell = self._actormq_own.runtime.registry.by_serial(serial)
         if cell is not None:
             await cell.stop(None)
+
+    @handler(concurrent=True)
+    async def drain(self) -> bool:
+        """Drain the node; when it is about to stop, say whether all was handled by then."""
+        return await self._until_drained()
 
     @handler
     def vouched(self, token: int, stream: int, baseline: dict[str, int] | None) -> None:
@@ -72,4 +90,5 @@ def _reported(cell: Cell) -> ActorReport:
         parent=cell.family.parent.address.label if cell.family is not None else "",
         restarts=cell.restart_count,
         is_down=cell.is_down,
+        role=cell.runtime.elections.role(cell),
     )

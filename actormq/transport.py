@@ -260,7 +260,8 @@ class Transport:
         self._serials = itertools.count()  # a name over inproc comes free some time after its end
         self.frame_limit = frame_limit
         self.addresses = addresses
-        self.host = "0.0.0.0" if lan else "127.0.0.1"  # noqa: S104 the user's word: insecure_lan
+        # The star stands for all of IPv6 and IPv4: the user's word, insecure_lan.
+        self.host = "*" if lan else "127.0.0.1"
         self.context = new_context()
 
     # -- opening ------------------------------------------------------------------------------

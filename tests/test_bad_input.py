@@ -142,7 +142,8 @@ COMMANDS = [
     (("--mesh", "a/b"), "mesh name 'a/b' cannot be used: take 1 to 63 of the letters"),
     (("--name", "a/b"), "node name 'a/b' cannot be used: take 1 to 63 of the letters"),
     (("--port", "70000"), "`int` <= 65535 - at `$.port`"),
-    (("--join", "here"), "'here' is no HOST:PORT, such as 192.168.1.20:4711"),
+    (("--join", "here:x"), "'here:x' is no HOST or HOST:PORT: take bench, bench:4711"),
+    (("--dns", "10.0.0.2"), "'10.0.0.2' is no name for DNS: take actormq.default.svc"),
     (("--lan",), "lan is the keyed mesh across machines, which this version does not have yet"),
 ]
 
@@ -178,7 +179,7 @@ def test_a_node_that_cannot_run_ends_in_one_sentence(ended, args, says):
     ("command", "says"),
     [
         (("ps", "--mesh", "a/b"), "mesh name 'a/b' cannot be used: take 1 to 63 of the letters"),
-        (("ps", "--join", "here"), "'here' is no HOST:PORT, such as 192.168.1.20:4711"),
+        (("ps", "--join", "here:x"), "'here:x' is no HOST or HOST:PORT: take bench, bench:4711"),
         (("sub", "weather", "--lan"), "lan is the keyed mesh across machines"),
     ],
 )

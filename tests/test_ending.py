@@ -75,7 +75,7 @@ KINDS = ["idle", "wait", "swallow", "spin", "block", "on_stop", "main", "to_thre
 IN_ORDER = {"idle", "wait", "to_thread"}
 HARD = {
     "spin": r"n: did not end: stuck\.spin holds the loop, at .*, line \d+, in spin\n",
-    "main": r"n: did not end: the program itself goes on although it was cancelled\n",
+    "main": r"n: did not end: the program itself goes on after its node has stopped\n",
 }
 SAID = {
     **HARD,

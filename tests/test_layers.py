@@ -11,7 +11,10 @@ import actormq
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    {"errors", "settings", "address", "message", "codec", "events", "ledger", "report"},
+    {
+        *("errors", "settings", "seeds", "address", "message", "codec", "events", "ledger"),
+        *("report", "members"),
+    },
     {"multicast", "endpoint"},
     {"rules"},
     {"loop", "deadlines", "stepping", "port", "transport", "inlet", "threads"},
@@ -36,16 +39,16 @@ LAYERS = [
     {"devices"},
     {"elsewhere"},
     {
-        *("stopping", "unended", "machine", "steward", "assembly"),
-        *("node", "ending", "run", "topology", "blueprint"),
+        *("stopping", "draining", "unended", "machine", "steward", "assembly"),
+        *("life", "node", "ending", "run", "topology", "blueprint"),
     },
-    {"", "observe"},
+    {"", "observe", "doctor"},
     {"cli", "testing", "__main__"},
 ]
 """From the ground up, a module or a folder each; "" is the package's own list of names."""
 
 UPWARD = {
-    ("node", "observe.logs"): "only node.py knows everyone: it lets each node's log be written",
+    ("life", "observe.logs"): "only life.py knows everyone: it lets each node's log be written",
 }
 """Imports that point upward, and why they may."""
 

@@ -200,7 +200,7 @@ async def test_a_port_that_is_taken_is_named(mesh, mesh_name):
         ({"port": "80"}, "setting not understood: Expected `int`, got `str`"),
         ({"mailbox_limit": 0}, "setting not understood"),
         ({"join": "localhost:80"}, "join takes a list of 'HOST:PORT', not one string"),
-        ({"join": ["localhost"]}, "'localhost' is no HOST:PORT"),
+        ({"join": ["localhost:"]}, "'localhost:' is no HOST or HOST:PORT"),
         ({"lan": True}, "say --insecure-lan on a network you trust"),
     ],
 )

@@ -1,7 +1,7 @@
 import pytest
 
 from actormq.errors import SetupError
-from actormq.settings import NAME_PATTERN, NodeOptions, Settings, checked, host_and_port
+from actormq.settings import NAME_PATTERN, NodeOptions, Settings, checked
 
 
 def test_nothing_need_be_said():
@@ -38,7 +38,9 @@ def test_a_whole_number_of_seconds_is_a_number_of_seconds():
         ({"name": "-roof"}, "node name '-roof'"),
         ({"name": "roof\x1b[2J"}, "node name"),
         ({"join": "10.0.0.2:4711"}, "list of 'HOST:PORT'"),
-        ({"join": ["10.0.0.2"]}, "no HOST:PORT"),
+        ({"join": ["10.0.0.2:http"]}, "no HOST or HOST:PORT"),
+        ({"dns": "nodes.lab"}, "list of 'NAME'"),
+        ({"dns": ["10.0.0.2"]}, "no name for DNS"),
         ({"join": [4711]}, "join"),
         ({"ask_timeout": 0}, "ask_timeout"),
         ({"ask_timeout": "soon"}, "ask_timeout"),
@@ -69,23 +71,3 @@ def test_options_and_settings_have_the_same_names():
 @pytest.mark.parametrize("name", ["home", "Home-2", "a", "x" * 63, "0.lab_1"])
 def test_names_that_fit_a_dns_label(name):
     assert NAME_PATTERN.match(name)
-
-
-@pytest.mark.parametrize(
-    ("place", "parts"),
-    [
-        ("192.168.1.20:4711", ("192.168.1.20", 4711)),
-        ("bench.local:1", ("bench.local", 1)),
-        ("[fd00::1]:65535", ("fd00::1", 65_535)),
-        ("tcp://bench:4711", ("bench", 4711)),
-        ("tcp://[::1]:4711", ("::1", 4711)),
-    ],
-)
-def test_a_place_has_a_host_and_a_port(place, parts):
-    assert host_and_port(place) == parts
-
-
-@pytest.mark.parametrize("place", ["", "bench", ":4711", "bench:", "bench:0", "bench:65536", "b:x"])
-def test_what_is_no_place_is_refused(place):
-    with pytest.raises(SetupError, match="HOST:PORT"):
-        host_and_port(place)

@@ -207,8 +207,8 @@ ACTOR = '[[actor]]\nclass = "gadgets:Station"\n'
         ("[node]\nport = 70000", "`int` <= 65535 - at `$.port`"),
         ("[node]\njoin = 'a:1'", "home.toml, [node]: join takes a list of 'HOST:PORT', not one"),
         (
-            "[node]\njoin = ['a']",
-            "home.toml, [node]: 'a' is no HOST:PORT, such as 192.168.1.20:4711",
+            "[node]\njoin = ['a:x']",
+            "home.toml, [node]: 'a:x' is no HOST or HOST:PORT: take bench, bench:4711",
         ),
         ("actor = [3]", 'home.toml, actor 1: needs class = "module:Class"'),
         ("[[actor]]\nname = 'lamp'", 'home.toml, actor 1: needs class = "module:Class"'),

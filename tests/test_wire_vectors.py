@@ -6,8 +6,11 @@ msgpack alone, as a program in another language would.
 
 import asyncio
 import contextlib
+import functools
+import hashlib
 import inspect
 import json
+import operator
 import os
 import re
 from pathlib import Path
@@ -19,12 +22,17 @@ import pytest
 import zmq
 import zmq.asyncio
 
-from actormq import Actor, Node, Publisher, Subscriber, handler, message
+from actormq import Actor, Node, Publisher, Subscriber, handler, message, settings
 from actormq.address import ActorEntry, Address, ServiceEntry
-from actormq.cluster.directory import pack_actor, pack_service, state_from
+from actormq.cluster import gossip, pulse
+from actormq.cluster.directory import Directory, Taken, pack_actor, state_from
+from actormq.cluster.gossip import record_from
 from actormq.codec import Codec
 from actormq.errors import TRAVELLING, RemoteProtocolError
 from actormq.patterns.presence import Presence, presence_from
+from actormq.rules import lookout, membership
+from actormq.rules.digest import Digest
+from actormq.rules.rings import Rings
 
 HERE = Path(__file__).parent
 PAGE = (HERE.parent / "docs" / "wire.md").read_text(encoding="utf-8")
@@ -151,7 +159,7 @@ def test_there_is_a_vector_for_each_kind_of_envelope_and_ext_type():
     kinds = {vector["value"][0] for vector in VECTORS["envelopes"]}
     text = json.dumps(VECTORS["values"]) + json.dumps(VECTORS["beside"])
 
-    assert kinds == set(range(message.HELLO, message.PROBE + 1))
+    assert kinds == set(range(message.HELLO, message.WANT + 1))
     assert all(form in text for form in ("$ref", "$array", "$bin", "$large", "$largearray"))
 
 
@@ -160,7 +168,11 @@ def test_builders_and_readers_of_the_code_agree_with_the_vectors():
     roof = message.facts_from(by_name["WELCOME"][2])
     guest = message.facts_from(by_name["HELLO of a guest"][3])
 
-    assert message.hello(guest) == by_name["HELLO of a guest"]
+    *head, said = message.hello(guest)
+    assert [*head, {**said}] == [
+        *by_name["HELLO of a guest"][:3],
+        by_name["HELLO of a guest"][3] | {"edition": 0, "seniority": 0},
+    ]
     assert message.hello(roof) == by_name["HELLO of a node"]
     for name in ("PROBE that has met no ask that waits", "PROBE that looks for an ask"):
         assert message.probe(*message.probe_from(by_name[name])) == by_name[name]
@@ -168,12 +180,80 @@ def test_builders_and_readers_of_the_code_agree_with_the_vectors():
     assert guest.is_guest
     assert not roof.is_guest
     actor = ActorEntry(1, "greeter", "hello:Greeter")
-    assert by_name["STATE, the whole"] == [message.STATE, True, [pack_actor(actor)], [], []]
+    assert [pack_actor(actor)] == by_name["STATE, the whole"][4]
     state = state_from(by_name["STATE, a change"])
-    [entry] = state["services"]
+    [entry] = state.services
     assert entry == ServiceEntry(4, "weather", "XPUB", "msgpack", entry.endpoints)
-    assert by_name["STATE, a change"][3] == [pack_service(entry)]
-    assert state["gone"] == [1]
+    assert (state.base, state.version, state.gone) == (1, 2, [1])
+    elected = state_from(by_name["STATE, elected names"]).actors
+    assert [(one.elected, one.holds) for one in elected] == [(True, True), (True, False)]
+    for name, value in by_name.items():
+        if name.startswith("STATE"):
+            assert state_from(value).packed() == value
+        elif name.startswith("PEERS"):
+            for raw in value[1]:
+                record, version = record_from(raw)
+                packed = record.facts.packed()
+                assert [packed, record.state, record.reason, record.accuser, version] == raw
+
+
+def test_a_whole_comes_in_parts_as_the_vectors_have_them():
+    by_name = {vector["name"]: vector["value"] for vector in VECTORS["envelopes"]}
+    parts = ["the first part of three", "the second part", "the last part"]
+    directory = Directory("0" * 16)
+
+    for part in parts:
+        taken = directory.take(state_from(by_name[f"STATE, {part}"]), "1" * 16)
+
+    assert taken is Taken.NEWS
+    [node] = {by_name[f"STATE, {part}"][1] for part in parts}
+    assert [len(directory.named(name)) for name in "abc"] == [1, 1, 1]
+    assert directory.version(node) == by_name["STATE, the last part"][3]
+
+
+def hashed(text, size):
+    return hashlib.blake2b(text.encode("ascii"), digest_size=size).digest()
+
+
+@pytest.mark.parametrize("vector", VECTORS["digests"])
+def test_what_is_known_of_the_mesh_has_these_sums(vector):
+    digest = Digest()
+    for node, *known in vector["known"]:
+        digest.put(node, tuple(known))
+    by_name = {row["name"]: row["value"] for row in VECTORS["envelopes"]}
+
+    # As the page says it, in words of its own:
+    marks = [int.from_bytes(hashed(text, 8), "big") for text in vector["texts"]]
+    assert vector["texts"] == [" ".join(map(str, known)) for known in vector["known"]]
+    assert marks == vector["fingerprints"]
+    assert [int(node[-2:], 16) % 64 for node, *_ in vector["known"]] == vector["buckets"]
+    # And as the code makes them:
+    assert digest.root == functools.reduce(operator.xor, marks) == vector["root"]
+    assert {str(n): one for n, one in enumerate(digest.buckets) if one} == vector["sums"]
+    assert by_name["DIGEST"] == [message.DIGEST, digest.buckets]
+    assert by_name["SUMMARY of all"] == [message.SUMMARY, None, vector["known"]]
+    assert by_name["PING of a node"][2] == by_name["PONG"][2] == digest.root
+
+
+@pytest.mark.parametrize("vector", VECTORS["rings"])
+def test_twenty_nodes_have_these_neighbours(vector):
+    ids = list(vector["neighbours"])
+    drawn = {node: hashed(node, 40) for node in ids}
+    places = {
+        node: [int.from_bytes(drawn[node][at : at + 8], "big") for at in range(0, 40, 8)]
+        for node in ids
+    }
+    found = {node: set() for node in ids}
+    for number in range(5):
+        ring = sorted(ids, key=lambda node: (places[node][number], node))
+        for node, after in zip(ring, ring[1:] + ring[:1], strict=True):
+            found[node].add(after)
+            found[after].add(node)
+
+    assert {node: places[node] for node in vector["places"]} == vector["places"]
+    assert {node: sorted(others) for node, others in found.items()} == vector["neighbours"]
+    rings = Rings(reversed(ids))
+    assert {node: rings.neighbours(node) for node in ids} == vector["neighbours"]
 
 
 # -- the page ---------------------------------------------------------------------------------
@@ -185,7 +265,7 @@ def test_the_hex_of_the_example_is_what_the_code_makes_and_reads():
     assert {
         "hello": by_name["HELLO of a guest"],
         "welcome": by_name["WELCOME"],
-        "state": by_name["STATE, the whole"] + by_name["PEERS, none"],
+        "peers": by_name["PEERS, the node itself"] + by_name["STATE, the whole"],
         "ask": by_name["ASK by name"],
         "reply": by_name["REPLY"],
         "leave": by_name["LEAVE"],
@@ -215,15 +295,24 @@ def test_the_page_lists_each_kind_under_its_number():
     listed = {int(kind): shape.split()[-1] for kind, shape, *_ in rows("kind")}
 
     assert listed == {getattr(message, name): name for name in listed.values()}
-    assert set(listed) == set(range(16))
+    assert set(listed) == set(range(21))
 
 
 def test_the_page_lists_each_reason_and_each_key_of_the_facts():
     reasons = {value for name, value in vars(message).items() if name.startswith("REASON_")}
-    keys = message.facts_from(VECTORS["envelopes"][0]["value"][3]).packed()
+    [hello] = [row["value"] for row in VECTORS["envelopes"] if row["name"] == "HELLO of a node"]
+    keys = message.facts_from(hello[3]).packed()
 
     assert {row[0] for row in rows("reason")} == reasons
     assert [row[0] for row in rows("key")] == list(keys)
+
+
+def test_the_figures_of_the_page_are_those_of_the_code():
+    modules = (gossip, lookout, membership, pulse, settings)
+
+    for name, value, _ in rows("figure"):
+        [meant] = {getattr(module, name) for module in modules if hasattr(module, name)}
+        assert float(value) == meant, name
 
 
 # -- a real node, and nothing but pyzmq and msgpack --------------------------------------------
@@ -255,6 +344,24 @@ class Narrow(Actor):
         await self.gate.wait()
 
 
+def unpacked(frame):
+    unpacker = msgpack.Unpacker(strict_map_key=False)
+    unpacker.feed(frame)
+    return list(unpacker)
+
+
+def without_peers(frame):
+    """The bytes of a frame without those of its PEERS."""
+    unpacker = msgpack.Unpacker(strict_map_key=False)
+    unpacker.feed(frame)
+    kept, begun = b"", 0
+    for kind, *_ in unpacker:
+        if kind != message.PEERS:
+            kept += frame[begun : unpacker.tell()]
+        begun = unpacker.tell()
+    return kept
+
+
 class Guest:
     """A DEALER that follows docs/wire.md."""
 
@@ -264,6 +371,7 @@ class Guest:
         self.socket.linger = 0
         self.socket.reconnect_ivl = -1
         self.socket.connect(to.address)
+        self.is_in = False
         self.facts = {
             "mesh": to.mesh,
             "node": os.urandom(8).hex(),
@@ -277,12 +385,18 @@ class Guest:
     async def send(self, *envelopes):
         await self.socket.send(b"".join(map(msgpack.packb, envelopes)))
 
+    async def frames(self):
+        """The frames of the next message; news of the mesh may come at any time: they are left."""
+        while True:
+            frame, *beside = await self.socket.recv_multipart()
+            kept = without_peers(frame) if self.is_in else frame
+            if kept:
+                return [kept, *beside]
+
     async def receive(self):
         """The envelopes of the next message."""
-        frames = await self.socket.recv_multipart()
-        unpacker = msgpack.Unpacker(strict_map_key=False)
-        unpacker.feed(frames[0])
-        return list(unpacker)
+        [frame, *_] = await self.frames()
+        return unpacked(frame)
 
     async def hello(self, version=1):
         """Say hello; the answer."""
@@ -294,8 +408,9 @@ class Guest:
         """Say hello, and read what a member is told first."""
         answer = await self.hello()
         assert answer[0] == 1, answer
-        state, peers = await self.receive()
-        assert (state[0], peers[0]) == (11, 10)
+        peers, state = await self.receive()
+        assert (peers[0], state[0]) == (10, 11)
+        self.is_in = True
         return self
 
     async def ask(self, number, *rest, seconds=5.0):
@@ -333,11 +448,12 @@ def test_the_worked_example_works(caplog):
 
         await caller.socket.send(msgpack.packb(hello))
         [welcome] = await caller.receive()
-        state, peers = await caller.receive()
+        peers, state = await caller.receive()
+        caller.is_in = True
         await caller.socket.send(BLOCKS["ask"])
-        [reply] = await caller.socket.recv_multipart()
+        [reply] = await caller.frames()
         await caller.socket.send(BLOCKS["ask"].replace(b"\xa5greet", b"\xa4gret"))
-        [fail] = await caller.socket.recv_multipart()
+        [fail] = await caller.frames()
         await caller.socket.send(BLOCKS["leave"])
         await until(lambda: not node.mesh_view.members)
 
@@ -345,16 +461,14 @@ def test_the_worked_example_works(caplog):
         assert set(welcome[2]) == {row[0] for row in rows("key")}
         assert welcome[2]["node"] == node.id
         assert node.address in welcome[2]["endpoints"]
-        assert state[:2] == [11, True]
-        assert state[2][0][:2] == [1, "greeter"]
-        assert state[3:] == [[], []]
-        assert peers == [10, []]
+        del welcome[2]["uptime"]
+        assert peers == [10, [[welcome[2], "alive", "said hello", "", 1]]]
+        assert state[:4] == [11, node.id, None, 1]
+        assert state[4][0][:2] == [1, "greeter"]
+        assert state[5:] == [[], []]
         assert reply == BLOCKS["reply"]
         assert fail == BLOCKS["fail"]
-        back = guest(node=hello[3]["node"])
-        assert (await back.hello())[:2] == [2, "stale"]
-        again = guest(node=hello[3]["node"], incarnation=2)
-        assert (await again.hello())[0] == 1
+        await guest(node=hello[3]["node"]).enter()  # nobody remembers that a guest has left
 
     against_a_node(test, caplog)
 
@@ -374,7 +488,7 @@ def test_an_actor_is_asked_by_serial_and_the_node_by_serial_0(caplog):
         await caller.send([4, 10, 5.0, 0, "stop_actor", [1]])
         answers = [envelope for _ in range(2) for envelope in await caller.receive()][:2]
         assert [5, 10, None] in answers
-        assert [11, False, [], [], [1]] in answers
+        assert [11, node.id, 1, 2, [], [], [1]] in answers
         assert await caller.ask(11, 1, "greet", ["LAN"]) == [6, 11, "ActorStopped", ["#1"]]
 
     against_a_node(test, caplog)
@@ -515,7 +629,6 @@ def test_garbage_is_counted_and_makes_a_member_a_stranger(vector, caplog):
         [4, "one", 5.0, "greeter", "greet", []],
         [4, 1, 5.0, "greeter", "greet", [], {1: 2}],
         [6, 1, "AskTimeout", ["a", "b", "c"]],
-        [10, ["roof"]],
         [12, "one", 5.0, "greeter", "greet", ["LAN"]],
         [13, "greeter", True],
         [14, 1, "stopped"],
@@ -530,8 +643,29 @@ def test_garbage_is_counted_and_makes_a_member_a_stranger(vector, caplog):
         [15, 1, 1, ["0123456789abcdef", 1], ["a.f\x1b[2J"]],
         [15, 1, 1, ["0123456789abcdef", 1], ["a" * 1_001]],
         [15, 1, 1, ["0123456789abcdef", 1], ["a.f"] * 33],
+        [16],
+        [16, "roof"],
+        [16, 1],
+        [18],
+        [18, [0] * 63],
+        [18, ["0"] * 64],
+        [18, [[]] * 64],
+        [19, None],
+        [19, 1, []],
+        [19, [[1]], []],
+        [19, [{}], []],
+        [19, ["1"], []],
+        [19, [1] * 65, []],
+        [19, None, {}],
+        [19, None, ["0123456789abcdef"]],
+        [19, None, [["0123456789abcdef", 1, 1]]],
+        [19, None, [["roof", 1, 1, 1]]],
+        [19, None, [["0123456789abcdef", 1, 1, True]]],
+        [19, None, [["0123456789abcdef", -1, 1, 1]]],
+        [20],
+        [20, "0123456789abcdef"],
     ],
-    ids=str,
+    ids=lambda envelope: str(envelope)[:60],
 )
 def test_an_envelope_of_another_shape_is_counted_and_its_neighbours_are_handled(envelope, caplog):
     async def test(node, guest, _):
@@ -542,7 +676,10 @@ def test_an_envelope_of_another_shape_is_counted_and_its_neighbours_are_handled(
         while len(answers) < 2:
             answers += await caller.receive()
 
-        assert sorted(answers) == [[5, 2, "hello LAN"], [8, "t"]]
+        assert sorted(one[:3] if one[0] == 5 else one[:2] for one in answers) == [
+            [5, 2, "hello LAN"],
+            [8, "t"],
+        ]
         assert node.mesh_view.garbage_count == 1
 
     against_a_node(test, caplog)
@@ -552,11 +689,14 @@ def test_what_later_versions_may_add_is_passed_over(caplog):
     async def test(node, guest, _):
         caller = await guest(colour="red").enter()
 
-        await caller.send([16, "a new kind"], [7, "t", "more"], [0, "actormq", 1, {}])
-        pong = await caller.receive()
+        await caller.send([21, "a new kind"], [7, "t", "more"], [0, "actormq", 1, {}])
+        [pong] = await caller.receive()
+        await caller.send([16, node.id, "more"], [19, [1], [], "more"], [20, [], "more"])
+        [helped] = await caller.receive()
         late = await caller.ask(1, "greeter", "greet", ["LAN"], {}, "an element more")
 
-        assert pong == [[8, "t"]]
+        assert pong[:2] == [8, "t"]
+        assert helped == [17, node.id, True]
         assert late == [5, 1, "hello LAN"]
         assert node.mesh_view.garbage_count == 0
 
@@ -572,7 +712,7 @@ def test_a_hello_and_an_ask_may_come_in_one_frame(caplog):
         while len(answers) < 4:
             answers += await caller.receive()
 
-        assert [envelope[0] for envelope in answers] == [1, 11, 10, 5]
+        assert [envelope[0] for envelope in answers] == [1, 10, 11, 5]
 
     against_a_node(test, caplog)
 
@@ -580,17 +720,19 @@ def test_a_hello_and_an_ask_may_come_in_one_frame(caplog):
 def test_the_welcome_comes_first_however_much_there_is_to_tell(caplog):
     async def test(node, guest, _):
         entries = [ActorEntry(n, f"{n:0250}", "k") for n in range(100, 2_600)]
-        node.directory.change(node.id, actors=entries)
+        node.directory.change(entries)
         caller = guest()
 
         assert (await caller.hello())[0] == 1
         told: list[Any] = []
-        while not told or told[-1][0] != 10:
+        while not told or told[-1][:1] != [11] or not told[-1][3]:
             told += await caller.receive()
 
-        *states, _ = told
-        assert [state[:2] for state in states] == [[11, True]] + [[11, False]] * (len(states) - 1)
-        assert sum(len(state[2]) for state in states) == 1 + len(entries)
+        peers, *states = told
+        assert peers[0] == 10
+        assert [state[2:4] for state in states] == [[None, 0], [-1, 0], [-2, 2]]
+        assert sum(len(state[4]) for state in states) == 1 + len(entries)
+        caller.is_in = True
         assert await caller.ask(1, "greeter", "greet", ["LAN"]) == [5, 1, "hello LAN"]
 
     against_a_node(test, caplog)
@@ -603,8 +745,9 @@ def test_a_ping_that_is_too_large_to_echo_is_not_answered(caplog):
 
         await caller.send([7, "x" * (4 << 20)])
         await caller.send([7, "small"])
+        [pong] = await caller.receive()
 
-        assert await caller.receive() == [[8, "small"]]
+        assert pong[:2] == [8, "small"]
 
     against_a_node(test, caplog)
 
@@ -668,12 +811,246 @@ def test_large_bytes_go_and_come_beside_their_message(caplog):
         await caller.socket.send_multipart(
             [msgpack.packb([4, 1, 5.0, "echo", "echo", [buffer]]), data]
         )
-        first, beside = await caller.socket.recv_multipart()
+        first, beside = await caller.frames()
 
         assert msgpack.unpackb(first) == [5, 1, buffer]
         assert beside == data
 
     against_a_node(test, caplog)
+
+
+# -- a node, of nothing but pyzmq and msgpack ---------------------------------------------------
+
+
+class Peer(Guest):
+    """A node that follows docs/wire.md: a ROUTER as well."""
+
+    def __init__(self, context, to, **facts):
+        super().__init__(context, to, **facts)
+        self.router = context.socket(zmq.ROUTER)
+        self.router.linger = 0
+        port = self.router.bind_to_random_port("tcp://127.0.0.1")
+        self.facts["endpoints"] = [f"tcp://127.0.0.1:{port}"]
+        self.facts["host"] = to.mesh_view.facts.host  # or its loopback would not be dialled
+        self.told_already: list[Any] = []
+
+    async def enter(self):
+        """Say hello, and welcome the node that dials back; what that says first."""
+        assert (await self.hello())[0] == 1
+        who, frame = await self.router.recv_multipart()
+        [[kind, _, version, facts]] = unpacked(frame)
+        assert (kind, version) == (0, 1)
+        await self.router.send_multipart([who, msgpack.packb([1, 1, self.facts])])
+        self.met = facts
+        return self
+
+    async def told(self, kind):
+        """The next envelope of a kind; what comes meanwhile of others is passed over."""
+        while True:
+            while self.told_already:
+                envelope = self.told_already.pop(0)
+                if envelope[0] == kind:
+                    return envelope
+            _, frame = await self.router.recv_multipart()
+            self.told_already += unpacked(frame)
+
+    def record(self, state="alive", accuser="", version=0, **facts):
+        return [{**self.facts, **facts}, state, "said so", accuser, version]
+
+
+def with_a_peer(test, caplog):
+    """Run a coroutine function with a node and a peer that has entered its mesh."""
+
+    async def body(node, _, context):
+        await test(node, await Peer(context, node, name="cellar").enter())
+
+    against_a_node(body, caplog)
+
+
+def test_two_nodes_compare_what_they_know_and_ask_for_what_they_lack(caplog):
+    async def test(node, peer):
+        own = peer.facts["node"]
+
+        [_, parts, entries] = await peer.told(19)
+        await peer.send([19, None, []])
+        [_, records] = await peer.told(10)
+        await peer.send([20, [node.id, "0" * 16, "nobody", 7]])
+        [_, asked_for] = await peer.told(10)
+        state = await peer.told(11)
+
+        assert parts is None
+        assert [node.id, 1, peer.met["edition"], 1] in entries
+        assert {record[0]["node"] for record in records} == {node.id, own}
+        [[facts, *rest]] = asked_for
+        assert (facts["node"], rest) == (node.id, ["alive", "said hello", "", 1])
+        assert state[1:4] == [node.id, None, 1]
+        await peer.send([19, None, [[own, 1, 0, 0], [node.id, 1, 9, 1], ["0" * 16, 2, 0, 3]]])
+        assert sorted((await peer.told(20))[1]) == sorted([node.id, "0" * 16])
+
+    with_a_peer(test, caplog)
+
+
+def test_sums_that_differ_are_answered_with_those_parts(caplog):
+    async def test(node, peer):
+        await peer.told(19)
+        part = int(node.id[-2:], 16) % 64
+
+        await peer.send([18, [0] * 64])
+        [_, parts, entries] = await peer.told(19)
+
+        assert part in parts
+        assert node.id in [entry[0] for entry in entries]
+        assert {int(entry[0][-2:], 16) % 64 for entry in entries} == set(parts)
+
+    with_a_peer(test, caplog)
+
+
+def test_a_node_tells_what_it_has_and_is_asked_for_what_did_not_come(caplog):
+    async def test(node, peer):
+        own = peer.facts["node"]
+
+        await peer.send([11, own, 0, 1, [[1, "lamp", "m:Lamp"]], [], []])
+        await until(lambda: node.find_all("lamp"))
+        await peer.send([11, own, 2, 3, [[2, "fan", "m:Fan"]], [], []])
+        assert await peer.told(20) == [20, [own]]
+        await peer.send(
+            [11, own, None, 0, [[2, "fan", "m:Fan"]], [], []],
+            [11, own, -1, 3, [[3, "door", "m:Door", "new"]], [], [], "new"],
+        )
+        await until(lambda: node.find_all("door"))
+
+        assert node.find_all("fan")
+        assert not node.find_all("lamp")
+
+    with_a_peer(test, caplog)
+
+
+def test_a_node_contradicts_what_is_said_of_it(caplog):
+    async def test(node, peer):
+        async def own_record():
+            while True:
+                for record in (await peer.told(10))[1]:
+                    if record[0]["node"] == node.id:
+                        return record[0]["incarnation"], record[0]["edition"], record[1]
+
+        own = peer.facts["node"]
+        facts = dict(peer.met)
+        facts.pop("uptime", None)
+        await peer.send([10, [[facts | {"edition": 7}, "suspect", "silent", own, 1]]])
+        assert await own_record() == (1, 8, "alive")
+        await peer.send([10, [[facts | {"edition": 2**62}, "suspect", "silent", own, 1]]])
+        assert await own_record() == (2, 0, "alive")
+        await peer.send([10, [[facts | {"incarnation": 5}, "dead", "silent", own, 0]]])
+        assert await own_record() == (6, 0, "alive")
+        assert node.mesh_view.facts.incarnation == 6
+
+    with_a_peer(test, caplog)
+
+
+def test_a_goodbye_ends_a_node_and_what_stands_behind_it_counts_no_more(caplog):
+    async def test(node, peer):
+        own = peer.facts["node"]
+        ends = []
+        node.events.listen(lambda event: ends.append(event) if hasattr(event, "state") else None)
+
+        await peer.send([9, "the power\nwent"], [19, None, []], [10, [peer.record()]])
+        await until(lambda: not node.mesh_view.members)
+
+        *_, end = [event for event in ends if event.node == own]
+        assert (end.state, end.reason) == ("left", "the power?went")
+        assert (await peer.hello())[:2] == [2, "stale"]
+        peer.facts["incarnation"] = 2
+        assert (await peer.hello())[0] == 1
+
+    with_a_peer(test, caplog)
+
+
+def test_help_is_given_to_whoever_asks(caplog):
+    async def test(node, peer):
+        await peer.send([16, node.id], [16, "0" * 16])
+
+        assert sorted([await peer.told(17), await peer.told(17)]) == sorted(
+            [[17, node.id, True], [17, "0" * 16, False]]
+        )
+
+    with_a_peer(test, caplog)
+
+
+def test_what_a_guest_says_of_the_mesh_is_passed_over(caplog):
+    async def test(node, guest, _):
+        caller = await guest().enter()
+        own = caller.facts["node"]
+        facts = caller.facts | {"node": "0" * 16, "endpoints": ["tcp://127.0.0.1:1"]}
+
+        await caller.send(
+            [10, [[facts, "alive", "said so", "", 0]]],
+            [10, "no records"],
+            [11, own, 0, 1, [[1, "lamp", "m:Lamp"]], [], []],
+            [17, node.id, True],
+            [16, node.id],
+        )
+
+        assert await caller.receive() == [[17, node.id, True]]
+        assert not node.mesh_view.peers()
+        assert not node.find_all("lamp")
+        assert node.mesh_view.garbage_count == 0
+
+    against_a_node(test, caplog)
+
+
+ID = "0123456789abcdef"
+FACTS = VECTORS["envelopes"][1]["value"][3]
+BAD_RECORDS = [
+    "roof",
+    [FACTS, "alive", "said so", ""],
+    [FACTS, "asleep", "said so", "", 0],
+    [FACTS, "alive", "said\nso", "", 0],
+    [FACTS, "alive", "said so", "roof", 0],
+    [FACTS, "alive", "said so", "", -1],
+    [FACTS, "alive", "said so", "", "0"],
+    [FACTS | {"node": "roof"}, "alive", "said so", "", 0],
+    [FACTS | {"name": "x" * (1 << 20)}, "alive", "said so", "", 0],
+    [FACTS | {"edition": -1}, "alive", "said so", "", 0],
+    [FACTS | {"seniority": "1"}, "alive", "said so", "", 0],
+    [FACTS | {"uptime": "long"}, "alive", "said so", "", 0],
+    [FACTS | {"endpoints": ["tcp://\x1b[2J:1"]}, "alive", "said so", "", 0],
+]
+
+
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        [10],
+        [10, {}],
+        *([10, [record]] for record in BAD_RECORDS),
+        [11, True, [], [], []],
+        [11, "roof", 0, 1, [], [], []],
+        [11, ID, "0", 1, [], [], []],
+        [11, ID, 0, -1, [], [], []],
+        [11, ID, 0, None, [], [], []],
+        [11, ID, 0, 1, [], []],
+        [11, ID, 0, 1, [[1, "x" * (1 << 20), "k"]], [], []],
+        [17],
+        [17, ID],
+        [17, ID, 1],
+        [17, "roof", True],
+    ],
+    ids=lambda envelope: f"{str(envelope)[:24]}{str(envelope)[-24:]}",
+)
+def test_what_a_node_says_in_another_shape_is_counted_and_its_neighbours_are_handled(
+    envelope, caplog
+):
+    async def test(node, peer):
+        own = peer.facts["node"]
+
+        await peer.send(envelope, [11, own, 0, 1, [[1, "lamp", "m:Lamp"]], [], []], [7, "t"])
+
+        assert (await peer.told(8))[1] == "t"
+        assert node.find_all("lamp")
+        assert node.mesh_view.garbage_count == 1
+        assert [entry.facts.node for entry in node.mesh_view.peers()] == [own]
+
+    with_a_peer(test, caplog)
 
 
 # -- streams, with plain sockets at the other end ----------------------------------------------

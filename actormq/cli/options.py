@@ -28,7 +28,7 @@ def mesh_options(command: F) -> F:
         click.option(
             "--join",
             multiple=True,
-            metavar="HOST:PORT",
+            metavar="HOST[:PORT]",
             help="A node to dial, where zeroconf does not reach; may be repeated.",
         ),
         click.option("--mesh", metavar="NAME", help="Which mesh, where there are several."),

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import math
 import os
+import signal
 from typing import Any
 
 import click
@@ -15,7 +16,9 @@ from actormq.cli.options import mesh_options, node_options
 from actormq.ending import run_to_end
 from actormq.errors import RemoteError, SetupError
 from actormq.node import Node
+from actormq.observe.eventlog import EventLog
 from actormq.ref import Ref
+from actormq.seeds import DEFAULT_PORT
 from actormq.supervisor import Supervisor, child
 from actormq.topology import Plan, Topology, checked_args, find_class, load, read_args
 
@@ -23,7 +26,9 @@ EXAMPLES = """\b
 Examples:
   actormq node home.toml
   actormq node apps.weather:Station --name roof --mesh home --as station-98101 --arg station=98101
-  actormq node apps.weather:Average --join 192.168.1.20:4711 --insecure-lan
+  actormq node apps.weather:Average --join bench --insecure-lan
+  actormq node home.toml --dns actormq.default.svc.cluster.local --insecure-lan
+  actormq node home.toml --events events.jsonl
 """
 
 PARENT_CHECK = 0.5  # s between looks at whether the process that started us is still there
@@ -33,10 +38,31 @@ PARENT_CHECK = 0.5  # s between looks at whether the process that started us is 
 @click.argument("target", required=False)
 @click.option("--name", help="The node's name, for people.")
 @mesh_options
-@click.option("--port", type=int, help="TCP port for other nodes; a free one by default.")
-@click.option("--no-zeroconf", is_flag=True, help="Do not look for others but with --join.")
+@click.option(
+    "--dns",
+    multiple=True,
+    metavar="NAME",
+    help="A name that DNS knows the addresses of nodes by; asked again and again, may be repeated.",
+)
+@click.option(
+    "--port",
+    type=int,
+    help=f"TCP port for other nodes; {DEFAULT_PORT} or a free one by default.",
+)
+@click.option(
+    "--expected-nodes",
+    type=int,
+    metavar="N",
+    help="Let nobody be elected where not more than half of N nodes are there.",
+)
+@click.option("--no-zeroconf", is_flag=True, help="Do not look for others but with --join, --dns.")
 @click.option("--as", "actor_name", metavar="NAME", help="The actor's name; its class by default.")
 @click.option("--arg", "args", multiple=True, metavar="KEY=VALUE", help="For the constructor.")
+@click.option(
+    "--events",
+    metavar="FILE",
+    help="Append what happens in the mesh to FILE, a line of JSON each, for programs.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this is no longer our parent.")
@@ -47,15 +73,18 @@ def node(
     join: tuple[str, ...],
     insecure_lan: bool,
     lan: bool,
+    dns: tuple[str, ...],
     port: int | None,
+    expected_nodes: int | None,
     no_zeroconf: bool,
     actor_name: str | None,
     args: tuple[str, ...],
+    events: str | None,
     quiet: bool,
     verbose: bool,
     parent: int | None,
 ) -> None:
-    """Run a node until Ctrl-C or SIGTERM.
+    """Run a node until Ctrl-C, or SIGTERM, which drains it as `actormq drain` does.
 
     TARGET is a topology file such as home.toml (- is standard input), or one actor as
     module:Class; without it the node only takes part in the mesh. What is said on the command
@@ -66,9 +95,11 @@ def node(
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     topology = _topology(target, actor_name, args)
     options: Any = {**topology.node, **node_options(mesh, join, insecure_lan, lan)}
-    for key, value in (("name", name), ("port", port)):
+    for key, value in (("name", name), ("port", port), ("expected_nodes", expected_nodes)):
         if value is not None:
             options[key] = value
+    if dns:
+        options["dns"] = dns
     if no_zeroconf:
         options["discovery"] = False
     if insecure_lan:
@@ -76,7 +107,14 @@ def node(
             "--insecure-lan: anybody on this network may now call every handler of this node"
         )
     running = Node(**options)
-    run_to_end(running, _serve(running, topology.actors, parent), lambda task: task.cancel())
+
+    def end(task: asyncio.Task[None], number: int) -> None:
+        # What has not started yet need not be waited for.
+        if not (number == signal.SIGTERM and running.is_awaited and running.begin_drain()):
+            task.cancel()
+
+    with EventLog(running.events, events) if events is not None else contextlib.nullcontext():
+        run_to_end(running, _serve(running, topology.actors, parent), end)
 
 
 def _topology(target: str | None, name: str | None, args: tuple[str, ...]) -> Topology:
@@ -103,11 +141,16 @@ async def _serve(node: Node, plans: list[Plan], parent: int | None) -> None:
 async def _run(node: Node, plans: list[Plan], parent: int | None) -> None:
     async with node:
         await _spawn(node, plans)
-        if parent is None:
-            await node.stopped()
-        # End with whoever started us, even if it was killed: no event tells of that.
-        while os.getppid() == parent and node.is_running:  # noqa: ASYNC110 no event
-            await asyncio.sleep(PARENT_CHECK)
+        if parent is not None:
+            node.keep(asyncio.ensure_future(_stop_after(node, parent)))
+        await node.stopped()
+
+
+async def _stop_after(node: Node, parent: int) -> None:
+    """End with whoever started us, even if it was killed: no event tells of that."""
+    while os.getppid() == parent:  # noqa: ASYNC110 as just said
+        await asyncio.sleep(PARENT_CHECK)
+    await node.stop()
 
 
 async def _spawn(node: Node, plans: list[Plan]) -> None:

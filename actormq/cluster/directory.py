@@ -5,7 +5,8 @@ A name may stand in several sets: then it names a group.
 
 Each change of a set has a number, its version, and a copy is as old as its version. A change that
 fits a copy is applied, one that it has already is passed over, and one that leaves a gap is not
-taken: then the whole is asked for, which may come in several parts.
+taken: then the whole is asked for, which may come in several parts. Those of one sender follow each
+other; where one is missing, the whole is dropped, to be asked for again.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from actormq.address import ActorEntry, ServiceEntry
 from actormq.errors import RemoteProtocolError
@@ -21,6 +22,8 @@ from actormq.message import STATE, Envelope, is_node
 
 _PART = 1_000  # actors of one STATE envelope: at most 2 MiB, for a name has up to 1 020 bytes
 _TEXT_LIMIT = 255  # characters of a name, class, service or endpoint that a peer announces
+
+_Entry = TypeVar("_Entry", ActorEntry, ServiceEntry)
 
 
 class Taken(enum.Enum):
@@ -37,7 +40,8 @@ class StateChange:
 
     Attributes:
         node: Its id.
-        base: The version that it changes; None: this is the whole, or the first part of it.
+        base: The version that it changes; None: this is the whole, or the first part of it;
+            -1: its second part, and so on.
         version: The version that it leads to; 0: more parts follow.
         actors: Named actors that have come.
         services: Sockets that take part in a service and have come.
@@ -77,16 +81,32 @@ class Holdings:
         if not self.version:
             return
         actors, services = list(self.actors.values()), list(self.services.values())
-        starts = range(0, max(len(actors), 1), _PART)
-        for start in starts:
-            is_last = start + _PART >= len(actors)
+        parts = max(-(-max(len(actors), len(services)) // _PART), 1)
+        for part in range(parts):
+            some = slice(part * _PART, (part + 1) * _PART)
+            is_last = part == parts - 1
             yield StateChange(
                 node,
-                None if start == 0 else 0,
+                -part or None,
                 self.version if is_last else 0,
-                actors[start : start + _PART],
-                services if start == 0 else (),
+                actors[some],
+                services[some],
             )
+
+
+@dataclass(slots=True)
+class Coming:
+    """The whole of a node of which not all parts have come.
+
+    Attributes:
+        node: Whose it is.
+        whole: What has come.
+        parts: How many those are.
+    """
+
+    node: str
+    whole: Holdings = field(default_factory=Holdings)
+    parts: int = 0
 
 
 def pack_actor(entry: ActorEntry) -> list[Any]:
@@ -112,7 +132,7 @@ class Directory:
         self._entry_limit = entry_limit
         self._nodes: dict[str, Holdings] = {own: Holdings()}
         self._names: dict[str, dict[str, ActorEntry]] = {}  # name to node to entry
-        self._coming: dict[str, Holdings] = {}  # of which not all parts have come
+        self._coming: dict[str, Coming] = {}  # by who tells it: one at a time
         self._watchers: list[Callable[[set[str], set[str]], None]] = []
         self._own = own
 
@@ -179,29 +199,40 @@ class Directory:
         self.take(change)
         return change
 
-    def take(self, change: StateChange) -> Taken:
-        """Take in what a node says of itself."""
-        node, have = change.node, self.version(change.node)
-        if change.base is None:
-            if change.version and change.version <= have:
-                return Taken.KNOWN
-            whole = Holdings()
-        elif node in self._coming and change.base == 0:
-            whole = self._coming[node]
-        elif not change.version or change.version <= have:
+    def take(self, change: StateChange, source: str = "") -> Taken:
+        """Take in what is said of what a node has.
+
+        Args:
+            change: What is said.
+            source: The id of who says it.
+        """
+        if change.base is None or change.base < 0:
+            return self._take_part(change, source)
+        have = self.version(change.node)
+        if change.version <= have:
             return Taken.KNOWN
-        elif change.base != have:
+        if change.base != have:
             return Taken.GAP
-        else:
-            self._apply(node, change.actors, change.services, change.gone)
-            self._nodes[node].version = change.version
-            return Taken.NEWS
-        self._enter(whole, change)
+        self._apply(change.node, change.actors, change.services, change.gone)
+        self._nodes[change.node].version = change.version
+        return Taken.NEWS
+
+    def _take_part(self, change: StateChange, source: str) -> Taken:
+        """Take in the whole of what a node has, or a part of it."""
+        node = change.node
+        coming = self._coming.pop(source, None)
+        if change.base is None:
+            coming = Coming(node)
+        if coming is None or coming.node != node or coming.parts != -(change.base or 0):
+            return Taken.KNOWN  # a part before it is missing
+        if change.version and change.version <= self.version(node):
+            return Taken.KNOWN
+        coming.parts += 1
+        self._enter(coming.whole, change)
         if not change.version:
-            self._coming[node] = whole
+            self._coming[source] = coming
             return Taken.KNOWN  # so far
-        self._coming.pop(node, None)
-        self._replace(node, whole)
+        self._replace(node, coming.whole)
         self._nodes[node].version = change.version
         return Taken.NEWS
 
@@ -229,6 +260,7 @@ class Directory:
         gone: Iterable[int],
     ) -> None:
         holdings = self._nodes.setdefault(node, Holdings())
+        actors, services = _last_of_each(actors), _last_of_each(services)
         gone = (*gone, *_replaced(holdings, actors, services))
         names, offers = self._take_out(node, holdings, gone)
         for actor in actors[: max(self._entry_limit - len(holdings.actors), 0)]:
@@ -245,6 +277,8 @@ class Directory:
     def forget(self, node: str) -> None:
         """A node is gone, and all it had."""
         self._coming.pop(node, None)
+        for source in [source for source, coming in self._coming.items() if coming.node == node]:
+            del self._coming[source]
         holdings = self._nodes.pop(node, None)
         if holdings is None:
             return
@@ -281,6 +315,11 @@ class Directory:
         if names or services:
             for changed in list(self._watchers):
                 changed(names, services)
+
+
+def _last_of_each(entries: Sequence[_Entry]) -> list[_Entry]:
+    """Leave out what a later entry of the same serial stands for: nothing would end its name."""
+    return list({entry.serial: entry for entry in entries}.values())
 
 
 def _replaced(

@@ -21,6 +21,7 @@ Keys that this version does not know are left alone, so that a later one may add
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
@@ -38,6 +39,7 @@ TXT_LIMIT: Final = 8192  # bytes; zeroconf neither sends nor reads packets of mo
 TXT_ITEM_LIMIT: Final = 255  # bytes; RFC 6763 section 6.1, one length byte
 KNOWN_LIMIT: Final = 256  # instances; gossip makes a larger mesh whole from fewer hints
 RECORD_LIFE: Final = 120  # s; what RFC 6762 section 10 advises for records that name a host
+CONTESTED_FOR: Final = 10.0  # s after an instance said something else in which it is asked again
 _SHOWN_LIMIT: Final = 80  # characters of foreign text that a reason may quote
 
 _NODE_ID = re.compile(r"[0-9a-f]{16}")
@@ -119,12 +121,17 @@ class Discovery(Protocol):
     def refused_count(self) -> int:
         """Announcements that were malformed or too many to keep, a count since the start."""
 
-    async def start(self, found: Callable[[Announcement], None]) -> None:
+    async def start(
+        self,
+        found: Callable[[Announcement], None],
+        is_calm: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Look for others from now on.
 
         Args:
             found: Called on the running loop, for a node that still announces itself again and
                 again, for our own never.
+            is_calm: Says whether there is nobody to be looked for; then one asks less often.
 
         Raises:
             DiscoveryUnavailable: This source cannot work here.
@@ -135,6 +142,9 @@ class Discovery(Protocol):
 
     async def withdraw(self) -> None:
         """Take back what was told; does nothing if nothing was."""
+
+    async def refresh(self) -> None:
+        """Tell and look on the interfaces that the host has now."""
 
     async def stop(self) -> None:
         """Withdraw and look no longer; `found` is not called after this."""
@@ -228,12 +238,14 @@ class _Sighting:
         text: The TXT data as it came, to tell news from repetition without parsing it.
         heard: When it was said last, in seconds on the caller's clock.
         life: How long that holds, in seconds from then.
+        changed: When it said something else than before: it moved, or somebody spoke in its name.
     """
 
     announcement: Announcement | None
     text: bytes
     heard: float
     life: float
+    changed: float = -math.inf
 
 
 class Sightings:
@@ -291,7 +303,8 @@ class Sightings:
             if old is None and not isinstance(refusal, TooManyKnown) and self._has_spare_room():
                 self._known[instance] = _Sighting(None, text, now, life)
             raise
-        self._known[instance] = _Sighting(announcement, text, now, life)
+        changed = now if old is not None and old.announcement is not None else -math.inf
+        self._known[instance] = _Sighting(announcement, text, now, life, changed)
         return announcement
 
     def forget(self, instance: str, text: bytes) -> None:
@@ -313,12 +326,15 @@ class Sightings:
     def settled(self, now: float) -> list[tuple[str, float]]:
         """List whom there is no need to ask: instances and the rest of their life, in seconds.
 
+        One that has just said something else is asked: of two who speak in a name, the owner
+        answers each time.
+
         Source: RFC 6762 section 7.1: a known answer past half its life is not to be listed.
         """
         return [
             (name, seen.heard + seen.life - now)
             for name, seen in self._known.items()
-            if now - seen.heard < seen.life / 2
+            if now - seen.heard < seen.life / 2 and now - seen.changed >= CONTESTED_FOR
         ]
 
     def _has_spare_room(self) -> bool:

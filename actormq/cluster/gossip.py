@@ -96,6 +96,8 @@ class Gossip:
     def spread(self, record: Record, source: str) -> None:
         """Tell all neighbours, and guests, what is said of a node."""
         self.note(record.node)
+        if self._hub.membership.own.is_guest:
+            return  # it says nothing of the mesh
         targets = self._targets({source, record.node})
         self._hub.say(targets, [message.PEERS, [self._packed(record)]])
 
@@ -168,12 +170,14 @@ class Gossip:
                 self._take_records(member, raw)
             case [message.STATE, *_]:
                 self._take_state(member, state_from(envelope))
-            case [message.DIGEST, list(sums), *_] if len(sums) == BUCKETS:
+            case [message.DIGEST, list(sums), *_] if len(sums) == BUCKETS and _are_counts(sums):
                 self._summarise(member, self.digest.differing(sums))
-            case [message.SUMMARY, list() | None as buckets, list(entries), *_]:
+            case [message.SUMMARY, list() | None as buckets, list(entries), *_] if (
+                buckets is None or (len(buckets) <= BUCKETS and _are_counts(buckets))
+            ):
                 self._take_summary(member, buckets, entries[:ENTRIES_LIMIT])
             case [message.WANT, list(nodes), *_]:
-                self._tell_wanted(member, [node for node in nodes if message.is_node(node)])
+                self._tell_wanted(member, list(dict.fromkeys(filter(message.is_node, nodes))))
             case _:
                 raise RemoteProtocolError(f"an envelope of kind {envelope[0]} has another shape")
 
@@ -181,7 +185,7 @@ class Gossip:
         hub, now = self._hub, self._hub.now()
         membership = hub.membership
         wanted = []
-        for record, version in map(record_from, raw):
+        for record, version in [record_from(item) for item in raw]:  # all of it, or nothing
             facts, own = record.facts, membership.own
             if facts.mesh != own.mesh or facts.scope != own.scope or facts.is_guest:
                 continue
@@ -196,13 +200,13 @@ class Gossip:
         membership, node = self._hub.membership, change.node
         if node not in membership.entries:
             return  # it is asked for once its node is known
-        taken = self._directory.take(change)
+        taken = self._directory.take(change, member.facts.node)
         if taken is Taken.GAP:
             self._want(member, [node])
         elif taken is Taken.NEWS:
             self.note(node)
             self._wanted.pop(node, None)
-            if change.base is not None:  # the whole is for whoever asked
+            if change.base is not None and change.base >= 0:  # the whole is for whoever asked
                 source = member.facts.node
                 heard = {source, node, *membership.neighbours_of(source)}
                 self._hub.say(self._targets(heard), change.packed())
@@ -231,6 +235,9 @@ class Gossip:
         if member.facts.is_guest:
             return
         now = self._hub.now()
+        if len(self._wanted) >= ENTRIES_LIMIT:
+            recent = {n: at for n, at in self._wanted.items() if now - at < WANT_AGAIN}
+            self._wanted = recent if len(recent) < ENTRIES_LIMIT else {}
         fresh = [n for n in nodes if now - self._wanted.get(n, -WANT_AGAIN) >= WANT_AGAIN]
         if fresh:
             self._wanted.update(dict.fromkeys(fresh, now))
@@ -278,6 +285,12 @@ def record_from(raw: Any) -> tuple[Record, int]:
 
 def _summary_from(raw: Any) -> tuple[str, tuple[int, int, int]]:
     match raw:
-        case [str(node), int(incarnation), int(edition), int(version)] if message.is_node(node):
+        case [str(node), incarnation, edition, version, *_] if message.is_node(
+            node
+        ) and _are_counts((incarnation, edition, version)):
             return node, (incarnation, edition, version)
     raise RemoteProtocolError("a summary lists [node, incarnation, edition, version]")
+
+
+def _are_counts(values: Sequence[Any]) -> bool:
+    return all(type(value) is int and value >= 0 for value in values)

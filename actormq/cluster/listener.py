@@ -7,9 +7,10 @@ from typing import Protocol
 from actormq import message
 from actormq.address import ipc_endpoint
 from actormq.codec import Codec
-from actormq.errors import RemoteProtocolError
+from actormq.errors import PortInUse, RemoteProtocolError
 from actormq.message import Envelope, Facts
 from actormq.port import Port
+from actormq.seeds import DEFAULT_PORT
 from actormq.settings import Settings
 from actormq.transport import LINK_LISTENER, Transport
 
@@ -58,11 +59,19 @@ class Listener:
             PortInUse: `settings.port` is taken.
         """
         what = f"node {settings.name!r}"
-        wanted = f"tcp://{self._transport.host}:{settings.port or '*'}"
-        bound = self._transport.bind(self.port, wanted, what)
+        bound = self._bind_tcp(settings, what)
         ipc = self._transport.bind(self.port, ipc_endpoint(node_id), what)
         number = bound.rpartition(":")[2]
         return (ipc, *(f"tcp://{host}:{number}" for host in self._transport.addresses))
+
+    def _bind_tcp(self, settings: Settings, what: str) -> str:
+        host = f"tcp://{self._transport.host}"
+        if settings.port or not settings.insecure_lan:
+            return self._transport.bind(self.port, f"{host}:{settings.port or '*'}", what)
+        try:
+            return self._transport.bind(self.port, f"{host}:{DEFAULT_PORT}", what)
+        except PortInUse:  # another node of this host has it: one is enough to be found by
+            return self._transport.bind(self.port, f"{host}:*", what)
 
     def _arrived(self, frames: list[bytes]) -> None:
         routing_id, *rest = frames

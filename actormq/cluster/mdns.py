@@ -21,7 +21,7 @@ Three things are not done as zeroconf's own browser does them.
 That needs an address record too, which ends after 120 s and which the browser does not renew.
 
 **The question is repeated for ever.** A browser asks four times, then only as a record nears its
-end, so whoever joined during a partition stays unseen after it. We ask every 3 s.
+end, so whoever joined during a partition stays unseen after it. We ask every 3 s while we are alone or somebody is missing, else every 15 s.
 Each question lists what is known already (RFC 6762 section 7.1), and in a settled mesh nobody
 answers it; a record past half its life is not listed, which makes its owner renew it.
 Questions go out as QM: the unicast answer to a QU question reaches one of the processes that share
@@ -42,6 +42,7 @@ import contextlib
 import ipaddress
 import logging
 import random
+import socket
 from typing import TYPE_CHECKING, Final
 
 from actormq.cluster.discovery import (
@@ -55,16 +56,18 @@ from actormq.cluster.discovery import (
     split_txt,
     to_txt,
 )
+from actormq.cluster.interfaces import interfaces
 
 # zeroconf is imported where it is used: that takes 0.08 to 0.12 s, too long for `actormq --help`.
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from zeroconf import RecordUpdate, RecordUpdateListener, ServiceInfo, Zeroconf
+    from zeroconf import IPVersion, RecordUpdate, RecordUpdateListener, ServiceInfo, Zeroconf
     from zeroconf.asyncio import AsyncZeroconf
 
 SERVICE_TYPE: Final = "_actormq._tcp.local."
 QUERY_INTERVAL: Final = 3.0  # s; a heal must be complete within 5 s
+CALM_ROUNDS: Final = 5  # intervals for a question where nobody is missing: who comes says so itself
 
 # Section numbers are those of RFC 6762.
 _FIRST_QUERY_DELAY = (0.02, 0.12)  # s; 5.2, so that hosts switched on together ask one by one
@@ -84,8 +87,8 @@ class Mdns:
     """Tell of ourselves and find others by multicast DNS, on the running loop.
 
     Args:
-        loopback: Speak on 127.0.0.1 only, instead of on all interfaces of the host.
-            Neither needs a multicast route, which zeroconf's default interface does.
+        loopback: Speak on 127.0.0.1 only, instead of on all interfaces of the host, over IPv4 and
+            IPv6. Neither needs a multicast route, which zeroconf's default interface does.
         interval: Time between questions, and between reports of who is known, in seconds.
 
     Source: `Discovery`, whose methods these are.
@@ -97,6 +100,8 @@ class Mdns:
         self._sightings = Sightings(_read)
         self._zeroconf: AsyncZeroconf | None = None
         self._found: Callable[[Announcement], None] | None = None
+        self._is_calm: Callable[[], bool] = lambda: False
+        self._rounds = 0
         self._own_id: str | None = None
         self._telling: asyncio.Future[None] | None = None
         self._next_round: asyncio.TimerHandle | None = None
@@ -107,12 +112,17 @@ class Mdns:
         """Announcements that were malformed or too many to keep, a count since the start."""
         return self._sightings.refused_count
 
-    async def start(self, found: Callable[[Announcement], None]) -> None:
+    async def start(
+        self,
+        found: Callable[[Announcement], None],
+        is_calm: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Look for others from now on.
 
         Args:
             found: Called for others only: once for whatever is new, and every `interval` seconds
                 for whoever is known.
+            is_calm: Says whether there is nobody to be looked for; then one asks less often.
 
         Raises:
             DiscoveryUnavailable: No multicast socket, no interface, or port 5353 is refused.
@@ -122,7 +132,7 @@ class Mdns:
             raise RuntimeError("discovery was started before")
         self._sightings = Sightings(_read)
         self._zeroconf = await self._open()
-        self._found = found
+        self._found, self._is_calm = found, is_calm
         self._zeroconf.zeroconf.async_add_listener(
             _listener(self._hear, self._sightings.forget), None
         )
@@ -158,6 +168,15 @@ class Mdns:
         if self._zeroconf is not None:
             await self._take_back(self._zeroconf.zeroconf)
 
+    async def refresh(self) -> None:
+        """Tell and look on the interfaces that the host has now; takes up to a second."""
+        if self._zeroconf is None or self._loopback:
+            return
+        try:
+            await self._zeroconf.async_update_interfaces(*_spoken_on(loopback=False))
+        except (OSError, RuntimeError) as error:  # as between two networks; there is a next time
+            _log.info("mDNS: the interfaces cannot be used at present: %s", error)
+
     async def stop(self) -> None:
         """Withdraw and look no longer, within 0.5 s; `found` is not called after this."""
         self._found = None
@@ -175,14 +194,15 @@ class Mdns:
                     await opened.async_close()
 
     async def _open(self) -> AsyncZeroconf:
-        from zeroconf import Error, InterfaceChoice  # noqa: PLC0415 - as said above
+        from zeroconf import Error  # noqa: PLC0415 - as said above
         from zeroconf.asyncio import AsyncZeroconf  # noqa: PLC0415
 
         source = "mDNS on loopback" if self._loopback else "mDNS"
         opened = None
         is_usable = False
         try:
-            opened = AsyncZeroconf(["127.0.0.1"] if self._loopback else InterfaceChoice.All)
+            spoken_on, version = _spoken_on(loopback=self._loopback)
+            opened = AsyncZeroconf(spoken_on, ip_version=version)
             async with asyncio.timeout(_START_LIMIT):
                 await opened.zeroconf.async_wait_for_start()
             # An interface that cannot be used is only logged; without any we would talk to nobody.
@@ -224,7 +244,9 @@ class Mdns:
         loop = asyncio.get_running_loop()
         for announcement in self._sightings.current(loop.time()):
             loop.call_soon(self._report, announcement)
-        self._ask()
+        self._rounds += 1
+        if self._rounds % CALM_ROUNDS == 0 or not self._is_calm():
+            self._ask()
 
     def _ask(self) -> None:
         # zeroconf exports these, and says that it keeps doing so, yet leaves them out of __all__.
@@ -262,6 +284,27 @@ class Mdns:
         # A stranger's nonsense is no trouble of ours; a full table hides nodes.
         level = logging.WARNING if isinstance(refusal, TooManyKnown) else logging.INFO
         _log.log(level, "mDNS: %a was refused, more are only counted: %s", instance, refusal)
+
+
+def _spoken_on(*, loopback: bool) -> tuple[list[str | int], IPVersion]:
+    """Choose where to speak: IPv4 addresses, and the indexes of interfaces that have IPv6.
+
+    Neither `InterfaceChoice` will do: `All` sends to `::1`, which cannot be, and once for each
+    IPv6 address of an interface.
+    """
+    from zeroconf import IPVersion  # noqa: PLC0415 - as said above
+
+    if loopback:
+        return ["127.0.0.1"], IPVersion.V4Only
+    every = [each for each in interfaces() if not each.is_port]
+    v4 = [address for each in every for address in each.addresses if ":" not in address]
+    v6 = [
+        socket.if_nametoindex(each.name)
+        for each in every
+        if any(":" in address and address != "::1" for address in each.addresses)
+    ]
+    version = IPVersion.All if v4 and v6 else IPVersion.V6Only if v6 else IPVersion.V4Only
+    return [*dict.fromkeys(v4), *v6], version
 
 
 def _listener(

@@ -6,7 +6,6 @@ Discovery gives hints and `rules/membership.py` decides; here are the sockets an
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable
@@ -14,31 +13,32 @@ from collections.abc import Callable, Iterable
 from actormq import message
 from actormq.cluster.directory import Directory
 from actormq.cluster.discovery import Announcement
+from actormq.cluster.dns import Names
 from actormq.cluster.gossip import Gossip
 from actormq.cluster.link import Link
 from actormq.cluster.listener import Listener
 from actormq.cluster.member import Member, Traffic
 from actormq.cluster.outbox import Outbox
+from actormq.cluster.pulse import Pulse
 from actormq.cluster.reach import Reach
+from actormq.cluster.remarks import Remarks
 from actormq.cluster.sessions import Sessions, refused
+from actormq.cluster.sorter import Deliver, Sorter
+from actormq.cluster.views import infos
 from actormq.codec import Codec
-from actormq.errors import DeliveryError, RemoteProtocolError
-from actormq.events import Events, MemberChanged, PeerRefused
+from actormq.errors import DeliveryError
+from actormq.events import Events, MemberChanged
 from actormq.loop import Loop
+from actormq.members import MemberInfo
 from actormq.message import Envelope, Facts
-from actormq.rules.membership import Entry, Membership, lag_of
-from actormq.rules.records import Record, State
-from actormq.rules.steps import Answer, Change, Dial, Help, Ping, Renew, Retry, Spread, Step, Tell
-from actormq.settings import GUEST_SILENCE, HELLO_SILENCE, LINK_IDLE, TICK_INTERVAL, Settings
+from actormq.rules.membership import Entry, Membership
+from actormq.rules.steps import Change
+from actormq.settings import GUEST_SILENCE, HELLO_SILENCE, Settings
 from actormq.transport import Transport
 
-COMPLAINTS = 4_096  # different sentences that are said, each once
-SETTLE = 1.5  # s after which a node that has found nobody is the first of its mesh
-FIRST = 1  # the seniority of that one
+RISE_AGAIN = 1.0  # s between two incarnations: several peers may refuse the same one
+NAMED_MOST = 4  # ids of nodes of one name that are listed
 GOODBYE_MS = 200  # a node that stops, or tells a peer that it is held for dead
-
-Deliver = Callable[[Member, Envelope], None]
-"""Takes an envelope from a member that is not for the mesh itself."""
 
 
 class Mesh:
@@ -58,6 +58,7 @@ class Mesh:
         linked: Called with a member to which there is a new link.
         lost: Called with a member that is gone, and why.
         ticked: Called every `TICK_INTERVAL` with the node's time.
+        names: Looks names up, those of `join` and `dns`.
 
     Attributes:
         membership: Who is there, and what is believed of each.
@@ -82,6 +83,7 @@ class Mesh:
         linked: Callable[[Member], None],
         lost: Callable[[Member, str], None],
         ticked: Callable[[float], None],
+        names: Names,
     ) -> None:
         self._loop = loop
         self._transport = transport
@@ -89,8 +91,6 @@ class Mesh:
         self._events = events
         self._settings = settings
         self._directory = directory
-        self._deliver = deliver
-        self._watched = watched
         self._linked_anew = linked
         self._lost = lost
         self._ticked = ticked
@@ -98,16 +98,17 @@ class Mesh:
         self._sessions = Sessions()
         self._guests: dict[str, Member] = {}
         self._pending: dict[str, Member] = {}  # have said hello, and are no members yet
-        self._complained: set[str] = set()
+        self._remarks = Remarks(events)
         self._past = Traffic()
-        self._is_acting = False
-        self._started_at = self._ticked_at = loop.now()
-        self._timer: asyncio.TimerHandle | None = None
+        self._by_link: dict[Link, Member] = {}
+        self._risen_at = -RISE_AGAIN
         self.membership = Membership(facts, loop.now(), chance)
         self.members: dict[str, Member] = {}
         self.garbage_count = 0
         self.gossip = Gossip(self, directory)
-        self.reach = Reach(self, loop, transport, codec, settings.join)
+        self.pulse = Pulse(self, loop, self._beat)
+        self._sorter = Sorter(self, deliver, watched)
+        self.reach = Reach(self, loop, transport, codec, settings.join, settings.dns, names)
 
     # -- life ---------------------------------------------------------------------------------
 
@@ -123,13 +124,11 @@ class Mesh:
 
     def start(self) -> None:
         """Begin to dial, to be heard and to judge."""
-        self._started_at = self._ticked_at = self._loop.now()
-        self._tick()
+        self.pulse.start()
 
     def stop(self, reason: str) -> None:
         """Say goodbye to all and close the links."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self.pulse.stop()
         self.reach.stop()
         self.say(self.members.values(), [message.LEAVE, reason])
         for member in self.members.values():
@@ -154,7 +153,7 @@ class Mesh:
 
     def introduction(self) -> Facts:
         """What this node says of itself in a hello."""
-        return dataclasses.replace(self.facts, uptime=self.now() - self._started_at)
+        return dataclasses.replace(self.facts, uptime=self.pulse.uptime)
 
     def endpoints_changed(self, endpoints: tuple[str, ...]) -> None:
         """This node can be dialled elsewhere from now on."""
@@ -164,8 +163,16 @@ class Mesh:
 
     def died(self) -> None:
         """A peer holds this incarnation for dead: come back as the next one."""
-        self.membership.renew(incarnation=self.facts.incarnation + 1, edition=0)
-        self.act()
+        now = self.now()
+        if now - self._risen_at >= RISE_AGAIN:  # else it was said of the one before
+            self._risen_at = now
+            self.membership.renew(incarnation=self.facts.incarnation + 1, edition=0)
+            self.act()
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether there is nobody to be looked for: others are there, and nobody was lost lately."""
+        return self.membership.is_calm(self.now())
 
     def now(self) -> float:
         """The node's time, in seconds."""
@@ -181,6 +188,10 @@ class Mesh:
         """Whether a node is in the mesh already."""
         return node in self.membership.entries
 
+    def everybody(self) -> list[Facts]:
+        """What the other nodes of the mesh say of themselves."""
+        return [entry.facts for entry in self.membership.entries.values()]
+
     def is_dead(self, node: str, incarnation: int) -> bool:
         """Whether that incarnation of a node was declared dead, or has left."""
         return self.membership.is_gone(node, incarnation)
@@ -195,6 +206,7 @@ class Mesh:
             link.close()
             return
         member.link = link
+        self._by_link[link] = member
         member.outbox.attach(link.port)
         self.membership.linked(facts.node, self.now())
         self._meet(member)
@@ -214,7 +226,7 @@ class Mesh:
 
     def link_down(self, link: Link) -> None:
         """A link has ended: its peer is looked for."""
-        member = self._linked(link)
+        member = self._by_link.pop(link, None)
         if member is not None:
             member.link = None
             member.outbox.detach()
@@ -223,12 +235,24 @@ class Mesh:
 
     def link_heard(self, link: Link, envelopes: list[Envelope]) -> None:
         """A peer answers us as its guest."""
-        member = self._linked(link)
+        member = self._by_link.get(link)
         if member is not None:
-            self._take(member, envelopes)
+            self._sorter.take(member, envelopes)
 
-    def _linked(self, link: Link) -> Member | None:
-        return next((member for member in self.members.values() if member.link is link), None)
+    def redial(self, facts: Facts) -> None:
+        """Make a link to a node, unless there is one or one is being made."""
+        member = self.members.get(facts.node)
+        if member is None or member.link is None:
+            self.reach.redial(facts)
+
+    def hang_up(self, member: Member) -> None:
+        """End the link to a member, which says nothing of that one."""
+        link, member.link = member.link, None
+        if link is not None:
+            del self._by_link[link]
+            member.outbox.detach()
+            link.close(linger_ms=GOODBYE_MS)
+            self.membership.unlinked(member.facts.node)
 
     def partner(self, node: str) -> Member | None:
         """The member of that id, and a link to it soon; None if it is not in the mesh."""
@@ -238,7 +262,7 @@ class Mesh:
             if entry is None:
                 return None
             member = self._speak_with(entry.facts)
-        member.used_at = self._ticked_at
+        member.used_at = self.pulse.at
         if member.link is None and not member.facts.is_guest:
             self.reach.redial(member.facts)
         return member if member.is_known else None
@@ -253,6 +277,11 @@ class Mesh:
         if no is not None:
             return no
         assert facts is not None
+        known = self.members.get(facts.node)
+        if known is not None and known.facts.is_guest != facts.is_guest:
+            sentence = f"the id {facts.node} belongs to another one: start anew"
+            self.complain(facts.name, sentence)
+            return [message.REFUSED, message.REASON_STRANGER, sentence]
         if facts.node != self.facts.node:
             member = self._speak_with(facts)
             self._sessions.begin(routing_id, member)
@@ -279,7 +308,7 @@ class Mesh:
             if envelopes and envelopes[0][0] != message.HELLO:
                 self._past.unread += len(envelopes)
             return False
-        self._take(member, envelopes)
+        self._sorter.take(member, envelopes)
         return True
 
     def end_session(self, routing_id: bytes) -> None:
@@ -312,16 +341,8 @@ class Mesh:
     def _meet(self, member: Member) -> None:
         """Take a node in once it can be heard and be spoken to."""
         if member.link is not None and (member.sessions or self.facts.is_guest):
-            self._age(member.facts)
+            self.pulse.give_way(member.facts)
             self.membership.greeted(member.facts, self.now())
-
-    def _age(self, peer: Facts) -> None:
-        """Give way in the order of age to a node that is older, after two meshes have met."""
-        own = self.facts
-        is_before = 0 < own.seniority <= peer.seniority
-        if is_before and peer.uptime > self.now() - self._started_at + 1.0:
-            seniority = max(self.membership.next_seniority(), peer.seniority + 1)
-            self.membership.renew(seniority=seniority)
 
     def member(self, node: str) -> Member | None:
         """The member of that id, if it was spoken with."""
@@ -335,13 +356,18 @@ class Mesh:
         """The members that are nodes, not guests, in the order in which they were met."""
         return list(self.membership.entries.values())
 
-    def _forget(self, member: Member, reason: str) -> None:
+    def infos(self) -> list[MemberInfo]:
+        """All nodes of the mesh, as users see them."""
+        return infos(self.membership, self.members, self.pulse.uptime, self.now())
+
+    def forget(self, member: Member, reason: str) -> None:
         """A peer is gone: nobody waits for it any more."""
         node = member.facts.node
         for kept in (self.members, self._guests, self._pending):
             kept.pop(node, None)
         self._sessions.end_all(member)
         if member.link is not None:
+            del self._by_link[member.link]
             member.link.close()
             member.link = None
         self.reach.cancel(node)
@@ -350,69 +376,7 @@ class Mesh:
         if member.is_known:
             self._lost(member, reason)
 
-    # -- envelopes ----------------------------------------------------------------------------
-
-    def _take(self, member: Member, envelopes: list[Envelope]) -> None:
-        now = member.heard_at = self.now()
-        self.membership.heard(member.facts.node, now)
-        member.received_count += len(envelopes)
-        for envelope in envelopes:
-            if member.facts.node not in self.members:
-                return  # it has said goodbye
-            kind = envelope[0]
-            try:
-                if message.TELL <= kind <= message.FAIL or kind in (message.SEND, message.PROBE):
-                    member.used_at = now
-                    self._deliver(member, envelope)
-                else:
-                    self._take_own(member, kind, envelope)
-            except RemoteProtocolError as error:
-                self.garbage(member.facts.name, str(error))
-        self.act()
-
-    def _take_own(self, member: Member, kind: int, envelope: Envelope) -> None:
-        """Take an envelope that is for the mesh; kinds of later versions are passed over."""
-        if kind == message.PING:
-            self.say([member], [message.PONG, *envelope[1:2], self.gossip.digest.root])
-            self.gossip.compared(member, *envelope[2:3] or (None,))
-        elif kind == message.PONG:
-            self._ponged(member)
-            self.gossip.compared(member, *envelope[2:3] or (None,))
-        elif kind in (message.WATCH, message.TERMINATED):
-            self._watched(member, envelope)
-        elif kind == message.LEAVE:
-            self._left(member, envelope)
-        elif kind in (_OF_GUESTS if member.facts.is_guest else _OF_NODES) and member.is_known:
-            self._take_of_member(member, kind, envelope)
-
-    def _take_of_member(self, member: Member, kind: int, envelope: Envelope) -> None:
-        node, now = member.facts.node, self.now()
-        match envelope:
-            case [message.HELP, about, *_] if message.is_node(about):
-                self.membership.asked_for(about, node, now)
-            case [message.HELPED, about, bool(is_there), *_] if message.is_node(about):
-                self.membership.answered(about, node, is_there, now)
-            case [message.HELP | message.HELPED, *_]:
-                raise RemoteProtocolError(f"an envelope of kind {kind} has another shape")
-            case _:
-                self.gossip.take(member, envelope)
-
-    def _ponged(self, member: Member) -> None:
-        now, node = self.now(), member.facts.node
-        entry = self.membership.entries.get(node)
-        if entry is not None and member.pinged_at:
-            entry.round_trip = now - member.pinged_at
-        member.pinged_at = 0.0
-        self.membership.ponged(node, now)
-
-    def _left(self, member: Member, envelope: Envelope) -> None:
-        reason = str(envelope[1])[:200] if len(envelope) > 1 else "it left"
-        entry = self.membership.entries.get(member.facts.node)
-        if entry is None:
-            self._forget(member, reason)
-        else:
-            record = Record(entry.facts, State.LEFT, reason)
-            self.membership.told(record, member.facts.node, self.now())
+    # -- what is said -------------------------------------------------------------------------
 
     def say(self, members: Iterable[Member], envelope: Envelope) -> None:
         """Say something to some members; whoever does not read is told later, or never."""
@@ -425,58 +389,11 @@ class Mesh:
             except DeliveryError:
                 continue  # it is full, or an echo of a token is too large
 
-    # -- what the rules want ------------------------------------------------------------------
-
     def act(self) -> None:
         """Do what the membership wants done."""
-        if self._is_acting:
-            return  # whoever acts goes on until nothing is left
-        self._is_acting = True
-        try:
-            while steps := self.membership.take_steps():
-                for step in steps:
-                    self._do(step)
-        finally:
-            self._is_acting = False
+        self.pulse.act()
 
-    def _do(self, step: Step) -> None:  # noqa: C901 a table of steps
-        match step:
-            case Ping(node):
-                self._ping(node)
-            case Dial(facts):
-                member = self.members.get(facts.node)
-                if member is None or member.link is None:
-                    self.reach.redial(facts)
-            case Retry(facts):
-                self.reach.redial(facts)
-            case Help(helper, node):
-                self._say_to(helper, [message.HELP, node])
-            case Answer(asker, node, is_there):
-                self._say_to(asker, [message.HELPED, node, is_there])
-            case Tell(node, record):
-                member = self.members.get(node)
-                if member is not None and member.can_be_told:
-                    self.gossip.tell(member, record)
-            case Spread(record, source):
-                if not self.facts.is_guest:
-                    self.gossip.spread(record, source)
-            case Renew(facts):
-                self.gossip.note(facts.node)
-            case Change():
-                self._change(step)
-
-    def _say_to(self, node: str, envelope: Envelope) -> None:
-        member = self.members.get(node)
-        if member is not None and member.can_be_told:
-            self.say([member], envelope)
-
-    def _ping(self, node: str) -> None:
-        member = self.members.get(node)
-        if member is not None and member.link is not None:
-            member.pinged_at = member.pinged_at or self.now()
-            self.say([member], [message.PING, 0, self.gossip.digest.root])
-
-    def _change(self, change: Change) -> None:
+    def changed(self, change: Change) -> None:
         """What is believed of a member has changed."""
         facts = change.record.facts
         if change.state.is_final:
@@ -484,7 +401,7 @@ class Mesh:
             member.is_known = True
             self.gossip.note(facts.node)
             self._report(change)
-            self._forget(member, change.reason)
+            self.forget(member, change.reason)
             self._directory.forget(facts.node)
             return
         self._pending.pop(facts.node, None)
@@ -493,6 +410,16 @@ class Mesh:
             member.is_known = True
             member.facts = facts
         self._report(change)
+        if change.is_new:
+            self._look_at_name(facts)
+
+    def _look_at_name(self, facts: Facts) -> None:
+        """Say that several nodes have one name, of which commands cannot know which is meant."""
+        others = [self.facts, *self.everybody()]
+        ids = sorted(other.node for other in others if other.name == facts.name)
+        if len(ids) > 1:
+            text = f"several nodes are called {facts.name!r}: {', '.join(ids[:NAMED_MOST])}"
+            self._remarks.remark(text, logging.INFO)
 
     def _report(self, change: Change) -> None:
         facts, state, accuser = change.record.facts, change.state.value, change.record.accuser
@@ -500,70 +427,23 @@ class Mesh:
             MemberChanged(facts.node, facts.name, state, change.reason, facts.incarnation, accuser)
         )
 
-    # -- time ---------------------------------------------------------------------------------
-
-    def _tick(self) -> None:
-        now = self.now()
-        lag = lag_of(now, self._ticked_at)
-        self._ticked_at = now
-        self._timer = self._loop.call_later(TICK_INTERVAL, self._tick)
-        self.membership.tick(now, lag)
-        self._take_seniority(now)
-        self.act()
-        self._forget_silent(now, lag)
-        self._close_idle(now)
-        self.reach.rejoin(now)
-        self._ticked(now)
-
-    def _take_seniority(self, now: float) -> None:
-        """Take a place in the order of age, once this node has met the mesh or found none."""
-        own = self.facts
-        if own.seniority or own.is_guest:
-            return
-        next_one = self.membership.next_seniority()
-        if next_one > FIRST or now - self._started_at >= SETTLE:
-            self.membership.renew(seniority=next_one)
-
-    def _forget_silent(self, now: float, lag: float) -> None:
+    def _beat(self, now: float, lag: float) -> None:
         """Let go of guests that say nothing, and of nodes that said hello and nothing else."""
         for silent, limit in ((self._guests, GUEST_SILENCE), (self._pending, HELLO_SILENCE)):
             for member in list(silent.values()):
                 member.heard_at += lag
                 if now - member.heard_at > limit:
-                    self._forget(member, f"silent for {limit:g} s")
-
-    def _close_idle(self, now: float) -> None:
-        """Close links on which nothing was said for long, where there are too many to keep all."""
-        if self.membership.keeps_all_links:
-            return
-        for node, member in self.members.items():
-            if (
-                member.link is not None
-                and not self.membership.wants_link(node)
-                and now - max(member.used_at, member.heard_at) > LINK_IDLE
-            ):
-                member.outbox.detach()
-                member.link.close(linger_ms=GOODBYE_MS)
-                member.link = None
-                self.membership.unlinked(node)
-
-    # -- words --------------------------------------------------------------------------------
+                    self.forget(member, f"silent for {limit:g} s")
+        self.reach.rejoin(now)
+        self._ticked(now)
 
     def complain(self, who: str, sentence: str) -> None:
-        """Report a refusal; the same one is reported once, whoever knocks how often."""
-        if self._is_news(f"{who} {sentence}"):
-            self._events.emit(PeerRefused(who, sentence))
+        """Report that somebody was not let in, once."""
+        self._remarks.complain(who, sentence)
 
     def remark(self, sentence: str) -> None:
         """Say something to whoever runs the node, once."""
-        if self._is_news(sentence):
-            self._events.notice(logging.WARNING, sentence)
-
-    def _is_news(self, sentence: str) -> bool:
-        if sentence in self._complained or len(self._complained) >= COMPLAINTS:
-            return False
-        self._complained.add(sentence)
-        return True
+        self._remarks.remark(sentence)
 
     def traffic(self) -> Traffic:
         """Count the envelopes of all links, those of members that are gone included."""
@@ -571,8 +451,3 @@ class Mesh:
         for member in self.members.values():
             traffic.add(member)
         return traffic
-
-
-_OF_GUESTS = frozenset((message.HELP, message.DIGEST, message.SUMMARY, message.WANT))
-"""A guest asks; it says nothing of the mesh."""
-_OF_NODES = _OF_GUESTS | {message.PEERS, message.STATE, message.HELPED}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from actormq import message
-from actormq.address import Address
+from actormq.address import NODE_SERIAL, Address
 from actormq.cell import Cell
 from actormq.cluster.far import FarAnswer, FarReply, FarRoute
 from actormq.cluster.member import Member
@@ -70,6 +70,7 @@ class Post:
         self.member = member
         self._books = books
         self.sends = 0
+        self.call_count = 0  # messages from other nodes, but not those for this node's own actor
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[FarReply, Address]] = {}
         self.probes = Probes(self, registry)
@@ -228,6 +229,7 @@ class Post:
         kwargs: dict[str, Any],
         answer: FarAnswer | None,
     ) -> None:
+        self.call_count += to != NODE_SERIAL
         try:
             cell = self._registry.by_serial(to) if type(to) is int else None
             if cell is None:

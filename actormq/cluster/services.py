@@ -16,6 +16,9 @@ from actormq.runtime import ServiceEnd, Vouched
 
 STATE_ENTRIES = 1_000  # entries in one STATE envelope; 100 000 names are no single message
 
+SOURCES = ("XPUB", "PUSH")
+"""The sockets of which peers want to hear to the end; to all others they send."""
+
 VOUCHED = "vouched"
 """The handler of a node's own actor that takes a publisher's word."""
 
@@ -57,10 +60,22 @@ class MeshServices:
         if serial in own.actors or serial in own.services:
             self._take_back([serial])
 
-    def withdraw_all(self) -> None:
-        """Take back everything: the node is about to stop, and nobody should find it any more."""
+    def withdraw_all(self, *, is_draining: bool = False) -> None:
+        """Take back everything: the node is about to stop, and nobody should find it any more.
+
+        But not elected names, whose actors are told first.
+
+        Args:
+            is_draining: Leave out the sockets whose last words are still to come.
+        """
         own = self._directory.of(self._node_id)
-        self._take_back([*own.actors, *own.services])
+        actors = [serial for serial, entry in own.actors.items() if not entry.elected]
+        sockets = [
+            serial
+            for serial, entry in own.services.items()
+            if not (is_draining and entry.socket in SOURCES)
+        ]
+        self._take_back([*actors, *sockets])
 
     def _take_back(self, serials: list[int]) -> None:
         for first in range(0, len(serials), STATE_ENTRIES):

@@ -15,6 +15,8 @@ from actormq.events import (
     HandlerFailed,
     LoopHeld,
     MemberChanged,
+    NameElected,
+    NameStandby,
     NodeStarted,
     Notice,
     PeerRefused,
@@ -79,6 +81,8 @@ def log_events(  # noqa: C901 one case for each kind
             case MemberChanged():
                 reason = one_line(event.reason)
                 log.info("%s: %s is %s: %s", node, one_line(event.name), event.state, reason)
+            case NameElected() | NameStandby():
+                log.info("%s: %s", node, one_line(_role(event)))
             case PeerRefused():
                 log.warning("%s: %s: %s", node, one_line(event.who), one_line(event.reason))
             case Notice():
@@ -105,6 +109,13 @@ def log_events(  # noqa: C901 one case for each kind
         failures.flush()
 
     return end
+
+
+def _role(event: NameElected | NameStandby) -> str:
+    if isinstance(event, NameElected):
+        return f"{event.name} is elected {'here' if event.is_own else f'on {event.node_name}'}"
+    how = "has let go and stands by" if event.has_let_go else "stands by"
+    return f"{event.name} {how}: {event.reason}"
 
 
 def _log_hold(node: str, event: LoopHeld, stacks: dict[str, float]) -> None:

@@ -14,18 +14,20 @@ from actormq.rules.steps import Answer, Dial, Help, Ping, Spread, Step, Tell
 from actormq.rules.suspicion import Health, Suspicion
 from actormq.settings import RECONNECT_GRACE
 
-ASK_AFTER = 1.5  # s of silence; of two idle neighbours one asks, and the answer serves both
+ASK_AFTER = 1.25  # s of silence; of two idle neighbours one asks, and the answer serves both
 ASK_LATER = 1.75  # s, for the other one of the two, in case the first does not think of it
 ASK_AGAIN = 0.5  # s between pings of a neighbour that does not answer
 ROUND_TRIP_INTERVAL = 15.0  # s between pings of one that is heard anyway
-PROBE_AFTER = 2.5  # s of silence: a LAN answers within 10 ms, a busy loop within a second
+ANSWER_WITHIN = 1.0  # s from a ping: a LAN answers within 10 ms, a busy loop within a second
 HELP_WITHIN = 0.75  # s for those who are asked to help
 HELPERS = 3
 LAST_WORDS = 0.1  # s behind a broken connection in which words may still come that were sent before
-SUSPICION_LEAST, SUSPICION_MOST = 2.5, 3.5  # s to contradict
-ANSWER_WITHIN = 5.5  # s; who hangs for less is not declared dead, a silent host is within 8 s
+SUSPICION_LEAST, SUSPICION_MOST = 3.75, 4.0  # s to contradict
 ROUND_TRIPS = 10  # of a reconnect: TCP, ZMTP and our own hello take some five
 ROUND_TRIPS_MOST = 0.75  # s for them: whoever hung has answered late, and is no far node for that
+
+HANG_LIMIT = ANSWER_WITHIN + HELP_WITHIN + SUSPICION_LEAST
+"""Seconds that a node may hang, and is not declared dead: it is asked no earlier than that."""
 
 
 class Lookout:
@@ -70,8 +72,6 @@ class Lookout:
             return
         self.watched[node] = None
         entry.watch = Watch(now, ASK_AFTER if self._own < node else ASK_LATER)
-        if node not in self.linked:
-            self._steps.append(Dial(entry.facts))
 
     def unwatch(self, entry: Entry) -> None:
         """Watch a member no more."""
@@ -80,9 +80,8 @@ class Lookout:
 
     def forget(self, node: str) -> None:
         """A member is gone: nobody need look for it."""
-        self.linked.pop(node, None)
         self.watched.pop(node, None)
-        self._answer(node, is_there=False)
+        self.parted(node)
 
     # -- what is heard ------------------------------------------------------------------------
 
@@ -91,10 +90,9 @@ class Lookout:
         watch = entry.watch
         if watch is None:
             return
-        watch.heard_at = now
-        watch.helped_at = watch.missed_since = None
         if watch.cut_at is not None and now - watch.cut_at > LAST_WORDS:
             watch.cut_at = None
+        watch.hear(now)
         if entry.state is State.SUSPECT and watch.cut_at is None:
             suspicion = entry.suspicion
             if suspicion is None:
@@ -109,25 +107,35 @@ class Lookout:
             entry.watch.cut_at = None
             self.hear(entry, now)
 
+    def parted(self, node: str) -> None:
+        """There is no connection to a node any more: it helps nobody, nor is it reached."""
+        self.linked.pop(node, None)
+        self._answer(node, is_there=False)
+        for other in self.watched:
+            watch = self._entries[other].watch
+            if watch is not None:
+                watch.lost_helper(node)
+
+    def hears(self, entry: Entry, now: float) -> bool:
+        """Whether a member is there beyond doubt: this node is connected to it, and hears it."""
+        return (
+            entry.watch is not None
+            and entry.watch.cut_at is None
+            and entry.record.node in self.linked
+            and not entry.watch.is_silent(now, ANSWER_WITHIN)
+        )
+
     def broke(self, entry: Entry, now: float) -> None:
         """The connection to a member has ended, and not by this node."""
+        self.parted(entry.record.node)
         self._steps.append(Dial(entry.facts))
         watch = entry.watch
         if watch is not None and watch.cut_at is None:
             watch.cut_at = now
+            watch.forget_helpers()
             if entry.state is State.ALIVE:
                 self._steps += entry.turn(State.SUSPECT, "its connection broke", now)
             self._ask_others(entry, watch, now)
-
-    def is_sure_of(self, entry: Entry, now: float) -> bool:
-        """Whether this node knows by itself that a member is well."""
-        watch = entry.watch
-        return (
-            watch is not None
-            and watch.cut_at is None
-            and entry.record.node in self.linked
-            and now - watch.heard_at < PROBE_AFTER
-        )
 
     # -- help ---------------------------------------------------------------------------------
 
@@ -138,9 +146,10 @@ class Lookout:
         elif node not in self.linked:
             self._steps.append(Answer(asker, node, is_there=False))
         else:
-            until, askers = self._askers.get(node, (now + HELP_WITHIN, []))
-            self._askers[node] = until, [*askers, asker]
-            self._steps.append(Ping(node))
+            _, askers = self._askers.setdefault(node, (now + HELP_WITHIN, []))
+            if asker not in askers:  # however often it asks
+                askers.append(asker)
+                self._steps.append(Ping(node))
 
     def ponged(self, node: str) -> None:
         """A node has answered a ping."""
@@ -153,6 +162,8 @@ class Lookout:
         entry.watch.helpers.discard(helper)
         if is_there:
             self.reached(entry, now)
+        elif entry.watch.cut_at is not None:
+            self._ask_others(entry, entry.watch, now)  # soon it is too late
 
     def _answer(self, node: str, *, is_there: bool) -> None:
         _, askers = self._askers.pop(node, (0.0, []))
@@ -161,18 +172,18 @@ class Lookout:
     def _ask_others(self, entry: Entry, watch: Watch, now: float) -> None:
         """Let others look for a member that this node cannot reach."""
         node = entry.record.node
-        others = [
-            other
-            for other in self.linked
-            if other != node
-            and other in self._entries
-            and self._entries[other].state is State.ALIVE
-        ]
-        while len(others) > HELPERS:
+        others = [other for other in self.linked if other != node and self._may_help(other, watch)]
+        while len(others) > max(HELPERS - len(watch.helpers), 0):
             others.pop(int(self._chance() * len(others)))
-        watch.helped_at = now
-        watch.helpers = set(others)
+        if others:
+            watch.helped_at = now
+        watch.helpers.update(others)
+        watch.asked.update(others)
         self._steps += [Help(other, node) for other in others]
+
+    def _may_help(self, other: str, watch: Watch) -> bool:
+        entry = self._entries.get(other)
+        return entry is not None and entry.state is State.ALIVE and other not in watch.asked
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -182,9 +193,11 @@ class Lookout:
         for node in self.watched:
             entry = self._entries[node]
             if entry.watch is not None:
-                entry.watch.forgive(lag)
+                entry.watch.forgive(lag, now)
             if entry.suspicion is not None:
-                entry.suspicion.since += lag
+                entry.suspicion.since = min(entry.suspicion.since + lag, now)
+        for node, (until, askers) in self._askers.items():
+            self._askers[node] = until + lag, askers
 
     def give_answers(self, now: float) -> None:
         """Tell those who wait too long for a third node that it was not reached."""
@@ -201,62 +214,54 @@ class Lookout:
         watch, node = entry.watch, entry.record.node
         if watch is None:
             return None
-        silence = now - watch.heard_at
         is_linked = node in self.linked
-        if silence >= watch.ask_after and watch.missed_since is None:
-            watch.missed_since = now
-        if is_linked:
-            self._ping_if_due(node, watch, silence, now)
-        else:
-            self._steps.append(Dial(entry.facts))
-        if self._is_lost(entry, watch, now):
-            return self._verdict(entry, State.DEAD, "its connection broke and did not come back")
+        self._ask_if_due(entry, watch, now, is_linked=is_linked)
+        if watch.cut_at is not None and self._is_cut_off(entry, watch, watch.cut_at, now):
+            reason = "its connection broke and did not come back"
+            return Record(entry.facts, State.DEAD, reason, self._own)
         if entry.suspicion is not None:
             return self._look_at_suspect(entry, watch, entry.suspicion, now)
-        if watch.cut_at is not None:
+        if watch.cut_at is not None or watch.unanswered_at is None:
             return None
-        if watch.helped_at is not None:
-            if not watch.helpers or now - watch.helped_at >= HELP_WITHIN:
-                return self._unhelped(entry, watch, silence, now)
-        elif silence >= self.health.stretched(PROBE_AFTER if is_linked else ASK_AFTER):
+        patience = self.health.stretched(ANSWER_WITHIN)
+        waited = now - watch.unanswered_at
+        if waited >= (patience if is_linked else 0.0) and watch.helped_at is None:
             self._ask_others(entry, watch, now)
-        return None
-
-    def _is_lost(self, entry: Entry, watch: Watch, now: float) -> bool:
-        """Whether the connection to a member has broken, and nobody has reached it since."""
-        if watch.cut_at is None:
-            return False
-        alone = now - max(watch.cut_at, watch.heard_at)
-        trips = min(ROUND_TRIPS * (entry.round_trip or 0.0), ROUND_TRIPS_MOST)
-        return alone >= RECONNECT_GRACE + trips
-
-    def _ping_if_due(self, node: str, watch: Watch, silence: float, now: float) -> None:
-        pause = ASK_AGAIN if silence >= watch.ask_after else ROUND_TRIP_INTERVAL
-        if now - watch.asked_at >= pause:
-            watch.asked_at = now
-            self._steps.append(Ping(node))
-
-    def _unhelped(self, entry: Entry, watch: Watch, silence: float, now: float) -> Record | None:
-        """Nobody has reached a member either."""
-        if silence < PROBE_AFTER + HELP_WITHIN:
-            return None  # nobody was there to ask, or all have said no: it has its time anyway
+        if waited < patience + HELP_WITHIN or watch.is_helped(now, HELP_WITHIN):
+            return None
         if watch.helpers:
             self.health.worsen(now)  # those who were asked do not answer: perhaps it is us
         watch.helped_at = None
-        return self._verdict(entry, State.SUSPECT, f"silent for {silence:.1f} s")
+        return self._accusation(entry, watch, State.SUSPECT, now)
+
+    def _ask_if_due(self, entry: Entry, watch: Watch, now: float, *, is_linked: bool) -> None:
+        is_silent = now - watch.heard_at >= watch.ask_after
+        if is_silent and watch.unanswered_at is None:
+            watch.unanswered_at = now
+        if is_linked and now - watch.asked_at >= (ASK_AGAIN if is_silent else ROUND_TRIP_INTERVAL):
+            watch.asked_at = now
+            self._steps.append(Ping(entry.record.node))
+
+    def _is_cut_off(self, entry: Entry, watch: Watch, cut_at: float, now: float) -> bool:
+        """Whether a broken connection has had its time to come back, and helpers theirs."""
+        self._ask_others(entry, watch, now)  # those to whom there was no connection before
+        trips = min(ROUND_TRIPS * (entry.round_trip or 0.0), ROUND_TRIPS_MOST)
+        patience = self.health.stretched(RECONNECT_GRACE) + trips
+        if watch.is_helped(now, HELP_WITHIN):
+            patience += HELP_WITHIN
+        return now - max(cut_at, watch.heard_at) >= patience
 
     def _look_at_suspect(
         self, entry: Entry, watch: Watch, suspicion: Suspicion, now: float
     ) -> Record | None:
-        silence = now - watch.heard_at
+        if not watch.is_silent(now, ANSWER_WITHIN):
+            return None
         if now >= suspicion.ends(SUSPICION_LEAST, SUSPICION_MOST):
-            missed = 0.0 if watch.missed_since is None else now - watch.missed_since
-            if missed >= ANSWER_WITHIN:  # the silence before was nobody's concern
-                return self._verdict(entry, State.DEAD, f"silent for {silence:.1f} s")
-        elif silence >= PROBE_AFTER and suspicion.confirm(self._own):
-            record = self._verdict(entry, State.SUSPECT, f"silent for {silence:.1f} s")
-            self._steps.append(Spread(record, ""))
+            return self._accusation(entry, watch, State.DEAD, now)
+        was_asked = entry.record.node in self.linked or bool(watch.asked)
+        if was_asked and suspicion.confirm(self._own):
+            self._steps.append(Spread(self._accusation(entry, watch, State.SUSPECT, now), ""))
         return None
 
-    def _verdict(self, entry: Entry, state: State, reason: str) -> Record:
-        return Record(entry.facts, state, reason, self._own)
+    def _accusation(self, entry: Entry, watch: Watch, state: State, now: float) -> Record:
+        return Record(entry.facts, state, f"silent for {now - watch.heard_at:.1f} s", self._own)

@@ -4,15 +4,17 @@ It is SWIM (Das, Gupta, Motivala: "SWIM: scalable weakly-consistent infection-st
 membership protocol", DSN 2002) with the refinements of Lifeguard, over connections that tell when
 they break, and with neighbours on rings (`rings.py`) in the place of peers drawn at random.
 
-- A node watches its neighbours only. It pings one that has been silent for `ASK_AFTER`.
-- Who is silent for `PROBE_AFTER`, or whose connection broke, is looked for through others: up to
-  `HELPERS` nodes ping it and say whether it answered. One answer, and all is well: only the way
-  between the two is cut.
+- A node watches its neighbours only. It pings one that has been silent for `ASK_AFTER`; patience
+  begins there, for who is not asked has nothing to answer.
+- Who does not answer within `ANSWER_WITHIN`, or whose connection broke, is looked for through
+  others: up to `HELPERS` nodes ping it and say whether it answered. One answer, and all is well:
+  only the way between the two is cut.
 - Where nobody reaches it, it is suspected, and everybody is told. It may contradict, with a new
   edition of itself, until the suspicion ends (`suspicion.py`); then it is dead. One whose
   connection broke and that nobody reaches is dead after `RECONNECT_GRACE` already: its process was
   killed.
-- Death is final. A node that hears of its own comes back as a new incarnation.
+- Death is final. A node that hears of its own comes back as a new incarnation. Who hears it still
+  lets it know, and does not believe the others: they were cut off from it.
 - News go to all neighbours, who pass on what they did not know (`records.py`).
 - Time in which this node itself did not listen counts for nobody's silence.
 - The dead are dialled now and then, for some were only cut off.
@@ -43,6 +45,7 @@ RETRY_INTERVAL = 1.0  # s between dials of each of the dead, by all of the mesh 
 RETRY_FOR = 900.0  # s after a death; then it is dialled the more seldom
 RETRY_SELDOM = 30  # times less often, that is
 TOMBS = 4_096  # nodes remembered as gone: news of them may come for minutes
+SENIORITY_MOST = 2**53  # whoever claims to stand behind so many is wrong
 MEMBERS_LIMIT = 20_000  # members; whoever is told of more is lied to
 LINKED_MOST = 32  # other members up to which there is a link to each; beyond, on demand
 
@@ -96,7 +99,8 @@ class Membership:
 
     def next_seniority(self) -> int:
         """The place of a newcomer in the order of age: behind all who are there."""
-        return 1 + max((e.facts.seniority for e in self.entries.values()), default=0)
+        youngest = max((e.facts.seniority for e in self.entries.values()), default=0)
+        return min(youngest + 1, SENIORITY_MOST)
 
     def neighbours_of(self, node: str) -> list[str]:
         """The neighbours of a member, as far as this node knows."""
@@ -112,9 +116,16 @@ class Membership:
         """Whether the mesh is so small that there is a link to each member."""
         return len(self.entries) <= LINKED_MOST
 
+    def is_calm(self, now: float) -> bool:
+        """Whether others are there, and nobody died lately who may only have been cut off."""
+        return bool(self.entries) and not any(
+            tomb.record.state is State.DEAD and now - tomb.at < RETRY_FOR
+            for tomb in reversed(self.tombs.values())
+        )
+
     def wants_link(self, node: str) -> bool:
         """Whether there should be a link to a member even if nothing is said to it."""
-        return node in self._lookout.watched or (self.keeps_all_links and node in self.entries)
+        return node in (self.entries if self.keeps_all_links else self.neighbours)
 
     # -- what this node finds out itself ------------------------------------------------------
 
@@ -137,14 +148,15 @@ class Membership:
 
     def unlinked(self, node: str) -> None:
         """This node has ended its connection to another one, which says nothing of that one."""
-        self._lookout.linked.pop(node, None)
+        self._lookout.parted(node)
 
     def broke(self, node: str, now: float) -> None:
         """The connection to a node has ended, and not by this node."""
-        self._lookout.linked.pop(node, None)
         entry = self.entries.get(node)
         if entry is not None:
             self._lookout.broke(entry, now)
+        else:
+            self._lookout.parted(node)
 
     def heard(self, node: str, now: float) -> None:
         """A word came from a node."""
@@ -184,7 +196,7 @@ class Membership:
         elif entry is not None:
             if is_later(record, entry.record):
                 is_same = record.facts.incarnation == entry.facts.incarnation
-                is_wrong = is_same and self._lookout.is_sure_of(entry, now)
+                is_wrong = is_same and self._lookout.hears(entry, now)
                 self._accept(disputed(record) if is_wrong else record, source, now)
             elif record.state is State.SUSPECT and not is_later(entry.record, record):
                 self._confirm(entry, record, source)
@@ -251,13 +263,16 @@ class Membership:
         else:
             entry.suspicion = None
             if entry.watch is not None:
-                entry.watch.heard_at = max(entry.watch.heard_at, now)
-                entry.watch.helped_at = entry.watch.missed_since = None
+                entry.watch.hear(now)
             if entry.watch is None or entry.watch.cut_at is None:
                 self._steps += entry.turn(State.ALIVE, record.reason, now)
             self._unwatch_strangers(node)
-        if self.wants_link(node) and node not in self._lookout.linked:
-            self._steps.append(Dial(record.facts))
+        if self.wants_link(node):
+            self._dial(node)
+
+    def _dial(self, node: str) -> None:
+        if node not in self._lookout.linked:
+            self._steps.append(Dial(self.entries[node].facts))
 
     def _end(self, record: Record, now: float) -> None:
         """A member is gone."""
@@ -279,14 +294,17 @@ class Membership:
         before = self.neighbours
         self.neighbours = self._rings.neighbours(self.own.node)
         for node in self.neighbours:
-            self._lookout.watch(self.entries[node], now)
+            if node not in self._lookout.watched:
+                self._lookout.watch(self.entries[node], now)
+                self._dial(node)
         for node in before:
             self._unwatch_strangers(node)
 
     def _unwatch_strangers(self, node: str) -> None:
-        """Watch a node no more that is neither a neighbour nor a suspect."""
+        """Watch a node no more that is no neighbour, and of which there is no doubt."""
         entry = self.entries.get(node)
-        if entry is not None and entry.suspicion is None and node not in self.neighbours:
+        is_sure = entry is not None and entry.state is State.ALIVE and entry.suspicion is None
+        if entry is not None and is_sure and node not in self.neighbours:
             self._lookout.unwatch(entry)
 
     # -- time ---------------------------------------------------------------------------------
@@ -306,10 +324,10 @@ class Membership:
             record = None if entry is None else self._lookout.look(entry, now)
             if record is not None:
                 self._accept(record, "", now)
+            self._unwatch_strangers(node)
         self._lookout.give_answers(now)
-        if self.keeps_all_links:
-            linked = self._lookout.linked
-            self._steps += [Dial(e.facts) for n, e in self.entries.items() if n not in linked]
+        for node in self.entries if self.keeps_all_links else self.neighbours:
+            self._dial(node)
         self._retry(now)
 
     def _retry(self, now: float) -> None:

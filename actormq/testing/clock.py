@@ -26,7 +26,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, TypeVarTuple
 
-from actormq.cluster.mesh import Mesh
+from actormq.cluster.pulse import Pulse
 from actormq.testing.flight import Flight
 
 QUIET = 0.001  # s of real time without a sign from any socket; a hop over loopback takes 0.1 ms
@@ -202,7 +202,7 @@ class ClockLoop(asyncio.SelectorEventLoop):
                 self.call_soon(handle._run)  # noqa: SLF001 what a loop does with a handle
 
 
-_MESH_TICK = Mesh._tick  # noqa: SLF001 the one timer of which is known what it can send
+_MESH_TICK = Pulse._beat  # noqa: SLF001 the one timer of which is known what it can send
 
 
 def _looks_at_peers(handle: asyncio.TimerHandle) -> bool:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actormq.cluster.discovery import (
+    CONTESTED_FOR,
     ENDPOINT_COUNT_LIMIT,
     ENDPOINT_LIMIT,
     NAME_LIMIT,
@@ -254,6 +255,17 @@ def test_only_the_younger_half_of_life_needs_no_question():
 
     assert sightings.settled(40.0) == [("roof", 60.0)]
     assert sightings.settled(50.0) == []
+
+
+def test_one_that_says_something_else_is_asked_again_so_that_its_owner_speaks_up():
+    sightings = Sightings(read)
+    sightings.hear("roof", b"home", 100, 0.0)
+    assert [name for name, _ in sightings.settled(1.0)] == ["roof"]
+    assert sightings.hear("roof", b"forged", 100, 2.0) is not None
+    assert sightings.settled(3.0) == []
+    assert sightings.hear("roof", b"home", 100, 4.0) is not None
+    assert sightings.settled(4.0 + CONTESTED_FOR - 0.1) == []
+    assert [name for name, _ in sightings.settled(4.0 + CONTESTED_FOR)] == ["roof"]
 
 
 def test_an_end_of_what_was_replaced_since_is_no_end():

@@ -7,10 +7,11 @@ import concurrent.futures
 import contextvars
 import math
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, ParamSpec, TypeVar, Unpack
 
 from actormq.cluster.discovery import Discovery
+from actormq.cluster.dns import Found, Names, NameUnknown
 from actormq.cluster.member import Traffic
 from actormq.errors import NodeNotRunning, PeerLost
 from actormq.events import LoopHeld
@@ -20,6 +21,7 @@ from actormq.node import Node
 from actormq.place import Place, Places
 from actormq.ref import Ref
 from actormq.reply import Reply
+from actormq.seeds import DnsName
 from actormq.settings import NodeOptions, Settings
 from actormq.testing.simulation.discovery import Multicast, SimulatedDiscovery
 from actormq.testing.simulation.loop import LANE, Lane, VirtualLoop, ended
@@ -52,6 +54,29 @@ class _OnLoop:
         return None
 
     async def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Addresses:
+    """The names of a simulation, which are addresses."""
+
+    def known(self, host: str) -> list[str]:
+        """Itself."""
+        return [host]
+
+    async def addresses(self, host: str) -> list[str]:
+        """Itself."""
+        return [host]
+
+    async def records(self, name: DnsName) -> Found:
+        """There is no DNS.
+
+        Raises:
+            NameUnknown: Always.
+        """
+        raise NameUnknown(f"{name.name} cannot be asked for: a simulation has no DNS")
+
+    def close(self) -> None:
         """Nothing is open."""
 
 
@@ -118,6 +143,14 @@ class SimulatedMachine(Machine):
         transport = SimulatedTransport(loop, self._network, self, self._chance, self._find)
         self._transport = transport
         return transport
+
+    def addresses(self, settings: Settings) -> Sequence[str]:  # noqa: ARG002 as the real
+        """Its name."""
+        return (self.name,)
+
+    def names(self) -> Names:
+        """Nothing: names are addresses."""
+        return _Addresses()
 
     def threads(self, node: str) -> Threads:
         """None: what blocks is called on the loop."""
@@ -249,6 +282,10 @@ class SimulatedNode(Node):
     async def stop(self) -> None:
         """Stop; see `Node.stop`."""
         await self._simulated.run(super().stop())
+
+    async def drain(self) -> None:
+        """Drain; see `Node.drain`."""
+        await self._simulated.run(super().drain())
 
     async def spawn(
         self, actor: Callable[P, A], name: str | None = None, /, *args: P.args, **kwargs: P.kwargs

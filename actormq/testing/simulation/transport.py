@@ -15,7 +15,7 @@ import zmq
 from actormq.endpoint import check_endpoint
 from actormq.errors import PortInUse, SetupError
 from actormq.port import LINGER_MS, Frames, Monitor, Port, guarded
-from actormq.settings import host_and_port
+from actormq.seeds import place_of
 from actormq.testing.simulation.connection import Connection, Place
 from actormq.testing.simulation.network import Network
 from actormq.transport import LINK_DIALER, LINK_LISTENER, Role, Transport
@@ -256,8 +256,9 @@ class SimulatedTransport(Transport):
         assert isinstance(port, SimulatedPort)
         check_endpoint(endpoint, what)
         if endpoint.startswith("tcp://"):
-            host, number = host_and_port(endpoint)
-            target, key = self._find(host), _tcp(number)
+            place = place_of(endpoint)
+            assert place.port is not None
+            target, key = self._find(place.host), _tcp(place.port)
         else:
             target, key = self._place, endpoint
         if target is not None:

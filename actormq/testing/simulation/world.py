@@ -11,7 +11,16 @@ from typing import Any, Unpack
 
 from actormq.cluster.member import Traffic
 from actormq.errors import SetupError
-from actormq.events import ActorFailed, DeadLetter, Event, HandlerFailed, MemberChanged, PeerRefused
+from actormq.events import (
+    ActorFailed,
+    DeadLetter,
+    Event,
+    HandlerFailed,
+    MemberChanged,
+    NameElected,
+    NameStandby,
+    PeerRefused,
+)
 from actormq.node import Node
 from actormq.settings import NodeOptions
 from actormq.testing.simulation.discovery import Multicast
@@ -187,13 +196,18 @@ class World:
             raise
         return node
 
-    async def stop(self, name: str) -> None:
-        """Stop a node in order."""
+    async def stop(self, name: str, *, drain: bool = False) -> None:
+        """Stop a node in order.
+
+        Args:
+            name: Whose.
+            drain: Whether it drains before.
+        """
         node = self._simulated(name)
         if self._machines[name].is_held:
             raise SetupError(f"the node on {name!r} hangs: resume it or crash it")
-        self._record.note(name, "stops")
-        await node.stop()
+        self._record.note(name, "drains" if drain else "stops")
+        await (node.drain() if drain else node.stop())
         self._machines[name].stopped()
         self._ended(node, "stopped")
         self._record.note(name, "has stopped")
@@ -361,6 +375,11 @@ class World:
             case ActorFailed():
                 what = f"{event.actor}.{event.handler} failed with {kind_of(event.error)}"
                 self._record.note(name, f"{what}: {event.consequence}")
+            case NameElected():
+                self._record.note(name, f"{event.name} is elected on {event.node_name}")
+            case NameStandby():
+                how = "has let go" if event.has_let_go else "stands by"
+                self._record.note(name, f"{event.name} {how}: {event.reason}")
             case PeerRefused():
                 self._record.note(name, f"{event.who} refused: {event.reason}")
             case _:
