@@ -74,13 +74,10 @@ class Guard:
         now, history = self._now(), self.history
         is_silent = how == "silent"
         since = now - (FRESH if is_silent else RECOVERY)
-        able = [
-            other
-            for other in history.living()
-            if other.node.knows(node.id)
-            and other.began_at <= now - JOINED
-            and history.clear_since(other.machine, life.machine) <= since
-        ]
+        others = history.living()
+        if any(history.clear_since(other.machine, life.machine) > since for other in others):
+            return  # old words of it may be under way, and keep it alive for whoever asks
+        able = [o for o in others if o.node.knows(node.id) and o.began_at <= now - JOINED]
         limit = OUT_SILENT if is_silent else OUT_KILLED
         self._after(limit, lambda: self._is_out(life, how, able, since))
 
