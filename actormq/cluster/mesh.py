@@ -171,7 +171,7 @@ class Mesh:
 
     @property
     def is_calm(self) -> bool:
-        """Whether there is nobody to be looked for: others are there, and nobody was lost lately."""
+        """Whether there is nobody to be looked for."""
         return self.membership.is_calm(self.now())
 
     def now(self) -> float:
