@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from actormq.errors import SetupError
+from actormq.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,32 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class NodeStarted(Event):
-    """A node listens; `endpoints` are where."""
+    """A node listens; `endpoints` are where, and `id` is the node's own."""
 
     node: str
     mesh: str
     endpoints: tuple[str, ...]
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStopped(Event):
+    """A node has closed all that it had: the last event it reports.
+
+    Attributes:
+        node: Its name.
+        mesh: Its mesh.
+        id: Its id.
+        ledger: What became of the messages for its actors.
+        traffic: The envelopes of its links since it began, a count each: sent, dropped, waiting,
+            received and unread.
+    """
+
+    node: str
+    mesh: str
+    id: str
+    ledger: Ledger
+    traffic: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +61,18 @@ class Notice(Event):
 
 @dataclass(frozen=True, slots=True)
 class MemberChanged(Event):
-    """A node's view of a peer changed; `state` is alive, suspect, dead or left."""
+    """A node's view of a peer changed; `state` is alive, suspect, dead or left.
+
+    `incarnation` is which one of the peer is meant, and `accuser` the id of the node that suspects
+    it or has declared it dead, if one has.
+    """
 
     node: str
     name: str
     state: str
     reason: str
+    incarnation: int = 0
+    accuser: str = ""
 
 
 @dataclass(frozen=True, slots=True)

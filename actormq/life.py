@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
+import dataclasses
 import itertools
 import logging
 import weakref
@@ -25,8 +26,9 @@ from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
 from actormq.draining import until_quiet
 from actormq.errors import ActormqError, NodeNotRunning, SetupError
-from actormq.events import Events, NodeStarted
+from actormq.events import Events, NodeStarted, NodeStopped
 from actormq.family import Family
+from actormq.ledger import Ledger
 from actormq.machine import Machine
 from actormq.mailbox import State
 from actormq.observe.logs import log_events
@@ -98,6 +100,10 @@ class Life(abc.ABC):
     ) -> Cell:
         """Make room for an actor; see `Node.new_cell`."""
 
+    @abc.abstractmethod
+    def ledger(self) -> Ledger:
+        """Tell what became of the messages; see `Node.ledger`."""
+
     @property
     def mesh(self) -> str:
         """The name of its mesh."""
@@ -166,7 +172,7 @@ class Life(abc.ABC):
             await self._close(runtime, self._settings.shutdown_timeout)
             raise
         self._has_started = True
-        self.events.emit(NodeStarted(self.name, self.mesh, mesh.facts.endpoints))
+        self.events.emit(NodeStarted(self.name, self.mesh, mesh.facts.endpoints, self.id))
 
     def _finding(self, runtime: Runtime, mesh: Mesh) -> Finder:
         machine, settings = self._machine, self._settings
@@ -363,6 +369,8 @@ class Life(abc.ABC):
         # Waits until goodbyes have gone out, at most LINGER_MS: not on the loop.
         await asyncio.to_thread(runtime.transport.close)
         runtime.watched.end()
+        traffic = dataclasses.asdict(self._mesh.traffic())
+        self.events.emit(NodeStopped(self.name, self.mesh, self.id, self.ledger(), traffic))
         if self._end_log is not None:
             self._end_log()
         self._runtime = None

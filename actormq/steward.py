@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -47,6 +48,11 @@ class Steward(Actor):
             actor_count=len(cells),
             services=sorted({e.service for e in holdings.services.values() if e.endpoints}),
         )
+
+    @handler
+    def echo(self, payload: bytes) -> tuple[float, bytes]:
+        """Send a payload back, behind what this machine's clock says, in seconds since 1970."""
+        return time.time(), payload
 
     @handler(concurrent=True)
     async def stop_actor(self, serial: int) -> None:

@@ -19,7 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FIGURES = ("cpu ", "kills ")  # what lines begin with that tests print for those who want to know
+FIGURES = (
+    "cpu ",
+    "kills ",
+    "lan: ",
+)  # what lines begin with that tests print for those who want to know
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +74,17 @@ def tests(*names: str) -> tuple[str, ...]:
     return ("-m", "pytest", "-q", "-x", "-s", "--show-capture=no", "-p", "no:cacheprovider", *names)
 
 
-def checks(examples: int, seeds: int, kills: int) -> list[Check]:
+def checks(
+    examples: int, seeds: int, kills: int, cuts: int = 200, lan_kills: int = 500
+) -> list[Check]:
     """All checks.
 
     Args:
         examples: Runs of each state machine.
         seeds: Simulated meshes.
         kills: Processes of an actor that are killed under load.
+        cuts: Cuts of lines on LANs of seven hosts.
+        lan_kills: Nodes that are killed there.
     """
     machines = {
         "supervision": "tests/rules/test_supervision_model.py",
@@ -101,6 +109,19 @@ def checks(examples: int, seeds: int, kills: int) -> list[Check]:
             tests("tests/testing/simulation/test_many_seeds.py"),
             {"ACTORMQ_SEEDS": str(seeds)},
         ),
+        Check(
+            "lan",
+            f"{cuts} cuts and {lan_kills} kills on LANs of 7 hosts, and 30 nodes on 10 hosts",
+            tests(*hours, "tests/lan/test_lan_faults.py", "tests/lan/test_lan_discovery.py"),
+            {
+                "ACTORMQ_LAN_HOSTS": "7",
+                "ACTORMQ_LAN_CUTS": str(cuts),
+                "ACTORMQ_LAN_KILLS": str(lan_kills),
+                "ACTORMQ_LAN_LANS": "8",
+                "ACTORMQ_LAN_PROCESSES": "30",
+                "ACTORMQ_LAN_TIME": "7200",
+            },
+        ),
         Check("storm", "1000 actors that crash always", tests("tests/test_storm.py"), {}),
     ]
 
@@ -113,8 +134,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--examples", type=int, default=20_000, help="runs of a machine (20000)")
     parser.add_argument("--seeds", type=int, default=5_000, help="simulated meshes (5000)")
     parser.add_argument("--kills", type=int, default=300, help="processes to kill (300)")
+    parser.add_argument("--cuts", type=int, default=200, help="cuts on LANs (200)")
+    parser.add_argument("--lan-kills", type=int, default=500, help="nodes to kill there (500)")
     given = parser.parse_args(arguments)
-    known = {check.name: check for check in checks(given.examples, given.seeds, given.kills)}
+    figures = (given.examples, given.seeds, given.kills, given.cuts, given.lan_kills)
+    known = {check.name: check for check in checks(*figures)}
     unknown = [name for name in given.names if name not in known]
     if unknown:
         parser.error(f"there is no check {unknown[0]!r}: take of {', '.join(known)}")

@@ -3,6 +3,17 @@
 import secrets
 
 import pytest
+from hypothesis import HealthCheck, settings
+from side_by_side import Turns, is_worker
+
+# Others share the machine: how long an example took says nothing of it.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
+
+
+def pytest_configure(config):
+    if is_worker(config):
+        config.pluginmanager.register(Turns(), "turns")
 
 
 @pytest.fixture(autouse=True)

@@ -39,7 +39,7 @@ LAYERS = [
         *("stopping", "draining", "unended", "machine", "steward", "assembly"),
         *("life", "node", "ending", "run", "topology", "blueprint"),
     },
-    {"", "observe"},
+    {"", "observe", "doctor"},
     {"cli", "testing", "__main__"},
 ]
 """From the ground up, a module or a folder each; "" is the package's own list of names."""

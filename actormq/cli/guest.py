@@ -80,7 +80,7 @@ async def _search(options: NodeOptions) -> list[Announcement]:
 
 def _chosen(found: list[Announcement], wanted: str | None) -> list[Announcement]:
     meshes = sorted({announcement.mesh for announcement in found})
-    lasting = [mesh for mesh in meshes if not mesh.startswith("demo-")]
+    lasting = [mesh for mesh in meshes if not mesh.startswith(("demo-", "doctor-"))]
     if wanted is None and lasting:  # a demo that happens to run is not what is meant
         meshes = lasting
     names = ", ".join(meshes)

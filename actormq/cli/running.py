@@ -16,6 +16,7 @@ from actormq.cli.options import mesh_options, node_options
 from actormq.ending import run_to_end
 from actormq.errors import RemoteError, SetupError
 from actormq.node import Node
+from actormq.observe.eventlog import EventLog
 from actormq.ref import Ref
 from actormq.seeds import DEFAULT_PORT
 from actormq.supervisor import Supervisor, child
@@ -27,6 +28,7 @@ Examples:
   actormq node apps.weather:Station --name roof --mesh home --as station-98101 --arg station=98101
   actormq node apps.weather:Average --join bench --insecure-lan
   actormq node home.toml --dns actormq.default.svc.cluster.local --insecure-lan
+  actormq node home.toml --events events.jsonl
 """
 
 PARENT_CHECK = 0.5  # s between looks at whether the process that started us is still there
@@ -56,6 +58,11 @@ PARENT_CHECK = 0.5  # s between looks at whether the process that started us is 
 @click.option("--no-zeroconf", is_flag=True, help="Do not look for others but with --join, --dns.")
 @click.option("--as", "actor_name", metavar="NAME", help="The actor's name; its class by default.")
 @click.option("--arg", "args", multiple=True, metavar="KEY=VALUE", help="For the constructor.")
+@click.option(
+    "--events",
+    metavar="FILE",
+    help="Append what happens in the mesh to FILE, a line of JSON each, for programs.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more.")
 @click.option("--parent", type=int, hidden=True, help="Stop when this is no longer our parent.")
@@ -72,6 +79,7 @@ def node(
     no_zeroconf: bool,
     actor_name: str | None,
     args: tuple[str, ...],
+    events: str | None,
     quiet: bool,
     verbose: bool,
     parent: int | None,
@@ -105,7 +113,8 @@ def node(
         if not (number == signal.SIGTERM and running.is_awaited and running.begin_drain()):
             task.cancel()
 
-    run_to_end(running, _serve(running, topology.actors, parent), end)
+    with EventLog(running.events, events) if events is not None else contextlib.nullcontext():
+        run_to_end(running, _serve(running, topology.actors, parent), end)
 
 
 def _topology(target: str | None, name: str | None, args: tuple[str, ...]) -> Topology:

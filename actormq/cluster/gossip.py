@@ -81,6 +81,10 @@ class Gossip:
             known = facts.incarnation, facts.edition, self._directory.version(node)
             self.digest.put(node, known)
 
+    def owners(self) -> Iterable[str]:
+        """The ids of the nodes of whose names and services something is known."""
+        return self._directory.owners()
+
     def _packed(self, record: Record) -> list[Any]:
         facts = record.facts.packed()
         facts.pop("uptime", None)

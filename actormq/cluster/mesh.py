@@ -466,9 +466,10 @@ class Mesh:
         self._report(change)
 
     def _report(self, change: Change) -> None:
-        facts = change.record.facts
-        event = MemberChanged(facts.node, facts.name, change.state.value, change.reason)
-        self._events.emit(event)
+        facts, state, accuser = change.record.facts, change.state.value, change.record.accuser
+        self._events.emit(
+            MemberChanged(facts.node, facts.name, state, change.reason, facts.incarnation, accuser)
+        )
 
     def _beat(self, now: float, lag: float) -> None:
         """Let go of guests that say nothing, and of nodes that said hello and nothing else."""

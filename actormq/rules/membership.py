@@ -254,8 +254,7 @@ class Membership:
         else:
             entry.suspicion = None
             if entry.watch is not None:
-                entry.watch.heard_at = max(entry.watch.heard_at, now)
-                entry.watch.helped_at = None
+                entry.watch.hear(now)
             if entry.watch is None or entry.watch.cut_at is None:
                 self._steps += entry.turn(State.ALIVE, record.reason, now)
             self._unwatch_strangers(node)

@@ -19,6 +19,7 @@ from actormq.settings import HANDSHAKE_TIMEOUT, TICK_INTERVAL
 DIFFERS_FOR = 1.0  # s, as in gossip.py
 UNACKNOWLEDGED = 5.0  # s after which a system gives a connection up
 RESENT_WITHIN = 1.0  # s after a heal until what had waited arrives
+HINTS = 0.5  # s between what discovery says
 LATENCY = 0.0005, 0.004  # s
 
 
@@ -283,13 +284,20 @@ class World:
         return [process for process in self.processes.values() if process.is_up]
 
     def start(self):
-        """One more, which discovery tells of one that is there and that it can reach."""
+        """One more; discovery tells of those that it has never heard of, now and then."""
         process = Process(self, f"{self.random.getrandbits(64):016x}")
-        others = [p for p in self.up if p is not process]
         self.processes[process.node] = process
-        if others:
-            hint = self.random.choice(others).node
-            self.at(self.now, lambda: process.do(lambda: process.dial(hint)))
+
+        def hint():
+            known = {process.node, *process.membership.entries, *process.membership.tombs}
+            others = [other.node for other in self.up if other.node not in known]
+            if others:
+                node = self.random.choice(others)
+                process.do(lambda: process.dial(node))
+            if process.is_up:
+                self.at(self.now + HINTS, hint)
+
+        hint()
         return process
 
     def kill(self, process):

@@ -40,11 +40,19 @@ class Ways:
     def is_calm(self, what):
         return self.world.now - self.troubled_at.get(what, 0.0) > CALM
 
+    def is_calm_around(self, node):
+        """Whether neither it nor any way to or from it was in trouble."""
+        return all(self.is_calm(what) for what in self.troubled_at if what == node or node in what)
+
     def is_way(self, one, other):
-        """Whether two have been able to speak for long, directly or through one other."""
+        """Whether one could have heard another for long, directly or through a third.
+
+        One that hangs for a while is not expected to be heard through others, too: whoever is cut
+        off from it cannot tell that from a kill.
+        """
         if self.is_calm(frozenset((one.node, other.node))):
             return True
-        return any(
+        return self.is_calm(other.node) and any(
             self.is_calm(third.node)
             and self.is_calm(frozenset((one.node, third.node)))
             and self.is_calm(frozenset((third.node, other.node)))
@@ -75,7 +83,7 @@ class Mesh(RuleBasedStateMachine):
         if change.state is State.DEAD:
             other = self.world.processes[node]
             if other.is_up and (node, incarnation) not in self.hung:
-                assert not self.ways.is_way(process, other), "nobody who is there is declared dead"
+                assert not self.ways.is_way(process, other), f"it is there: {change}"
 
     @invariant()
     def the_dead_are_no_members(self):
@@ -84,6 +92,10 @@ class Mesh(RuleBasedStateMachine):
         for process in self.world.up:
             machine = process.membership
             assert not [n for n, (i, _) in process.view.items() if machine.is_gone(n, i)]
+
+    def excuse(self, process):
+        """Whoever holds this incarnation for dead may be right."""
+        self.hung.add((process.node, process.membership.own.incarnation))
 
     # -- what happens
 
@@ -118,37 +130,47 @@ class Mesh(RuleBasedStateMachine):
     @precondition(lambda self: len(self.world.up) < 6)
     @rule()
     def start(self):
-        self.world.start()
+        process = self.world.start()
+        self.ways.troubled_at[process.node] = self.world.now  # nobody knows it yet
+        for other in self.world.processes:
+            self.ways.troubled_at[frozenset((process.node, other))] = self.world.now
 
     @rule(pick=PICK, seconds=st.sampled_from([0.4, 1.0, 2.5, HANG_LIMIT - 0.1]))
     def hang(self, pick, seconds):
         process = self.pick(pick)
-        is_calm = self.ways.is_calm(process.node)
+        if not self.ways.is_calm_around(process.node):  # pauses and cuts together may be too much
+            self.excuse(process)
         process.freeze(seconds)
-        if not is_calm:  # all its pauses together may be too much
-            self.hung.add((process.node, process.membership.own.incarnation))
 
     @rule(pick=PICK, seconds=st.sampled_from([7.0, 12.0]))
     def hang_long(self, pick, seconds):
         process = self.pick(pick)
         process.freeze(seconds)
-        self.hung.add((process.node, process.membership.own.incarnation))
+        self.excuse(process)
 
     @is_many()
     @rule(pick=PICK, other=PICK, is_one_way=st.booleans(), is_told=st.booleans())
     def cut(self, pick, other, is_one_way, is_told):
         one, other = self.pair(pick, other)
+        for process in (one, other):
+            if not self.ways.is_calm(process.node):
+                self.excuse(process)
         self.world.cut(one, other, is_told)
         if not is_one_way:
             self.world.cut(other, one, is_told)
+        self.ways.note()
 
     @is_many()
     @rule(size=st.integers(1, 3))
     def part(self, size):
         up = self.world.up
+        for process in up:
+            if not self.ways.is_calm(process.node):
+                self.excuse(process)
         for one, other in itertools.product(up[:size], up[size:]):
             self.world.cut(one, other)
             self.world.cut(other, one)
+        self.ways.note()
 
     @rule()
     def mend(self):
@@ -161,6 +183,7 @@ class Mesh(RuleBasedStateMachine):
         self.mend()
         latest = max((p.frozen_until for p in self.world.up), default=0.0) - self.world.now
         self.run(max(latest, 0.0))
+        self.ways.note()
         self.world.run(HEALED_WITHIN, self.world.agrees)
         assert self.world.agrees(), "all see all, and nobody else"
         self.run(3.0)

@@ -40,12 +40,14 @@ class Account:
         heard: Those that came.
         outcomes: How asks ended.
         wrongs: What must not have happened.
+        verdicts: How often it was judged what nodes believe of each other, see `guard.py`.
     """
 
     told: int = 0
     heard: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     wrongs: list[str] = field(default_factory=list)
+    verdicts: Counter[str] = field(default_factory=Counter)
 
 
 class Listener(Actor):
@@ -142,7 +144,8 @@ class Standard:
         Raises:
             AssertionError: Something does not hold.
         """
-        chance = world.random
+        chance, guard = world.random, world.guarded()
+        self.account.verdicts = guard.verdicts
         for name in self._names:
             others = [other for other in self._names if other != name]
             join = chance.sample(others, k=1) if others else []
@@ -155,6 +158,12 @@ class Standard:
             self._check_ledger(world)
         await self._mend(world)
         world.note("all is mended")
+        import os
+
+        if os.environ.get("G_MEASURE"):
+            took = await world.until(lambda: self._is_well(world), SETTLED)
+            if took > 4:
+                print("settle", world.seed, round(took, 2), flush=True)
         await world.sleep(PATIENCE)
         await world.until(lambda: self._is_well(world), SETTLED)
         world.note("all is well")
