@@ -86,8 +86,8 @@ class Story(threading.Thread):
             self.mesh.start(name)
         lost = [(other, victim) for other in others for victim in victims]
         self.found.kills += [self._dead(lost, at, KILLED)] * len(names)
-        self._expect_no_deaths(but=[(one.name, other.name) for one, other in lost])
         self._whole(None)
+        self._expect_no_deaths()
 
     def trouble_isolate(self):
         """Nothing passes to or from a host."""
