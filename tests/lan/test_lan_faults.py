@@ -51,7 +51,9 @@ def kills_of(count):
 def stories(new_lan, nursery, tmp_path_factory):
     """All of it, told to its end; the meshes have stopped in order, and hold their last words."""
     folder = tmp_path_factory.mktemp("lans")
-    cut_on = LANS * 7 // 12  # most of what a cut takes is waiting, of what a kill takes work
+    cut_on = LANS - max(
+        LANS * 5 // 12, 1
+    )  # most of what a cut takes is waiting, of what a kill takes work
     plots = [cuts_of(number, cut_on) for number in range(cut_on)]
     plots += [kills_of(count) for count in shares(KILLS, LANS - cut_on)]
     meshes, told = [], []
