@@ -61,12 +61,18 @@ class Notice(Event):
 
 @dataclass(frozen=True, slots=True)
 class MemberChanged(Event):
-    """A node's view of a peer changed; `state` is alive, suspect, dead or left."""
+    """A node's view of a peer changed; `state` is alive, suspect, dead or left.
+
+    `incarnation` is which one of the peer is meant, and `accuser` the id of the node that suspects
+    it or has declared it dead, if one has.
+    """
 
     node: str
     name: str
     state: str
     reason: str
+    incarnation: int = 0
+    accuser: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class Life(abc.ABC):
     def __init__(self, machine: Machine, options: NodeOptions) -> None:
         self._machine = machine
         self._settings = _named(checked(options), machine)
-        self._is_guest = False
+        self._is_guest = self._has_started = False
         self.id = machine.new_node_id()
         self.name = self._settings.name
         self.events = Events()
@@ -171,6 +171,7 @@ class Life(abc.ABC):
         except BaseException:
             await self._close(runtime, self._settings.shutdown_timeout)
             raise
+        self._has_started = True
         self.events.emit(NodeStarted(self.name, self.mesh, mesh.facts.endpoints, self.id))
 
     def _finding(self, runtime: Runtime, mesh: Mesh) -> Finder:
@@ -219,16 +220,18 @@ class Life(abc.ABC):
         finally:
             self._awaited_count -= 1
 
-    def begin_drain(self) -> None:
-        """Begin to drain, if it runs and does not yet."""
-        if self._runtime is not None and self._draining is None and self._stopping is None:
+    def begin_drain(self) -> bool:
+        """Begin to drain, if it does not yet; say whether it drains."""
+        is_up = self._runtime is not None and self._has_started and self._stopping is None
+        if is_up and self._draining is None:
+            assert self._runtime is not None
             self._draining = asyncio.create_task(self._drain(self._runtime))
+        return self._draining is not None
 
     async def until_drained(self) -> bool:
         """Drain it; wait until it is about to stop, and say whether all was handled by then."""
-        if self.was_drained:
-            return True
-        self.begin_drain()
+        if self.was_drained or not self.begin_drain():
+            return self.was_drained
         if self._drained is None:
             self._drained = asyncio.get_running_loop().create_future()
         return await asyncio.shield(self._drained)

@@ -22,6 +22,7 @@ class ActorReport(msgspec.Struct, frozen=True):
         parent: The actor whose child it is; "" if it is nobody's but the node's.
         restarts: How often it has been restarted.
         is_down: Whether it has no instance now, and waits for the next one.
+        role: "elected" or "standing by" where its name is held by one of all its actors; else "".
     """
 
     name: str
@@ -36,6 +37,7 @@ class ActorReport(msgspec.Struct, frozen=True):
     parent: str = ""
     restarts: int = 0
     is_down: bool = False
+    role: str = ""
 
 
 class NodeReport(msgspec.Struct, frozen=True):

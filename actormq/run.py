@@ -55,9 +55,9 @@ def run(
             await node.stop()
 
     def end(task: asyncio.Task[R], number: int) -> None:
-        if number == signal.SIGTERM and node.is_running:
-            node.begin_drain()
-        elif node.is_awaited:
+        if number == signal.SIGTERM and node.begin_drain():
+            return
+        if node.is_awaited:
             node.keep(asyncio.ensure_future(node.stop()))
         else:
             task.cancel()

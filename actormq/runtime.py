@@ -85,6 +85,9 @@ class ElectedNames(Protocol):
     def holds(self, cell: Cell) -> bool:
         """Whether an actor holds its name."""
 
+    def role(self, cell: Cell) -> str:
+        """What an actor is, in words; "" if it is no candidate, or that is not known yet."""
+
     def restarted(self, cell: Cell) -> None:
         """An actor has a new instance, which does not know yet."""
 

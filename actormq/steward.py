@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -48,6 +49,11 @@ class Steward(Actor):
             services=sorted({e.service for e in holdings.services.values() if e.endpoints}),
         )
 
+    @handler
+    def echo(self, payload: bytes) -> tuple[float, bytes]:
+        """Send a payload back, behind what this machine's clock says, in seconds since 1970."""
+        return time.time(), payload
+
     @handler(concurrent=True)
     async def stop_actor(self, serial: int) -> None:
         """Stop one of the node's actors; one that has stopped already is no error."""
@@ -84,4 +90,5 @@ def _reported(cell: Cell) -> ActorReport:
         parent=cell.family.parent.address.label if cell.family is not None else "",
         restarts=cell.restart_count,
         is_down=cell.is_down,
+        role=cell.runtime.elections.role(cell),
     )

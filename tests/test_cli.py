@@ -463,6 +463,8 @@ def test_the_only_mesh_needs_no_name():
     assert _chosen(announced("home", "home"), None) == announced("home", "home")
     found = announced("home", "lab")
     assert _chosen(found, "lab") == found[1:]
+    passing = announced("demo-1", "doctor-2", "home")  # nobody means those, unless they are alone
+    assert _chosen(passing, None) == passing[2:]
 
 
 def test_without_any_mesh_the_sentence_says_how_to_begin():

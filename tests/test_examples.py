@@ -72,6 +72,18 @@ def test_supervised_fails_once_and_comes_back_with_what_it_had():
     assert done.stderr.count("Traceback") == 1
 
 
+def test_elected_hands_the_name_over_when_its_holder_leaves():
+    assert run("elected.py") == [
+        "roof schedules",
+        "cellar stands by",
+        "found on roof",
+        "roof stands by",
+        "cellar schedules",
+        "found on cellar",
+        "cellar stands by",
+    ]
+
+
 def test_home_runs_a_station_until_it_is_told_to_stop(mesh_name):
     command = [sys.executable, "-m", "actormq", "node", str(EXAMPLES / "home.toml")]
     with subprocess.Popen(

@@ -11,7 +11,10 @@ import actormq
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    {"errors", "settings", "seeds", "address", "message", "codec", "events", "ledger", "report"},
+    {
+        *("errors", "settings", "seeds", "address", "message", "codec", "events", "ledger"),
+        *("report", "members"),
+    },
     {"multicast", "endpoint"},
     {"rules"},
     {"loop", "deadlines", "stepping", "port", "transport", "inlet", "threads"},
@@ -39,7 +42,7 @@ LAYERS = [
         *("stopping", "draining", "unended", "machine", "steward", "assembly"),
         *("life", "node", "ending", "run", "topology", "blueprint"),
     },
-    {"", "observe"},
+    {"", "observe", "doctor"},
     {"cli", "testing", "__main__"},
 ]
 """From the ground up, a module or a folder each; "" is the package's own list of names."""

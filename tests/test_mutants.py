@@ -40,6 +40,7 @@ def test_bugs_are_planted_in_all_that_decides_on_lives_and_messages():
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # it takes two cores by itself
 @pytest.mark.timeout(600)
 def test_the_tests_find_the_planted_bugs():
     assert [(str(mutant), said) for mutant, said in verdicts(sample()) if said != FOUND] == []

@@ -24,7 +24,7 @@ import zmq.asyncio
 
 from actormq import Actor, Node, Publisher, Subscriber, handler, message, settings
 from actormq.address import ActorEntry, Address, ServiceEntry
-from actormq.cluster import gossip, mesh
+from actormq.cluster import gossip, pulse
 from actormq.cluster.directory import Directory, Taken, pack_actor, state_from
 from actormq.cluster.gossip import record_from
 from actormq.codec import Codec
@@ -308,7 +308,7 @@ def test_the_page_lists_each_reason_and_each_key_of_the_facts():
 
 
 def test_the_figures_of_the_page_are_those_of_the_code():
-    modules = (gossip, lookout, membership, mesh, settings)
+    modules = (gossip, lookout, membership, pulse, settings)
 
     for name, value, _ in rows("figure"):
         [meant] = {getattr(module, name) for module in modules if hasattr(module, name)}
@@ -350,6 +350,18 @@ def unpacked(frame):
     return list(unpacker)
 
 
+def without_peers(frame):
+    """The bytes of a frame without those of its PEERS."""
+    unpacker = msgpack.Unpacker(strict_map_key=False)
+    unpacker.feed(frame)
+    kept, begun = b"", 0
+    for kind, *_ in unpacker:
+        if kind != message.PEERS:
+            kept += frame[begun : unpacker.tell()]
+        begun = unpacker.tell()
+    return kept
+
+
 class Guest:
     """A DEALER that follows docs/wire.md."""
 
@@ -376,9 +388,10 @@ class Guest:
     async def frames(self):
         """The frames of the next message; news of the mesh may come at any time: they are left."""
         while True:
-            frames = await self.socket.recv_multipart()
-            if not (self.is_in and frames[0].startswith(b"\x92\x0a")):
-                return frames
+            frame, *beside = await self.socket.recv_multipart()
+            kept = without_peers(frame) if self.is_in else frame
+            if kept:
+                return [kept, *beside]
 
     async def receive(self):
         """The envelopes of the next message."""

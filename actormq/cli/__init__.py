@@ -15,6 +15,7 @@ import click
 from actormq.cli.asking import ask, ps, sub, tell
 from actormq.cli.demo import demo
 from actormq.cli.device import device
+from actormq.cli.doctor import doctor
 from actormq.cli.draining import drain
 from actormq.cli.lint import lint
 from actormq.cli.running import node
@@ -72,6 +73,7 @@ Examples:
   actormq drain roof
   actormq device forwarder --frontend tcp://*:5556 --backend tcp://*:8100
   actormq lint home.toml
+  actormq doctor
 """
 
 
@@ -88,5 +90,5 @@ def main() -> None:
     """
 
 
-for command in (node, ps, ask, tell, sub, drain, device, lint, demo):
+for command in (node, ps, ask, tell, sub, drain, device, lint, doctor, demo):
     main.add_command(command)

@@ -109,9 +109,8 @@ def node(
     running = Node(**options)
 
     def end(task: asyncio.Task[None], number: int) -> None:
-        if number == signal.SIGTERM and running.is_awaited:
-            running.begin_drain()
-        else:
+        # What has not started yet need not be waited for.
+        if not (number == signal.SIGTERM and running.is_awaited and running.begin_drain()):
             task.cancel()
 
     with EventLog(running.events, events) if events is not None else contextlib.nullcontext():

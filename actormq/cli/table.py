@@ -78,8 +78,8 @@ def as_tree(actors: Sequence[ActorReport]) -> Iterator[tuple[int, ActorReport]]:
 
 
 def _note(actor: ActorReport) -> str:
-    """What is wrong with an actor, perhaps: it fails, is stuck, or has held up all the others."""
-    parts = []
+    """What is to be known of an actor: it stands by, fails, is stuck, has held up all others."""
+    parts = [actor.role] if actor.role else []
     if actor.is_down:
         parts.append("down, waits for its restart")
     if actor.restarts:

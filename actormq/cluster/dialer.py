@@ -70,7 +70,6 @@ class Attempt:
         width: int = WIDTH,
     ) -> None:
         self.key = key
-        self.endpoints = endpoints
         self._open = open_link
         self._host = host
         self._width = width

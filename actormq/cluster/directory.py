@@ -157,6 +157,10 @@ class Directory:
         """What a node has, as far as is known."""
         return self._nodes.get(node) or Holdings()
 
+    def owners(self) -> Iterable[str]:
+        """The ids of those of whom something is known."""
+        return self._nodes.keys()
+
     def version(self, node: str) -> int:
         """The version of what is known of a node's; 0 if nothing is."""
         holdings = self._nodes.get(node)

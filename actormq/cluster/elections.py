@@ -34,6 +34,7 @@ from actormq.rules.election import (
 from actormq.settings import ELECTION_INTERVAL, OFFER_KNOWN, STANDBY_LIMIT
 
 ELECTED, STANDBY = "on_elected", "on_standby"
+WORDS = {"": "", ELECTED: "elected", STANDBY: "standing by"}
 
 Entry = tuple[str, ActorEntry]
 """The id of a node, and what it has announced."""
@@ -179,6 +180,11 @@ class Elections:
         candidate = self._candidates.get(cell.address.serial)
         return candidate is not None and candidate.role == ELECTED
 
+    def role(self, cell: Cell) -> str:
+        """What an actor of this node is, in words; "" if that is not known yet."""
+        candidate = self._candidates.get(cell.address.serial)
+        return WORDS[candidate.role] if candidate is not None else ""
+
     def found(self, entries: list[Entry]) -> list[Entry]:
         """Of all entries of a name, those by which it may be found: not those that stand by."""
         if not any(entry.elected for _, entry in entries):
@@ -242,6 +248,7 @@ class Elections:
                 for candidate in candidates:
                     await candidate.quiet.wait()
         for candidate in candidates:
+            candidate.role = STANDBY
             self._speaker.withdraw(candidate.cell.address.serial)
 
     # -- looking ------------------------------------------------------------------------------

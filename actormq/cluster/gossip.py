@@ -81,6 +81,10 @@ class Gossip:
             known = facts.incarnation, facts.edition, self._directory.version(node)
             self.digest.put(node, known)
 
+    def owners(self) -> Iterable[str]:
+        """The ids of the nodes of whose names and services something is known."""
+        return self._directory.owners()
+
     def _packed(self, record: Record) -> list[Any]:
         facts = record.facts.packed()
         facts.pop("uptime", None)
@@ -259,6 +263,9 @@ class Gossip:
             self._hub.say([member], change.packed())
 
 
+_STATES = frozenset(State)
+
+
 def record_from(raw: Any) -> tuple[Record, int]:
     """Read an item of a PEERS envelope: a record, and the version of what the node has.
 
@@ -267,7 +274,7 @@ def record_from(raw: Any) -> tuple[Record, int]:
     """
     match raw:
         case [dict(facts), str(state), str(reason), str(accuser), int(version), *_] if (
-            state in set(State)
+            state in _STATES
             and reason.isprintable()
             and (accuser == "" or message.is_node(accuser))
             and version >= 0

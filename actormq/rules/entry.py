@@ -20,8 +20,9 @@ class Watch:
         cut_at: When the connection to it broke and nobody has reached it since; None if not.
         asked_at: When it was pinged last.
         unanswered_at: When it was first asked and has not answered since; None if it has.
-        helped_at: When others were asked to reach it; None if no answer is awaited.
-        helpers: Those that were asked and have not answered.
+        helped_at: When others were asked to reach it; None if none were since its last word.
+        helpers: Those of them that have not answered.
+        asked: All of them.
     """
 
     heard_at: float
@@ -31,10 +32,37 @@ class Watch:
     unanswered_at: float | None = None
     helped_at: float | None = None
     helpers: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
 
     def is_silent(self, now: float, patience: float) -> bool:
         """Whether it was asked that many seconds ago and has not answered."""
         return self.unanswered_at is not None and now - self.unanswered_at >= patience
+
+    def is_helped(self, now: float, patience: float) -> bool:
+        """Whether others were asked, no longer ago than that many seconds, and may find it."""
+        asked_at = self.helped_at
+        return bool(self.helpers) and asked_at is not None and now - asked_at < patience
+
+    def hear(self, now: float) -> None:
+        """It is there; if the connection to it has broken, it was at least."""
+        self.heard_at = now
+        self.unanswered_at = None
+        if self.cut_at is None:
+            self.forget_helpers()
+
+    def forget_helpers(self) -> None:
+        """It was found, or is to be looked for anew."""
+        self.helped_at = None
+        self.helpers.clear()
+        self.asked.clear()
+
+    def lost_helper(self, node: str) -> None:
+        """One that may have been asked will not answer; it may be asked again."""
+        self.asked.discard(node)
+        if node in self.helpers:
+            self.helpers.discard(node)
+            if not self.helpers:
+                self.helped_at = None
 
     def forgive(self, lag: float, now: float) -> None:
         """Leave out a stretch of time, up to now, in which this node itself did not listen."""

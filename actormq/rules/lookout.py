@@ -12,7 +12,7 @@ from actormq.rules.entry import Entry, Watch
 from actormq.rules.records import Record, State
 from actormq.rules.steps import Answer, Dial, Help, Ping, Spread, Step, Tell
 from actormq.rules.suspicion import Health, Suspicion
-from actormq.settings import RECONNECT_GRACE, TICK_INTERVAL
+from actormq.settings import RECONNECT_GRACE
 
 ASK_AFTER = 1.25  # s of silence; of two idle neighbours one asks, and the answer serves both
 ASK_LATER = 1.75  # s, for the other one of the two, in case the first does not think of it
@@ -24,6 +24,7 @@ HELPERS = 3
 LAST_WORDS = 0.1  # s behind a broken connection in which words may still come that were sent before
 SUSPICION_LEAST, SUSPICION_MOST = 3.75, 4.0  # s to contradict
 ROUND_TRIPS = 10  # of a reconnect: TCP, ZMTP and our own hello take some five
+ROUND_TRIPS_MOST = 0.75  # s for them: whoever hung has answered late, and is no far node for that
 
 HANG_LIMIT = ANSWER_WITHIN + HELP_WITHIN + SUSPICION_LEAST
 """Seconds that a node may hang, and is not declared dead: it is asked no earlier than that."""
@@ -71,8 +72,6 @@ class Lookout:
             return
         self.watched[node] = None
         entry.watch = Watch(now, ASK_AFTER if self._own < node else ASK_LATER)
-        if node not in self.linked:
-            self._steps.append(Dial(entry.facts))
 
     def unwatch(self, entry: Entry) -> None:
         """Watch a member no more."""
@@ -91,10 +90,9 @@ class Lookout:
         watch = entry.watch
         if watch is None:
             return
-        watch.heard_at = now
-        watch.unanswered_at = watch.helped_at = None
         if watch.cut_at is not None and now - watch.cut_at > LAST_WORDS:
             watch.cut_at = None
+        watch.hear(now)
         if entry.state is State.SUSPECT and watch.cut_at is None:
             suspicion = entry.suspicion
             if suspicion is None:
@@ -116,13 +114,13 @@ class Lookout:
         for other in self.watched:
             watch = self._entries[other].watch
             if watch is not None:
-                watch.helpers.discard(node)
+                watch.lost_helper(node)
 
     def hears(self, entry: Entry, now: float) -> bool:
         """Whether a member is there beyond doubt: this node is connected to it, and hears it."""
         return (
             entry.watch is not None
-            and entry.state is State.ALIVE
+            and entry.watch.cut_at is None
             and entry.record.node in self.linked
             and not entry.watch.is_silent(now, ANSWER_WITHIN)
         )
@@ -134,6 +132,7 @@ class Lookout:
         watch = entry.watch
         if watch is not None and watch.cut_at is None:
             watch.cut_at = now
+            watch.forget_helpers()
             if entry.state is State.ALIVE:
                 self._steps += entry.turn(State.SUSPECT, "its connection broke", now)
             self._ask_others(entry, watch, now)
@@ -163,6 +162,8 @@ class Lookout:
         entry.watch.helpers.discard(helper)
         if is_there:
             self.reached(entry, now)
+        elif entry.watch.cut_at is not None:
+            self._ask_others(entry, entry.watch, now)  # soon it is too late
 
     def _answer(self, node: str, *, is_there: bool) -> None:
         _, askers = self._askers.pop(node, (0.0, []))
@@ -171,18 +172,18 @@ class Lookout:
     def _ask_others(self, entry: Entry, watch: Watch, now: float) -> None:
         """Let others look for a member that this node cannot reach."""
         node = entry.record.node
-        others = [
-            other
-            for other in self.linked
-            if other != node
-            and other in self._entries
-            and self._entries[other].state is State.ALIVE
-        ]
-        while len(others) > HELPERS:
+        others = [other for other in self.linked if other != node and self._may_help(other, watch)]
+        while len(others) > max(HELPERS - len(watch.helpers), 0):
             others.pop(int(self._chance() * len(others)))
-        watch.helped_at = now
-        watch.helpers = set(others)
+        if others:
+            watch.helped_at = now
+        watch.helpers.update(others)
+        watch.asked.update(others)
         self._steps += [Help(other, node) for other in others]
+
+    def _may_help(self, other: str, watch: Watch) -> bool:
+        entry = self._entries.get(other)
+        return entry is not None and entry.state is State.ALIVE and other not in watch.asked
 
     # -- time ---------------------------------------------------------------------------------
 
@@ -222,39 +223,33 @@ class Lookout:
             return self._look_at_suspect(entry, watch, entry.suspicion, now)
         if watch.cut_at is not None or watch.unanswered_at is None:
             return None
+        patience = self.health.stretched(ANSWER_WITHIN)
         waited = now - watch.unanswered_at
-        if watch.helped_at is not None:
-            if not watch.helpers or now - watch.helped_at >= HELP_WITHIN:
-                return self._unhelped(entry, watch, waited, now)
-        elif waited >= (self.health.stretched(ANSWER_WITHIN) if is_linked else 0.0):
+        if waited >= (patience if is_linked else 0.0) and watch.helped_at is None:
             self._ask_others(entry, watch, now)
-        return None
+        if waited < patience + HELP_WITHIN or watch.is_helped(now, HELP_WITHIN):
+            return None
+        if watch.helpers:
+            self.health.worsen(now)  # those who were asked do not answer: perhaps it is us
+        watch.helped_at = None
+        return self._accusation(entry, watch, State.SUSPECT, now)
 
     def _ask_if_due(self, entry: Entry, watch: Watch, now: float, *, is_linked: bool) -> None:
         is_silent = now - watch.heard_at >= watch.ask_after
         if is_silent and watch.unanswered_at is None:
             watch.unanswered_at = now
-        if not is_linked:
-            self._steps.append(Dial(entry.facts))
-        elif now - watch.asked_at >= (ASK_AGAIN if is_silent else ROUND_TRIP_INTERVAL):
+        if is_linked and now - watch.asked_at >= (ASK_AGAIN if is_silent else ROUND_TRIP_INTERVAL):
             watch.asked_at = now
             self._steps.append(Ping(entry.record.node))
 
     def _is_cut_off(self, entry: Entry, watch: Watch, cut_at: float, now: float) -> bool:
         """Whether a broken connection has had its time to come back, and helpers theirs."""
-        patience = self.health.stretched(RECONNECT_GRACE) + ROUND_TRIPS * (entry.round_trip or 0.0)
-        if watch.helpers:
-            patience = max(patience, HELP_WITHIN + TICK_INTERVAL)
+        self._ask_others(entry, watch, now)  # those to whom there was no connection before
+        trips = min(ROUND_TRIPS * (entry.round_trip or 0.0), ROUND_TRIPS_MOST)
+        patience = self.health.stretched(RECONNECT_GRACE) + trips
+        if watch.is_helped(now, HELP_WITHIN):
+            patience += HELP_WITHIN
         return now - max(cut_at, watch.heard_at) >= patience
-
-    def _unhelped(self, entry: Entry, watch: Watch, waited: float, now: float) -> Record | None:
-        """Nobody has reached a member either."""
-        if waited < self.health.stretched(ANSWER_WITHIN) + HELP_WITHIN:
-            return None  # nobody was there to ask, or all have said no: it has its time anyway
-        if watch.helpers:
-            self.health.worsen(now)  # those who were asked do not answer: perhaps it is us
-        watch.helped_at = None
-        return self._accusation(entry, watch, State.SUSPECT, now)
 
     def _look_at_suspect(
         self, entry: Entry, watch: Watch, suspicion: Suspicion, now: float
@@ -263,7 +258,8 @@ class Lookout:
             return None
         if now >= suspicion.ends(SUSPICION_LEAST, SUSPICION_MOST):
             return self._accusation(entry, watch, State.DEAD, now)
-        if suspicion.confirm(self._own):
+        was_asked = entry.record.node in self.linked or bool(watch.asked)
+        if was_asked and suspicion.confirm(self._own):
             self._steps.append(Spread(self._accusation(entry, watch, State.SUSPECT, now), ""))
         return None
 

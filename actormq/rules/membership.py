@@ -45,6 +45,7 @@ RETRY_INTERVAL = 1.0  # s between dials of each of the dead, by all of the mesh 
 RETRY_FOR = 900.0  # s after a death; then it is dialled the more seldom
 RETRY_SELDOM = 30  # times less often, that is
 TOMBS = 4_096  # nodes remembered as gone: news of them may come for minutes
+SENIORITY_MOST = 2**53  # whoever claims to stand behind so many is wrong
 MEMBERS_LIMIT = 20_000  # members; whoever is told of more is lied to
 LINKED_MOST = 32  # other members up to which there is a link to each; beyond, on demand
 
@@ -98,7 +99,8 @@ class Membership:
 
     def next_seniority(self) -> int:
         """The place of a newcomer in the order of age: behind all who are there."""
-        return 1 + max((e.facts.seniority for e in self.entries.values()), default=0)
+        youngest = max((e.facts.seniority for e in self.entries.values()), default=0)
+        return min(youngest + 1, SENIORITY_MOST)
 
     def neighbours_of(self, node: str) -> list[str]:
         """The neighbours of a member, as far as this node knows."""
@@ -116,7 +118,7 @@ class Membership:
 
     def wants_link(self, node: str) -> bool:
         """Whether there should be a link to a member even if nothing is said to it."""
-        return node in self._lookout.watched or (self.keeps_all_links and node in self.entries)
+        return node in (self.entries if self.keeps_all_links else self.neighbours)
 
     # -- what this node finds out itself ------------------------------------------------------
 
@@ -196,7 +198,7 @@ class Membership:
                 self._steps.append(Tell(source, self.last_words(node)))
         elif record.state.is_final:
             self._bury(record, now)
-        elif len(self.entries) < MEMBERS_LIMIT:
+        elif record.facts.edition < DISPUTED and len(self.entries) < MEMBERS_LIMIT:
             self._accept(record, source, now)
 
     def _confirm(self, entry: Entry, record: Record, source: str) -> None:
@@ -254,13 +256,16 @@ class Membership:
         else:
             entry.suspicion = None
             if entry.watch is not None:
-                entry.watch.heard_at = max(entry.watch.heard_at, now)
-                entry.watch.helped_at = None
+                entry.watch.hear(now)
             if entry.watch is None or entry.watch.cut_at is None:
                 self._steps += entry.turn(State.ALIVE, record.reason, now)
             self._unwatch_strangers(node)
-        if self.wants_link(node) and node not in self._lookout.linked:
-            self._steps.append(Dial(record.facts))
+        if self.wants_link(node):
+            self._dial(node)
+
+    def _dial(self, node: str) -> None:
+        if node not in self._lookout.linked:
+            self._steps.append(Dial(self.entries[node].facts))
 
     def _end(self, record: Record, now: float) -> None:
         """A member is gone."""
@@ -282,7 +287,9 @@ class Membership:
         before = self.neighbours
         self.neighbours = self._rings.neighbours(self.own.node)
         for node in self.neighbours:
-            self._lookout.watch(self.entries[node], now)
+            if node not in self._lookout.watched:
+                self._lookout.watch(self.entries[node], now)
+                self._dial(node)
         for node in before:
             self._unwatch_strangers(node)
 
@@ -312,9 +319,8 @@ class Membership:
                 self._accept(record, "", now)
             self._unwatch_strangers(node)
         self._lookout.give_answers(now)
-        if self.keeps_all_links:
-            linked = self._lookout.linked
-            self._steps += [Dial(e.facts) for n, e in self.entries.items() if n not in linked]
+        for node in self.entries if self.keeps_all_links else self.neighbours:
+            self._dial(node)
         self._retry(now)
 
     def _retry(self, now: float) -> None:

@@ -55,7 +55,7 @@ async def test_nodes_of_one_name_are_listed_with_their_ids(mesh, until):
         ) as e:
             _chosen(own, "roof")
         assert all(f"{node.id} (" in str(e.value) for node in (one, other))
-        assert _chosen(own, other.id).facts.node == other.id
+        assert _chosen(own, other.id).node == other.id
 
 
 async def test_a_node_that_is_not_there_is_said_with_those_that_are(mesh, until):

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from actormq import Actor, ActorNotFound, SetupError, Supervisor, child, handler
+from actormq.cluster.elections import ELECTED
 from actormq.events import NameElected, NameStandby
 from actormq.settings import STANDBY_LIMIT
 from actormq.testing import simulate
@@ -185,6 +186,77 @@ def test_a_group_and_an_elected_actor_of_one_name_are_all_found():
     run(scenario)
 
 
+# -- the oldest ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_who_comes_later_stands_by_also_if_it_was_there_before(seed):
+    async def scenario(meeting, world):
+        await meeting.start("n0")
+        await meeting.elected()
+        await meeting.start("n1")
+        await world.sleep(3)
+        await meeting.start("n2")
+        await world.settled()
+        await world.sleep(3)
+        assert meeting.seen() == {"n0"}
+        assert meeting.of("n1") == ["sees n0", "is no leader", "stands by", "stood by"]
+        world.crash("n0")
+        assert await meeting.elected("n1", "n2") == ("n1", pytest.approx(1.0, abs=1.0))
+        meeting.told.clear()
+        await meeting.start("n0")
+        await world.settled()
+        await world.sleep(5)
+        assert meeting.seen() == {"n1"}
+        assert meeting.told == [
+            ("n0", "sees n1"),
+            ("n0", "is no leader"),
+            ("n0", "stands by"),
+            ("n0", "stood by"),
+        ]
+
+    run(scenario, seed)
+
+
+def test_the_oldest_takes_the_name_although_it_offers_it_last():
+    async def scenario(meeting, world):
+        oldest = await world.start("n0")
+        await world.sleep(2)
+        await meeting.start("n1", "n2")
+        first, _ = await meeting.elected()
+        await world.settled()
+        meeting.told.clear()
+        await meeting._boot(oldest, Lead)
+        await world.until(lambda: meeting.seen() == {"n0"}, 5)
+        told = meeting.told
+        assert told.index((first, "stood by")) < told.index((first, "lets go"))
+        assert told.index((first, "lets go")) < told.index(("n0", "elected"))
+        assert told.index(("n0", "elected")) < told.index(("n2", "sees n0"))
+        assert meeting.holding("n0", "n1", "n2") == ["n0"]
+
+    run(scenario, leaving=0.5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_meshes_that_meet_keep_the_holder_of_the_older_one(seed):
+    async def scenario(meeting, world):
+        world.partition(["n0", "n1"], ["n2", "n3"])
+        await meeting.start("n0", "n1")
+        await world.sleep(5)
+        await meeting.start("n2", "n3")
+        await world.sleep(5)
+        older, younger = meeting.seen("n0", "n1"), meeting.seen("n2", "n3")
+        assert older < {"n0", "n1"}
+        assert younger < {"n2", "n3"}
+        world.heal()
+        await world.until(lambda: meeting.seen() == older, 10)
+        await world.sleep(3)
+        assert meeting.seen() == older
+        assert meeting.holding(*NAMES) == list(older)
+
+    run(scenario, seed)
+
+
 # -- taking over --------------------------------------------------------------------------------
 
 
@@ -306,6 +378,71 @@ def test_too_few_nodes_elect_nobody_until_enough_are_there():
         assert meeting.holding("n0", "n1") == [who]
 
     run(scenario)
+
+
+# -- whatever happens -----------------------------------------------------------------------------
+
+
+class Observed(Meeting):
+    """Sees to it that nobody is seen in the place of one that is there and has not let go."""
+
+    def __init__(self, world, **settings):
+        super().__init__(world, **settings)
+        self.seen_by = {}
+
+    def _heard(self, node, event):
+        super()._heard(node, event)
+        if isinstance(event, NameElected):
+            before, self.seen_by[node.id] = self.seen_by.get(node.id), event.node
+            if before not in (None, event.node) and node.mesh_view.is_member(before):
+                assert before not in [each.id for each in self.world.nodes if role(each) == ELECTED]
+
+
+def role(node):
+    return next((each.role for each in node._elections._candidates.values()), "")
+
+
+async def trouble(world):
+    """Something that happens to a node or between several, and is over when this returns."""
+    chance = world.random
+    kind = chance.choice(["partition", "crash", "silent", "pause", "stop", "drain"])
+    name = chance.choice(NAMES)
+    if kind == "partition":
+        world.partition(chance.sample(NAMES, chance.choice([1, 2])))
+        await world.sleep(chance.choice([2, 5, 15]))
+        world.heal()
+    elif kind == "pause":
+        world.pause(name)
+        await world.sleep(chance.choice([1, 4, 12]))
+        world.resume(name)
+    else:
+        if kind in ("crash", "silent"):
+            world.crash(name, silent=kind == "silent")
+        else:
+            await world.stop(name, drain=kind == "drain")
+        await world.sleep(chance.choice([0.5, 3, 10]))
+        await world.restart(name)
+    await world.sleep(chance.choice([0, 1, 3]))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_happens_the_oldest_holds_the_name_alone_in_the_end(seed):
+    async def scenario(world):
+        meeting = Observed(world, leaving=0.5 * (seed % 2))
+        await meeting.start(*NAMES)
+        await world.settled()
+        for _ in range(4):
+            await trouble(world)
+        await world.settled(40)
+        who, _ = await meeting.elected(within=5)
+        await world.sleep(4)
+        ages = {node.name: node.mesh_view.facts.seniority for node in world.nodes}
+        assert ages[who] == min(ages.values())
+        assert meeting.seen() == {who}
+        assert meeting.holding(*NAMES) == [who]
+        assert [node.name for node in world.nodes if role(node) == ELECTED] == [who]
+
+    simulate(seed, scenario)
 
 
 # -- slow and failing candidates ----------------------------------------------------------------

@@ -42,6 +42,12 @@ class World:
             self, self, self, places, names, self.refusals.__setitem__, lambda: self.now
         )
 
+    def is_member(self, node):
+        return node in self.members
+
+    def everybody(self):
+        return [peer.facts for peer in self.members.values()]
+
     def remark(self, sentence):
         self.remarks.append(sentence)
 

@@ -66,7 +66,7 @@ class Asker(Actor):
 def soon(monkeypatch):
     """Probes that follow sooner, so that no test waits for a second."""
     monkeypatch.setattr(probes, "PROBE_AFTER", 0.1)
-    monkeypatch.setattr("actormq.cluster.mesh.TICK_INTERVAL", 0.02)
+    monkeypatch.setattr("actormq.cluster.pulse.TICK_INTERVAL", 0.02)
     monkeypatch.setattr(probes, "PROBE_INTERVAL", 0.3)
     monkeypatch.setattr(probes, "PASS_INTERVAL", 0.2)
     monkeypatch.setattr("actormq.waits.CHILD_GRACE", 0.1)

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from actormq import Actor, DeadLetter, handler
-from actormq.events import Events, HandlerFailed, LoopHeld
+from actormq.events import Events, HandlerFailed, LoopHeld, NameElected, NameStandby
 from actormq.observe.limit import Limit
 from actormq.observe.logs import DEAD_LETTERS_A_SECOND, FAILURES_A_SECOND, log_events
 
@@ -124,6 +124,24 @@ LINES = [
 def test_a_dead_letter_says_what_for_whom_and_why(events, caplog, event, line):
     events.emit(event)
     assert [record.message for record in caplog.records] == [line]
+
+
+ROLES = [
+    (NameElected("lead", "a" * 16, "roof", is_own=True), "lead is elected here"),
+    (NameElected("lead", "b" * 16, "attic", is_own=False), "lead is elected on attic"),
+    (NameStandby("lead", "attic is older", has_let_go=False), "lead stands by: attic is older"),
+    (
+        NameStandby("lead", "attic holds it", has_let_go=True),
+        "lead has let go and stands by: attic holds it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "line"), ROLES)
+def test_an_election_is_said_in_one_line(events, caplog, event, line):
+    caplog.set_level(logging.INFO, "actormq")
+    events.emit(event)
+    assert caplog.messages == [f"roof: {line}"]
 
 
 def test_a_flood_of_dead_letters_is_ten_lines_and_a_sum(events, clock, caplog):

@@ -123,6 +123,7 @@ class VirtualLoop(Refusing):
         self._active: deque[Lane] = deque()
         self._timers: list[tuple[float, int, Handle]] = []
         self._cancelled_count = 0
+        self._halted: BaseException | None = None
         self._still = 0  # jumps that did not go anywhere
         self._sequence = itertools.count()
         self._is_closed = False
@@ -245,6 +246,8 @@ class VirtualLoop(Refusing):
 
     def _jump(self) -> None:
         """Go to the moment of the next timer."""
+        if self._halted is not None:
+            raise self._halted
         timers = self._timers
         while timers and timers[0][2]._cancelled:  # noqa: SLF001 ours
             heapq.heappop(timers)
@@ -276,6 +279,10 @@ class VirtualLoop(Refusing):
             else:
                 lane = handle._context.get(LANE)  # noqa: SLF001 ours
                 self._put(lane or self._main, handle)
+
+    def halt(self, error: BaseException) -> None:
+        """End the run with an error, once what happens in this moment has happened."""
+        self._halted = self._halted or error
 
     # -- lanes --------------------------------------------------------------------------------
 

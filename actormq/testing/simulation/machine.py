@@ -297,6 +297,23 @@ class SimulatedNode(Node):
         """Count the envelopes of its links."""
         return self._mesh.traffic() if self._mesh is not None else Traffic()
 
+    def knows(self, node: str) -> bool:
+        """Whether it holds another node for a member, or knows a name of it."""
+        mesh = self._mesh
+        return mesh is not None and (mesh.is_member(node) or node in mesh.gossip.owners())
+
+    def strangers(self) -> set[str]:
+        """Those of whom it knows names although they are no members."""
+        mesh = self._mesh
+        if mesh is None:
+            return set()
+        return {node for node in mesh.gossip.owners() if not mesh.is_member(node)} - {self.id}
+
+    @property
+    def incarnation(self) -> int:
+        """As which one it takes part."""
+        return self._mesh.facts.incarnation if self._mesh is not None else 0
+
     def vanish(self) -> None:
         """Its machine has crashed: whoever waits outside for an answer of it gets none."""
         runtime, self._runtime = self._runtime, None

@@ -22,6 +22,7 @@ from actormq.testing.simulation.record import Record, count_of
 
 RETRANSMISSION = 0.2  # s; the least that Linux waits for an acknowledgement, doubled each time
 RETRANSMISSIONS = 5  # in a row, after which a connection breaks
+LATE = 0.5  # s under way; what takes longer than that makes a difference
 GHOST_LIFE = 3.0  # s that the double of a connection lives at most
 
 
@@ -53,6 +54,8 @@ class Network:
 
     Attributes:
         lost: Envelopes that were lost, by reason.
+        late_until: When the last message arrives that losses delayed by more than `LATE`, or the
+            last connection broke for them.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Network:
         self.conditions = conditions
         self.record = record
         self.lost: Counter[str] = Counter()
+        self.late_until = 0.0
         self._numbers = itertools.count(1)
         self._listeners: dict[tuple[str, str], End] = {}
         self._connections: dict[int, Connection] = {}
@@ -113,9 +117,12 @@ class Network:
         for _ in range(RETRANSMISSIONS):
             if luck >= loss:
                 luck = (luck - loss) / (1.0 - loss)
+                if late > LATE:
+                    self.late_until = max(self.late_until, self.loop.time() + late)
                 return late + low + (high - low) * luck * luck * luck
             late, wait = late + wait, 2 * wait
             luck = self.chance.random()
+        self.late_until = max(self.late_until, self.loop.time())
         return None
 
     def is_doubled(self) -> bool:

@@ -11,10 +11,20 @@ from typing import Any, Unpack
 
 from actormq.cluster.member import Traffic
 from actormq.errors import SetupError
-from actormq.events import ActorFailed, DeadLetter, Event, HandlerFailed, MemberChanged, PeerRefused
+from actormq.events import (
+    ActorFailed,
+    DeadLetter,
+    Event,
+    HandlerFailed,
+    MemberChanged,
+    NameElected,
+    NameStandby,
+    PeerRefused,
+)
 from actormq.node import Node
 from actormq.settings import NodeOptions
 from actormq.testing.simulation.discovery import Multicast
+from actormq.testing.simulation.guard import Guard
 from actormq.testing.simulation.loop import EPOCH, VirtualLoop
 from actormq.testing.simulation.machine import SimulatedMachine, SimulatedNode
 from actormq.testing.simulation.network import Conditions, Network
@@ -77,6 +87,7 @@ class World:
         self._network = Network(loop, chance_of(seed, "network"), conditions, record)
         self._multicast = Multicast(self._network)
         self._machines: dict[str, SimulatedMachine] = {}
+        self._guard: Guard | None = None
         self._programs: dict[str, tuple[Boot | None, NodeOptions]] = {}
         self._past: list[SimulatedNode] = []
 
@@ -128,6 +139,9 @@ class World:
         Raises:
             SetupError: None does.
         """
+        return self._simulated(name)
+
+    def _simulated(self, name: str) -> SimulatedNode:
         machine = self._machines.get(name)
         if machine is None or machine.node is None:
             raise SetupError(f"no node runs on {name!r}: start or restart it")
@@ -168,7 +182,10 @@ class World:
         self._network.power(name, on=True)
         node = machine.node = SimulatedNode(machine, **options)
         self._past.append(node)
-        node.events.listen(lambda event: self._heard(name, event))
+        node.events.listen(lambda event: self._heard(node, event))
+        if self._guard is not None:
+            self._guard.started(name, node)
+            self._rewired()
         self._record.note(name, f"starts as {node.id}")
         try:
             await node.start()
@@ -186,12 +203,13 @@ class World:
             name: Whose.
             drain: Whether it drains before.
         """
-        node = self.node(name)
+        node = self._simulated(name)
         if self._machines[name].is_held:
             raise SetupError(f"the node on {name!r} hangs: resume it or crash it")
         self._record.note(name, "drains" if drain else "stops")
         await (node.drain() if drain else node.stop())
         self._machines[name].stopped()
+        self._ended(node, "stopped")
         self._record.note(name, "has stopped")
 
     def crash(self, name: str, *, silent: bool = False) -> None:
@@ -202,11 +220,12 @@ class World:
             silent: Whether the machine is gone as well, as if its power had: otherwise the
                 process was killed, and its connections break.
         """
-        self.node(name)
+        node = self._simulated(name)
         self._record.note(name, "loses power" if silent else "crashes")
         if silent:
             self._network.power(name, on=False)
         self._machines[name].crash(0.0 if silent else self._network.chance.random())
+        self._ended(node, "silent" if silent else "killed")
 
     async def restart(self, name: str) -> Node:
         """Start the program of a machine again, after a crash or a stop; its node is a new one."""
@@ -216,14 +235,18 @@ class World:
 
     def pause(self, name: str) -> None:
         """Let a node hang, as in a handler that does not come back; what it is sent waits."""
-        self.node(name)
+        node = self._simulated(name)
         self._record.note(name, "hangs")
         self._machines[name].hold()
+        if self._guard is not None:
+            self._guard.hangs(node)
 
     def resume(self, name: str) -> None:
         """Let it go on."""
-        self.node(name)
+        node = self._simulated(name)
         self._record.note(name, "goes on")
+        if self._guard is not None:
+            self._guard.goes_on(node)
         self._machines[name].resume()
 
     # -- the network --------------------------------------------------------------------------
@@ -236,21 +259,26 @@ class World:
         sides = [list(group) for group in groups]
         self.note(f"partition {' | '.join(' '.join(side) for side in sides)}")
         self._network.partition(sides)
+        self._rewired()
 
     def cut(self, one: str, other: str, *, one_way: bool = False) -> None:
         """Let nothing through from one machine to another, and back unless it is `one_way`."""
         self.note(f"cut {one} {'->' if one_way else '<->'} {other}")
         self._network.cut([(one, other)] if one_way else [(one, other), (other, one)])
+        self._rewired()
 
     def heal(self, one: str | None = None, other: str | None = None) -> None:
         """End cuts: between two machines, all of one machine, or all cuts and the partition."""
         self.note(f"heal {one or 'all'} {other or ''}".rstrip())
         wanted = {name for name in (one, other) if name is not None}
         self._network.heal(lambda source, target: wanted <= {source, target}, whole=not wanted)
+        self._rewired()
 
     def tear(self, one: str, other: str) -> int:
         """Break the connections between two machines, as a router that restarts; count them."""
         self.note(f"tear {one} {other}")
+        if self._guard is not None:
+            self._guard.history.torn(one, other, self._loop.time())
         return self._network.tear(one, other)
 
     def worsen(
@@ -298,11 +326,43 @@ class World:
         """Wait until all nodes that run know each other; see `until`."""
         return await self.until(self.is_whole, within)
 
+    # -- what must hold -----------------------------------------------------------------------
+
+    def guarded(self) -> Guard:
+        """Judge from now on what nodes believe of each other; see `guard.py`. No node has run yet.
+
+        What does not hold ends the scenario.
+        """
+        loop, network = self._loop, self._network
+
+        def after(seconds: float, then: Callable[[], None]) -> None:
+            loop.call_later(seconds, then, context=network.context)
+
+        def fail(what: str) -> None:
+            loop.halt(AssertionError(what))
+
+        guard = self._guard = Guard(loop.time, after, lambda: network.late_until, fail)
+        return guard
+
+    def _ended(self, node: SimulatedNode, how: str) -> None:
+        if self._guard is not None:
+            self._guard.ended(node, how)
+            self._rewired()
+
+    def _rewired(self) -> None:
+        if self._guard is not None:
+            names, is_cut = list(self._machines), self._network.is_cut
+            cut = [(a, b) for a in names for b in names if a != b and is_cut(a, b)]
+            self._guard.history.rewired(self._loop.time(), cut)
+
     # -- the record ---------------------------------------------------------------------------
 
-    def _heard(self, name: str, event: Event) -> None:
+    def _heard(self, node: SimulatedNode, event: Event) -> None:
+        name = node.name
         match event:
             case MemberChanged():
+                if self._guard is not None:
+                    self._guard.heard(node, event)
                 text = f"{event.name} {event.node} is {event.state}: {event.reason}"
                 self._record.note(name, text)
             case DeadLetter():
@@ -315,6 +375,11 @@ class World:
             case ActorFailed():
                 what = f"{event.actor}.{event.handler} failed with {kind_of(event.error)}"
                 self._record.note(name, f"{what}: {event.consequence}")
+            case NameElected():
+                self._record.note(name, f"{event.name} is elected on {event.node_name}")
+            case NameStandby():
+                how = "has let go" if event.has_let_go else "stands by"
+                self._record.note(name, f"{event.name} {how}: {event.reason}")
             case PeerRefused():
                 self._record.note(name, f"{event.who} refused: {event.reason}")
             case _:

@@ -34,6 +34,7 @@ sys.exit(failed > 0)
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # it takes two cores by itself
 @pytest.mark.timeout(4 * MOST)  # others may need the cores as well
 def test_a_mesh_of_five_nodes_with_faults_gets_well_and_its_ledger_is_balanced():
     processes = [

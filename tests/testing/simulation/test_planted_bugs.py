@@ -56,13 +56,13 @@ def keeps_names_of_the_dead(monkeypatch):
 
 def forgets_to_count(monkeypatch):
     """A mesh forgets what it had sent to whoever is gone."""
-    forget = Mesh._forget
+    forget = Mesh.forget
 
     def forgetful(self, member, reason):
         member.outbox.sent_count = 0
         forget(self, member, reason)
 
-    monkeypatch.setattr(Mesh, "_forget", forgetful)
+    monkeypatch.setattr(Mesh, "forget", forgetful)
 
 
 def loses_in_silence(monkeypatch):
