@@ -188,6 +188,11 @@ class Mesh:
         """Whether a node is in the mesh already."""
         return node in self.membership.entries
 
+    def is_suspect(self, node: str) -> bool:
+        """Whether there is doubt that a member is well."""
+        entry = self.membership.entries.get(node)
+        return entry is not None and entry.state is State.SUSPECT
+
     def everybody(self) -> list[Facts]:
         """What the other nodes of the mesh say of themselves."""
         return [entry.facts for entry in self.membership.entries.values()]
