@@ -21,7 +21,8 @@ Three things are not done as zeroconf's own browser does them.
 That needs an address record too, which ends after 120 s and which the browser does not renew.
 
 **The question is repeated for ever.** A browser asks four times, then only as a record nears its
-end, so whoever joined during a partition stays unseen after it. We ask every 3 s while we are alone or somebody is missing, else every 15 s.
+end, so whoever joined during a partition stays unseen after it. We ask every 3 s while we are alone
+or somebody is missing, else every 15 s.
 Each question lists what is known already (RFC 6762 section 7.1), and in a settled mesh nobody
 answers it; a record past half its life is not listed, which makes its owner renew it.
 Questions go out as QM: the unicast answer to a QU question reaches one of the processes that share

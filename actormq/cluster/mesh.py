@@ -171,7 +171,7 @@ class Mesh:
 
     @property
     def is_calm(self) -> bool:
-        """Whether there is nobody to be looked for: others are there, and nobody was lost lately."""
+        """Whether there is nobody to be looked for."""
         return self.membership.is_calm(self.now())
 
     def now(self) -> float:
@@ -187,6 +187,11 @@ class Mesh:
     def is_member(self, node: str) -> bool:
         """Whether a node is in the mesh already."""
         return node in self.membership.entries
+
+    def is_suspect(self, node: str) -> bool:
+        """Whether there is doubt that a member is well."""
+        entry = self.membership.entries.get(node)
+        return entry is not None and entry.state is State.SUSPECT
 
     def everybody(self) -> list[Facts]:
         """What the other nodes of the mesh say of themselves."""

@@ -11,7 +11,7 @@ import statistics
 import pytest
 from lan_hosts import Shape
 from lan_nodes import Mesh
-from lan_story import CUT, HEALED, KILLED, START, Story
+from lan_story import CUT, HEALED, KILLED, Story
 
 pytestmark = [
     pytest.mark.slow,
@@ -48,10 +48,12 @@ def kills_of(count):
 
 
 @pytest.fixture(scope="module")
-def stories(new_lan, tmp_path_factory):
+def stories(new_lan, nursery, tmp_path_factory):
     """All of it, told to its end; the meshes have stopped in order, and hold their last words."""
     folder = tmp_path_factory.mktemp("lans")
-    cut_on = -(-LANS * 7 // 12)  # most of what a cut takes is waiting, of what a kill takes work
+    cut_on = LANS - max(
+        LANS * 5 // 12, 1
+    )  # most of what a cut takes is waiting, of what a kill takes work
     plots = [cuts_of(number, cut_on) for number in range(cut_on)]
     plots += [kills_of(count) for count in shares(KILLS, LANS - cut_on)]
     meshes, told = [], []
@@ -60,12 +62,10 @@ def stories(new_lan, tmp_path_factory):
             is_slow = number < cut_on and number % 3 == 2
             lan = new_lan(HOSTS, shape=SLOW if is_slow else None)
             hosts = {f"w{host}": host for host in lan.hosts}
-            mesh = Mesh(lan, folder / f"lan-{number}", f"lan-{number}", hosts)
+            mesh = Mesh(nursery, lan, folder / f"lan-{number}", f"lan-{number}", hosts)
             meshes.append(mesh)
             for name in hosts:
                 mesh.start(name)
-            # Mesh by mesh, so that the first need not wait for the last: a start is all work.
-            assert mesh.until(mesh.is_started, START), mesh.lack()
             told.append(Story(mesh, plot, SEED * 1000 + number))
             told[-1].start()
         for story in told:
