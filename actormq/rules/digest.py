@@ -45,12 +45,27 @@ class Digest:
         self.root = 0
         self.buckets = [0] * BUCKETS
         self._known: dict[str, Known] = {}
+        self._is_shared = False
+
+    def copy(self) -> Digest:
+        """The same digest, to be changed apart; what is known is shared until then."""
+        other = Digest()
+        other.root, other.buckets = self.root, self.buckets.copy()
+        other._known = self._known
+        other._is_shared = self._is_shared = True
+        return other
+
+    def _part(self) -> None:
+        if self._is_shared:
+            self._known = self._known.copy()
+            self._is_shared = False
 
     def put(self, node: str, known: Known) -> None:
         """Take in what is known of a node now."""
         before = self._known.get(node)
         if before == known:
             return
+        self._part()
         if before is not None:
             self._add(node, before)
         self._known[node] = known
@@ -58,8 +73,10 @@ class Digest:
 
     def drop(self, node: str) -> None:
         """Leave a node out; one that is not in does no harm."""
-        before = self._known.pop(node, None)
+        before = self._known.get(node)
         if before is not None:
+            self._part()
+            del self._known[node]
             self._add(node, before)
 
     def known(self, node: str) -> Known:

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from actormq.message import Facts
@@ -137,6 +137,19 @@ class Membership:
     def wants_link(self, node: str) -> bool:
         """Whether there should be a link to a member even if nothing is said to it."""
         return node in (self.entries if self.keeps_all_links else self.neighbours)
+
+    def acquaint(self, records: Iterable[Record], rings: Rings, now: float) -> None:
+        """Begin with members that are known from elsewhere; nobody is told of them.
+
+        Args:
+            records: What is said of them; this node may be among them, and has no others yet.
+            rings: All of them and this node.
+            now: The time.
+        """
+        own = self.own.node
+        self.entries.update((r.node, Entry(r, now)) for r in records if r.node != own)
+        self._rings = rings.copy()
+        self._choose_neighbours(now)
 
     # -- what this node finds out itself ------------------------------------------------------
 

@@ -42,25 +42,34 @@ class Rings:
     def __init__(self, nodes: Iterable[str] = ()) -> None:
         places = [_places(node) for node in nodes]
         self._rings = [sorted(place[ring] for place in places) for ring in range(RINGS)]
+        self._is_shared = False
 
     def __len__(self) -> int:
         return len(self._rings[0])
 
     def add(self, node: str) -> None:
         """Put a node on the rings; it must not be on them."""
+        self._part()
         for ring, place in zip(self._rings, _places(node), strict=True):
             bisect.insort(ring, place)
 
     def remove(self, node: str) -> None:
         """Take a node off the rings; it must be on them."""
+        self._part()
         for ring, place in zip(self._rings, _places(node), strict=True):
             del ring[bisect.bisect_left(ring, place)]
 
     def copy(self) -> Rings:
-        """The same rings, to be changed apart."""
+        """The same rings, to be changed apart; they are shared until then."""
         other = Rings()
-        other._rings = [ring.copy() for ring in self._rings]
+        other._rings = self._rings
+        other._is_shared = self._is_shared = True
         return other
+
+    def _part(self) -> None:
+        if self._is_shared:
+            self._rings = [ring.copy() for ring in self._rings]
+            self._is_shared = False
 
     def neighbours(self, node: str) -> list[str]:
         """The neighbours of a node that is on the rings, sorted by id."""

@@ -274,7 +274,7 @@ class Connection:
         stream = self.forth if end is self.dialer else self.back
         if stream.is_over or len(stream.flying) >= FRAMES_LIMIT:
             return False
-        self._net.record.frame(stream.source.name, "to", stream.target.name, frames)
+        self._net.record.sent(stream.source.name, stream.target.name, frames)
         stream.put(frames)
         return True
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
+import dataclasses
 import math
 import random
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar, Unpack
 
 from actormq.cluster.discovery import Discovery
@@ -21,6 +22,9 @@ from actormq.node import Node
 from actormq.place import Place, Places
 from actormq.ref import Ref
 from actormq.reply import Reply
+from actormq.rules.digest import Digest
+from actormq.rules.records import Record
+from actormq.rules.rings import Rings
 from actormq.seeds import DnsName
 from actormq.settings import NodeOptions, Settings
 from actormq.testing.simulation.discovery import Multicast, SimulatedDiscovery
@@ -296,6 +300,18 @@ class SimulatedNode(Node):
     def traffic(self) -> Traffic:
         """Count the envelopes of its links."""
         return self._mesh.traffic() if self._mesh is not None else Traffic()
+
+    def say_age(self, seniority: int) -> Record:
+        """Take a place in the order of age; give what is to be said of it."""
+        mesh = self.mesh_view
+        mesh.facts = dataclasses.replace(mesh.facts, seniority=seniority)
+        return mesh.membership.own_record()
+
+    def acquaint(self, records: Iterable[Record], rings: Rings, digest: Digest) -> None:
+        """Know other nodes from now on; see `Membership.acquaint`."""
+        mesh = self.mesh_view
+        mesh.gossip.digest = digest.copy()
+        mesh.membership.acquaint(records, rings, mesh.now())
 
     def knows(self, node: str) -> bool:
         """Whether it holds another node for a member, or knows a name of it."""

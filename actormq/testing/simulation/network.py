@@ -101,6 +101,10 @@ class Network:
         connection.open()
         return connection
 
+    def count(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
     def ended(self, connection: Connection) -> None:
         """Forget a connection."""
         self._connections.pop(connection.number, None)

@@ -44,6 +44,7 @@ class Record:
 
     Attributes:
         events: How many link messages were sent (`to`), received (`from`), lost and doubled.
+        sent_bytes: The length of all link messages that were sent.
         is_over: Whether nothing that happens now belongs to it.
     """
 
@@ -52,6 +53,7 @@ class Record:
         self._entries: list[tuple[float, str, str, Sequence[Any] | None]] = []
         self._is_kept = is_kept
         self.events: Counter[str] = Counter()
+        self.sent_bytes = 0
         self.is_over = False
 
     def note(self, where: str, text: str) -> None:
@@ -71,6 +73,11 @@ class Record:
         self.events[event] += 1
         if self._is_kept and not self.is_over:
             self._entries.append((self._now(), where, f"{event} {other}", frames))
+
+    def sent(self, where: str, other: str, frames: Sequence[Any]) -> None:
+        """A link message was sent to another machine; see `frame`."""
+        self.sent_bytes += sum(map(len, frames))
+        self.frame(where, "to", other, frames)
 
     def lines(self) -> Iterator[str]:
         """Everything, a line each."""

@@ -22,6 +22,8 @@ from actormq.events import (
     PeerRefused,
 )
 from actormq.node import Node
+from actormq.rules.digest import Digest
+from actormq.rules.rings import Rings
 from actormq.settings import NodeOptions
 from actormq.testing.simulation.discovery import Multicast
 from actormq.testing.simulation.guard import Guard
@@ -169,6 +171,29 @@ class World:
             )
         return await self._boot(name)
 
+    async def start_whole(self, names: Iterable[str], /, **options: Unpack[NodeOptions]) -> None:
+        """Start nodes that know each other from the start, and only have to make their links.
+
+        A mesh of thousands that forms by itself costs messages with the square of its size, and
+        hours. These find nobody by multicast.
+
+        Args:
+            names: Of the nodes and their machines.
+            options: The settings of each, see `start`.
+        """
+        started = []
+        options["discovery"] = False
+        for name in names:
+            await self.start(name, **options)
+            started.append(self._simulated(name))
+        records = [node.say_age(age) for age, node in enumerate(started, start=1)]
+        rings, digest = Rings(record.node for record in records), Digest()
+        for record in records:
+            facts = record.facts
+            digest.put(facts.node, (facts.incarnation, facts.edition, 0))
+        for node in started:
+            node.acquaint(records, rings, digest)
+
     async def _boot(self, name: str) -> Node:
         machine = self._machines[name]
         if machine.node is not None:
@@ -310,6 +335,17 @@ class World:
             total.unread += traffic.unread
         dropped = dict(sorted({**self._network.lost, "unread": total.unread}.items()))
         return Ledger(total.sent, total.received, dropped, self._network.in_flight())
+
+    def sent(self) -> tuple[int, int]:
+        """How many link messages were sent since the world began, and their bytes.
+
+        Those of ZeroMQ, TCP and IP around them are not counted.
+        """
+        return self._record.events["to"], self._record.sent_bytes
+
+    def links(self) -> int:
+        """How many connections there are between nodes; each is one node's to another one."""
+        return self._network.count()
 
     def is_whole(self) -> bool:
         """Whether all nodes that run know each other, nobody else, and all for alive."""
