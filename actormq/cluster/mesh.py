@@ -32,6 +32,7 @@ from actormq.loop import Loop
 from actormq.members import MemberInfo
 from actormq.message import Envelope, Facts
 from actormq.rules.membership import Entry, Membership
+from actormq.rules.records import State
 from actormq.rules.steps import Change
 from actormq.settings import GUEST_SILENCE, HELLO_SILENCE, Settings
 from actormq.transport import Transport
