@@ -21,8 +21,9 @@ ROWS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
     ("steps of a death to the last node", lambda f: f"{f['killed_hops']}"),
     ("a killed process is declared dead after", lambda f: f"{f['killed_seconds']:.2f} s"),
     ("a silent machine is declared dead after", lambda f: f"{f['silent_seconds']:.2f} s"),
+    ("and all know it after", lambda f: f"{f['silent_all_seconds']:.2f} s"),
     ("a new node is known to all after", lambda f: f"{f['joined_seconds'] * 1000:.0f} ms"),
-    ("bytes that all send for it", lambda f: f"{f['joined_bytes'] / 1000:.0f} kB"),
+    ("bytes that each node sends for it", lambda f: f"{f['joined_bytes'] / f['nodes']:.0f}"),
 )
 
 
@@ -76,11 +77,11 @@ def _panel(title: str, nodes: Sequence[int], lines: dict[str, list[float]], left
         return HEIGHT - BOTTOM - value / most * (HEIGHT - TOP - BOTTOM)
 
     parts = [f'<text x="{left + LEFT}" y="18" font-size="13">{title}</text>']
-    for value in range(0, int(most) + 1, max(1, int(most) // 4)):
-        parts.append(
-            f'<path d="M{left + LEFT} {y(value):.1f}H{left + WIDTH - RIGHT}" stroke="{PALE}"/>'
-            f'<text x="{left + LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value}</text>'
-        )
+    parts += [
+        f'<path d="M{left + LEFT} {y(value):.1f}H{left + WIDTH - RIGHT}" stroke="{PALE}"/>'
+        f'<text x="{left + LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value}</text>'
+        for value in range(0, int(most) + 1, max(1, int(most) // 4))
+    ]
     for count in nodes:
         at = f'x="{x(count):.1f}" y="{HEIGHT - BOTTOM + 16}"'
         parts.append(f'<text {at} text-anchor="middle">{count}</text>')
