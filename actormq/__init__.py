@@ -2,7 +2,7 @@
 
 The public names. The package below them, from the ground up; an import points only downward:
 
-    errors, settings, address, message, codec, ledger    words, facts and bytes
+    errors, settings, address, members, message, codec, ledger    words, facts and bytes
     rules/                                        decisions without I/O
     loop, deadlines, stepping, port, transport, inlet    the loop, its time and its sockets
     reply, ref, place, actor, supervisor, signals    what users extend, and what others hold of it
@@ -58,6 +58,7 @@ from actormq.errors import (
 )
 from actormq.events import DeadLetter
 from actormq.ledger import Ledger
+from actormq.members import MemberInfo
 from actormq.node import Node
 from actormq.patterns.dealer import Dealer
 from actormq.patterns.envelope import Peer
@@ -101,6 +102,7 @@ __all__ = [
     "LinkFull",
     "LocalProtocolError",
     "MailboxFull",
+    "MemberInfo",
     "MeshNotFound",
     "MessageTooLarge",
     "NameTaken",

@@ -37,7 +37,7 @@ CONTAINERS_LIMIT = 250_000  # per frame: 1 MiB of empty lists would decode to 70
 _NIL = b"\xc0"
 _CONTAINER_MARKS = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])  # msgpack's lists and maps
 _BUFFERS_LIMIT = 255  # large buffers beside one message
-_LONG_ARRAYS = (b"\xdc", b"\xdd")  # headers that may claim elements which never come
+_LONG_ARRAY, _LONGER_ARRAY = b"\xdc", b"\xdd"  # headers that may claim elements which never come
 _REF_BYTES, _REF_TEXT_BYTES = 2_048, 1_024  # a label has 255 characters of up to 4 bytes
 _DIMENSIONS_LIMIT = 64  # as numpy
 _DTYPE = re.compile(r"[<>|][biufcmMSUV][0-9]{1,9}(\[[0-9A-Za-z]{1,16}\])?\Z")
@@ -218,7 +218,7 @@ class Codec:
             RemoteProtocolError: As `unpack`.
         """
         try:
-            if any(mark in frame for mark in _LONG_ARRAYS):
+            if _LONG_ARRAY in frame or _LONGER_ARRAY in frame:
                 self._check_claims(frame)
             if len(frame) > FRAME_BYTES and _containers_at_most(frame) > CONTAINERS_LIMIT:
                 count = _Counter()

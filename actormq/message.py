@@ -6,6 +6,8 @@ Here are the kinds, and a builder for each that other code should not have to sp
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from dataclasses import dataclass, field
 from typing import Any, TypeGuard
 
@@ -99,6 +101,8 @@ _TEXT_LIMIT = 255  # bytes of each text in a hello; names hold 63, ipc paths 107
 _ENDPOINTS_LIMIT = 64
 _NODE_DIGITS = 16
 _FOR_EVER = 1e12  # s
+_FACTS_LIMIT = 2_048  # facts that are kept, whoever says them; at most 16 kB each
+_WRONG_ENDPOINTS = f"a node's endpoints are at most {_ENDPOINTS_LIMIT} texts"
 
 
 def facts_from(raw: Any) -> Facts:
@@ -109,42 +113,50 @@ def facts_from(raw: Any) -> Facts:
     """
     if not isinstance(raw, dict):
         raise RemoteProtocolError(f"a node's facts are a map, not {type(raw).__name__}")
-    texts = {}
-    for key in ("mesh", "node", "name", "scope", "host"):
-        value = raw.get(key)
+    endpoints = raw.get("endpoints")
+    if not isinstance(endpoints, list) or len(endpoints) > _ENDPOINTS_LIMIT:
+        raise RemoteProtocolError(_WRONG_ENDPOINTS)
+    get = raw.get
+    said = get("mesh"), get("node"), get("name"), get("scope"), get("host"), get("incarnation")
+    try:
+        facts = _facts(*said, tuple(endpoints), get("edition", 0), get("seniority", 0))
+    except TypeError as error:  # a list or a map, where a text or a number should be
+        raise RemoteProtocolError("a node's facts are texts and numbers") from error
+    uptime = get("uptime", 0.0)
+    if not isinstance(uptime, int | float) or not 0 <= uptime < _FOR_EVER:
+        raise RemoteProtocolError("a node's uptime is a number of seconds")
+    return dataclasses.replace(facts, uptime=float(uptime)) if uptime else facts
+
+
+@functools.lru_cache(maxsize=_FACTS_LIMIT, typed=True)
+def _facts(
+    mesh: Any,
+    node: Any,
+    name: Any,
+    scope: Any,
+    host: Any,
+    incarnation: Any,
+    endpoints: tuple[Any, ...],
+    edition: Any,
+    seniority: Any,
+) -> Facts:
+    """Check facts; the same come again and again, and are kept once."""
+    texts = {"mesh": mesh, "node": node, "name": name, "scope": scope, "host": host}
+    for key, value in texts.items():
         # Printable only: these texts reach terminals and logs.
         if not isinstance(value, str) or not _is_line(value, _TEXT_LIMIT):
             raise RemoteProtocolError(
                 f"a node's {key} is a printable text of at most {_TEXT_LIMIT} characters"
             )
-        texts[key] = value
-    if not _is_node(texts["node"]):
+    if not _is_node(node):
         raise RemoteProtocolError("a node's id is 16 hex digits")
-    incarnation, endpoints = raw.get("incarnation"), raw.get("endpoints")
     if not _is_count(incarnation) or incarnation == 0:
         raise RemoteProtocolError("a node's incarnation is a positive integer")
-    edition, seniority = raw.get("edition", 0), raw.get("seniority", 0)
     if not (_is_count(edition) and _is_count(seniority)):
         raise RemoteProtocolError("a node's edition and seniority are integers from 0")
-    uptime = raw.get("uptime", 0.0)
-    if not isinstance(uptime, int | float) or not 0 <= uptime < _FOR_EVER:
-        raise RemoteProtocolError("a node's uptime is a number of seconds")
-    if (
-        not isinstance(endpoints, list)
-        or len(endpoints) > _ENDPOINTS_LIMIT
-        or not all(isinstance(e, str) and _is_line(e, _TEXT_LIMIT) for e in endpoints)
-    ):
-        raise RemoteProtocolError(
-            f"a node's endpoints are at most {_ENDPOINTS_LIMIT} printable texts"
-        )
-    return Facts(
-        incarnation=incarnation,
-        endpoints=tuple(endpoints),
-        edition=edition,
-        seniority=seniority,
-        uptime=float(uptime),
-        **texts,
-    )
+    if not all(isinstance(e, str) and _is_line(e, _TEXT_LIMIT) for e in endpoints):
+        raise RemoteProtocolError(_WRONG_ENDPOINTS)
+    return Facts(mesh, node, incarnation, name, scope, endpoints, host, edition, seniority)
 
 
 STEPS_LIMIT = 32  # handlers in a circle over several nodes; a longer one is left to its deadlines

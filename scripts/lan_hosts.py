@@ -280,17 +280,7 @@ class Lan:
         Raises:
             LanError: It is there already, or cannot be made; nothing is left of it then.
         """
-        why = lack()
-        if why is not None:
-            raise LanError(why)
-        if not 1 <= count <= HOSTS_LIMIT:
-            raise LanError(f"{count} hosts: a LAN has 1 to {HOSTS_LIMIT}")
-        if not PREFIX.match(prefix):
-            raise LanError(f"prefix {prefix!r}: take letters, digits and -, 63 at most")
-        if existing(prefix):
-            raise LanError(
-                f"there is a LAN {prefix!r} already: take it `down`, or another --prefix"
-            )
+        _check_new(count, prefix)
         hosts = range(1, count + 1)
         by_program = shape is not None
         lan = cls(prefix, hosts, _switch_of(prefix, by_program=by_program))
@@ -434,6 +424,19 @@ class Lan:
     def mend(self) -> None:
         """Mend what was cut and blocked, in one step: cables stay as they are."""
         self.switch.heal()
+
+
+def _check_new(count: int, prefix: str) -> None:
+    """See whether there can be such a LAN."""
+    why = lack()
+    if why is not None:
+        raise LanError(why)
+    if not 1 <= count <= HOSTS_LIMIT:
+        raise LanError(f"{count} hosts: a LAN has 1 to {HOSTS_LIMIT}")
+    if not PREFIX.match(prefix):
+        raise LanError(f"prefix {prefix!r}: take letters, digits and -, 63 at most")
+    if existing(prefix):
+        raise LanError(f"there is a LAN {prefix!r} already: take it `down`, or another --prefix")
 
 
 def _switch_of(prefix: str, *, by_program: bool) -> Switch:

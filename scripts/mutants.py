@@ -10,7 +10,6 @@ Exits with 1 if a bug survives, or does not fit the code any more.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import shutil
 import signal
@@ -36,6 +35,8 @@ EXAMPLES = 50  # tries of a state machine per bug: one that needs more should ha
 FOUND, SURVIVED = "found", "survived"
 OPTIONS = ("-x", "-q", "-m", "not slow", "--assert=plain", "-p", "no:cacheprovider")
 # Nobody reads what failed, so asserts need not be rewritten: that takes half of the time.
+
+ELSEWHERE = "PYTHONPYCACHEPREFIX"  # where what is compiled goes: here, it is copied with the tree
 
 _PASSED, _FAILED = 0, 1  # pytest's exit codes; others mean that it could not run the tests
 
@@ -126,7 +127,8 @@ class Tree:
         was = path.read_bytes()
         path.write_bytes(was.replace(mutant.old.encode(), mutant.new.encode()))
         # A compiled file is taken for its source by age in seconds and size: both may be the same.
-        Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
+        for compiled in path.parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+            compiled.unlink()
         try:
             yield
         finally:
@@ -168,7 +170,7 @@ class Tree:
 
     def _environment(self) -> dict[str, str]:
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != ELSEWHERE},
             "ACTORMQ_EXAMPLES": str(EXAMPLES),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": str(self.folder),  # ahead of the project that is installed

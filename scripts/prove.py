@@ -117,7 +117,7 @@ def checks(
                 "ACTORMQ_LAN_HOSTS": "7",
                 "ACTORMQ_LAN_CUTS": str(cuts),
                 "ACTORMQ_LAN_KILLS": str(lan_kills),
-                "ACTORMQ_LAN_LANS": "8",
+                "ACTORMQ_LAN_LANS": "6",
                 "ACTORMQ_LAN_PROCESSES": "30",
                 "ACTORMQ_LAN_TIME": "7200",
             },

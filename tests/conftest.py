@@ -1,10 +1,11 @@
 """What every test of the project stands on: nothing left behind, nothing unexpected in the log."""
 
 import secrets
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from side_by_side import Turns, is_worker
+from side_by_side import Turns, held, is_worker
 
 # Others share the machine: how long an example took says nothing of it.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -25,3 +26,10 @@ def nothing_left(no_leaks, logged):
 def mesh_name():
     """The name of a mesh that is nobody else's, for tests that start nodes by themselves."""
     return f"test-{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def type_checking():
+    """For a test that runs a type checker: their caches are for one process at a time."""
+    with held(Path(__file__).parent / "typing"):
+        yield

@@ -6,6 +6,7 @@ cores by itself, or means something only on a machine that is quiet.
 """
 
 import fcntl
+import os
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,6 +50,18 @@ class Turns:
 
     def pytest_unconfigure(self):
         self.close()
+
+
+@contextmanager
+def held(path):
+    """Let one of all processes in; the others wait."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        os.close(handle)
 
 
 def sendable(value):

@@ -45,7 +45,8 @@ def test_the_first_program_is_the_example_word_for_word():
 
 
 @pytest.mark.slow
-def test_the_programs_are_typed_strictly(tmp_path):
+@pytest.mark.timeout(180)  # as long as others check types
+def test_the_programs_are_typed_strictly(tmp_path, type_checking):
     for program, _ in PROGRAMS:
         tmp_path.joinpath(name(program)).write_text(program, encoding="utf-8")
     command = [sys.executable, "-m", "mypy", "--strict", *map(str, sorted(tmp_path.iterdir()))]

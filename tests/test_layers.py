@@ -11,7 +11,10 @@ import actormq
 ROOT = Path(__file__).parents[1]
 
 LAYERS = [
-    {"errors", "settings", "seeds", "address", "message", "codec", "events", "ledger", "report"},
+    {
+        *("errors", "settings", "seeds", "address", "message", "codec", "events", "ledger"),
+        *("report", "members"),
+    },
     {"multicast", "endpoint"},
     {"rules"},
     {"loop", "deadlines", "stepping", "port", "transport", "inlet", "threads"},

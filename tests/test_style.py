@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]  # as long as others check types
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
     ],
     ids=["ruff check", "ruff format", "mypy"],
 )
-def test_the_tree_is_clean_to(command):
+def test_the_tree_is_clean_to(command, type_checking):
     whole = [sys.executable, "-m", *command]
     done = subprocess.run(whole, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

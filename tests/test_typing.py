@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 RIGHT, WRONG = (ROOT / "tests" / "typing" / name for name in ("right_use.py", "wrong_use.py"))
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]  # as long as others check types
 
 
 def mypy(path):
@@ -47,12 +47,12 @@ def marked(path):
 
 
 @pytest.mark.parametrize("checker", [mypy, pyright])
-def test_right_use_is_accepted(checker):
+def test_right_use_is_accepted(checker, type_checking):
     assert checker(RIGHT) == {}
 
 
 @pytest.mark.parametrize("checker", [mypy, pyright])
-def test_each_mistake_is_found_and_nothing_else(checker):
+def test_each_mistake_is_found_and_nothing_else(checker, type_checking):
     found = checker(WRONG)
     assert set(found) - marked(WRONG) == set(), found
     assert marked(WRONG) - set(found) == set()

@@ -31,14 +31,29 @@ DESCRIBE = 1.5  # s for a node to tell of itself; one that does not is shown as 
 
 @click.command(
     epilog="\b\nExamples:\n  actormq ps\n  actormq ps --mesh home --json | jq '.nodes[].name'\n"
+    "  actormq ps --watch\n"
+)
+@click.option(
+    "--watch", "-w", is_flag=True, help="Follow who comes and goes, and why, until Ctrl-C."
 )
 @mesh_options
 @json_option
 def ps(
-    mesh: str | None, join: tuple[str, ...], insecure_lan: bool, lan: bool, as_json: bool
+    watch: bool,
+    mesh: str | None,
+    join: tuple[str, ...],
+    insecure_lan: bool,
+    lan: bool,
+    as_json: bool,
 ) -> None:
     """Show the nodes of the mesh, their actors and services."""
-    reports = asyncio.run(_reports(node_options(mesh, join, insecure_lan, lan)))
+    options = node_options(mesh, join, insecure_lan, lan)
+    if watch:
+        from actormq.cli.watching import watch as follow  # noqa: PLC0415 as below
+
+        asyncio.run(follow(options, as_json=as_json))
+        return
+    reports = asyncio.run(_reports(options))
     if as_json:
         click.echo(msgspec.json.encode({"nodes": reports}))
     else:

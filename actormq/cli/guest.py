@@ -23,11 +23,12 @@ LINKED = 1.0  # s for links to the nodes that the first one named
 
 
 @contextlib.asynccontextmanager
-async def guest(options: NodeOptions) -> AsyncGenerator[Node]:
+async def guest(options: NodeOptions, *, keeps_looking: bool = False) -> AsyncGenerator[Node]:
     """A guest of the mesh, linked to all of its nodes that answer.
 
     Args:
         options: Settings; without `mesh` and `join`, the only mesh there is.
+        keeps_looking: Whether it looks for further nodes as long as it is there.
 
     Raises:
         MeshNotFound: There is none, or there are several.
@@ -39,7 +40,7 @@ async def guest(options: NodeOptions) -> AsyncGenerator[Node]:
     if not options.get("join"):
         announced = await _search(options)
         options["mesh"] = announced[0].mesh
-    options["discovery"] = False
+    options["discovery"] = keeps_looking
     async with Node.guest(**options) as node:
         for announcement in announced:
             node.mesh_view.hint(announcement)

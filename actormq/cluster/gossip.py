@@ -263,6 +263,9 @@ class Gossip:
             self._hub.say([member], change.packed())
 
 
+_STATES = frozenset(State)
+
+
 def record_from(raw: Any) -> tuple[Record, int]:
     """Read an item of a PEERS envelope: a record, and the version of what the node has.
 
@@ -271,7 +274,7 @@ def record_from(raw: Any) -> tuple[Record, int]:
     """
     match raw:
         case [dict(facts), str(state), str(reason), str(accuser), int(version), *_] if (
-            state in set(State)
+            state in _STATES
             and reason.isprintable()
             and (accuser == "" or message.is_node(accuser))
             and version >= 0

@@ -6,7 +6,6 @@ Discovery gives hints and `rules/membership.py` decides; here are the sockets an
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Iterable
@@ -22,24 +21,24 @@ from actormq.cluster.member import Member, Traffic
 from actormq.cluster.outbox import Outbox
 from actormq.cluster.pulse import Pulse
 from actormq.cluster.reach import Reach
+from actormq.cluster.remarks import Remarks
 from actormq.cluster.sessions import Sessions, refused
+from actormq.cluster.sorter import Deliver, Sorter
+from actormq.cluster.views import infos
 from actormq.codec import Codec
-from actormq.errors import DeliveryError, RemoteProtocolError
-from actormq.events import Events, MemberChanged, PeerRefused
+from actormq.errors import DeliveryError
+from actormq.events import Events, MemberChanged
 from actormq.loop import Loop
 from actormq.members import MemberInfo
 from actormq.message import Envelope, Facts
 from actormq.rules.membership import Entry, Membership
-from actormq.rules.records import Record, State
 from actormq.rules.steps import Change
 from actormq.settings import GUEST_SILENCE, HELLO_SILENCE, Settings
 from actormq.transport import Transport
 
-COMPLAINTS = 4_096  # different sentences that are said, each once
+RISE_AGAIN = 1.0  # s between two incarnations: several peers may refuse the same one
+NAMED_MOST = 4  # ids of nodes of one name that are listed
 GOODBYE_MS = 200  # a node that stops, or tells a peer that it is held for dead
-
-Deliver = Callable[[Member, Envelope], None]
-"""Takes an envelope from a member that is not for the mesh itself."""
 
 
 class Mesh:
@@ -92,8 +91,6 @@ class Mesh:
         self._events = events
         self._settings = settings
         self._directory = directory
-        self._deliver = deliver
-        self._watched = watched
         self._linked_anew = linked
         self._lost = lost
         self._ticked = ticked
@@ -101,14 +98,16 @@ class Mesh:
         self._sessions = Sessions()
         self._guests: dict[str, Member] = {}
         self._pending: dict[str, Member] = {}  # have said hello, and are no members yet
-        self._complained: set[str] = set()
+        self._remarks = Remarks(events)
         self._past = Traffic()
         self._by_link: dict[Link, Member] = {}
+        self._risen_at = -RISE_AGAIN
         self.membership = Membership(facts, loop.now(), chance)
         self.members: dict[str, Member] = {}
         self.garbage_count = 0
         self.gossip = Gossip(self, directory)
         self.pulse = Pulse(self, loop, self._beat)
+        self._sorter = Sorter(self, deliver, watched)
         self.reach = Reach(self, loop, transport, codec, settings.join, settings.dns, names)
 
     # -- life ---------------------------------------------------------------------------------
@@ -164,8 +163,16 @@ class Mesh:
 
     def died(self) -> None:
         """A peer holds this incarnation for dead: come back as the next one."""
-        self.membership.renew(incarnation=self.facts.incarnation + 1, edition=0)
-        self.act()
+        now = self.now()
+        if now - self._risen_at >= RISE_AGAIN:  # else it was said of the one before
+            self._risen_at = now
+            self.membership.renew(incarnation=self.facts.incarnation + 1, edition=0)
+            self.act()
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether there is nobody to be looked for."""
+        return self.membership.is_calm(self.now())
 
     def now(self) -> float:
         """The node's time, in seconds."""
@@ -230,7 +237,7 @@ class Mesh:
         """A peer answers us as its guest."""
         member = self._by_link.get(link)
         if member is not None:
-            self._take(member, envelopes)
+            self._sorter.take(member, envelopes)
 
     def redial(self, facts: Facts) -> None:
         """Make a link to a node, unless there is one or one is being made."""
@@ -270,6 +277,11 @@ class Mesh:
         if no is not None:
             return no
         assert facts is not None
+        known = self.members.get(facts.node)
+        if known is not None and known.facts.is_guest != facts.is_guest:
+            sentence = f"the id {facts.node} belongs to another one: start anew"
+            self.complain(facts.name, sentence)
+            return [message.REFUSED, message.REASON_STRANGER, sentence]
         if facts.node != self.facts.node:
             member = self._speak_with(facts)
             self._sessions.begin(routing_id, member)
@@ -296,7 +308,7 @@ class Mesh:
             if envelopes and envelopes[0][0] != message.HELLO:
                 self._past.unread += len(envelopes)
             return False
-        self._take(member, envelopes)
+        self._sorter.take(member, envelopes)
         return True
 
     def end_session(self, routing_id: bytes) -> None:
@@ -345,22 +357,10 @@ class Mesh:
         return list(self.membership.entries.values())
 
     def infos(self) -> list[MemberInfo]:
-        """All nodes of the mesh, this one first if it is one, and those that are gone last."""
-        now, membership = self.now(), self.membership
-        found = []
-        if not self.facts.is_guest:
-            own = membership.own_record()
-            found.append(_info(own, State.ALIVE, "this node", self.pulse.uptime))
-        for node, entry in membership.entries.items():
-            member = self.members.get(node)
-            address = member.address if member is not None else ""
-            since, round_trip = now - entry.since, entry.round_trip
-            found.append(_info(entry.record, entry.state, entry.reason, since, round_trip, address))
-        gone = [(tomb.record, now - tomb.at) for tomb in membership.tombs.values()]
-        found += [_info(record, record.state, record.reason, since) for record, since in gone]
-        return found
+        """All nodes of the mesh, as users see them."""
+        return infos(self.membership, self.members, self.pulse.uptime, self.now())
 
-    def _forget(self, member: Member, reason: str) -> None:
+    def forget(self, member: Member, reason: str) -> None:
         """A peer is gone: nobody waits for it any more."""
         node = member.facts.node
         for kept in (self.members, self._guests, self._pending):
@@ -376,72 +376,18 @@ class Mesh:
         if member.is_known:
             self._lost(member, reason)
 
-    # -- envelopes ----------------------------------------------------------------------------
-
-    def _take(self, member: Member, envelopes: list[Envelope]) -> None:
-        now = member.heard_at = self.now()
-        self.membership.heard(member.facts.node, now)
-        member.received_count += len(envelopes)
-        for envelope in envelopes:
-            if member.facts.node not in self.members:
-                return  # it has said goodbye
-            kind = envelope[0]
-            try:
-                if message.TELL <= kind <= message.FAIL or kind in (message.SEND, message.PROBE):
-                    member.used_at = now
-                    self._deliver(member, envelope)
-                else:
-                    self._take_own(member, kind, envelope)
-            except RemoteProtocolError as error:
-                self.garbage(member.facts.name, str(error))
-        self.act()
-
-    def _take_own(self, member: Member, kind: int, envelope: Envelope) -> None:
-        """Take an envelope that is for the mesh; kinds of later versions are passed over."""
-        if kind == message.PING:
-            self.say([member], [message.PONG, *(envelope[1:2] or [None]), self.gossip.digest.root])
-            self.gossip.compared(member, *envelope[2:3] or (None,))
-        elif kind == message.PONG:
-            self.pulse.ponged(member)
-            self.gossip.compared(member, *envelope[2:3] or (None,))
-        elif kind in (message.WATCH, message.TERMINATED):
-            self._watched(member, envelope)
-        elif kind == message.LEAVE:
-            self._left(member, envelope)
-        elif kind in (_OF_GUESTS if member.facts.is_guest else _OF_NODES) and member.is_known:
-            self._take_of_member(member, kind, envelope)
-
-    def _take_of_member(self, member: Member, kind: int, envelope: Envelope) -> None:
-        node, now = member.facts.node, self.now()
-        match envelope:
-            case [message.HELP, about, *_] if message.is_node(about):
-                self.membership.asked_for(about, node, now)
-            case [message.HELPED, about, bool(is_there), *_] if message.is_node(about):
-                self.membership.answered(about, node, is_there, now)
-            case [message.HELP | message.HELPED, *_]:
-                raise RemoteProtocolError(f"an envelope of kind {kind} has another shape")
-            case _:
-                self.gossip.take(member, envelope)
-
-    def _left(self, member: Member, envelope: Envelope) -> None:
-        said = str(envelope[1])[:200] if len(envelope) > 1 else "it left"
-        reason = "".join(c if c.isprintable() else "?" for c in said)  # it is passed on
-        entry = self.membership.entries.get(member.facts.node)
-        if entry is None:
-            self._forget(member, reason)
-        else:
-            record = Record(entry.facts, State.LEFT, reason)
-            self.membership.told(record, member.facts.node, self.now())
-            self.act()  # what stands behind it in the frame counts no more
+    # -- what is said -------------------------------------------------------------------------
 
     def say(self, members: Iterable[Member], envelope: Envelope) -> None:
         """Say something to some members; whoever does not read is told later, or never."""
         packed: bytes | None = None
         for member in list(members):
-            with contextlib.suppress(DeliveryError):  # an echo of a token may be too large
+            try:
                 if packed is None:
                     packed, _ = self._codec.pack("a peer", envelope)
                 member.outbox.put(packed)
+            except DeliveryError:
+                continue  # it is full, or an echo of a token is too large
 
     def act(self) -> None:
         """Do what the membership wants done."""
@@ -455,7 +401,7 @@ class Mesh:
             member.is_known = True
             self.gossip.note(facts.node)
             self._report(change)
-            self._forget(member, change.reason)
+            self.forget(member, change.reason)
             self._directory.forget(facts.node)
             return
         self._pending.pop(facts.node, None)
@@ -464,6 +410,16 @@ class Mesh:
             member.is_known = True
             member.facts = facts
         self._report(change)
+        if change.is_new:
+            self._look_at_name(facts)
+
+    def _look_at_name(self, facts: Facts) -> None:
+        """Say that several nodes have one name, of which commands cannot know which is meant."""
+        others = [self.facts, *self.everybody()]
+        ids = sorted(other.node for other in others if other.name == facts.name)
+        if len(ids) > 1:
+            text = f"several nodes are called {facts.name!r}: {', '.join(ids[:NAMED_MOST])}"
+            self._remarks.remark(text, logging.INFO)
 
     def _report(self, change: Change) -> None:
         facts, state, accuser = change.record.facts, change.state.value, change.record.accuser
@@ -477,27 +433,17 @@ class Mesh:
             for member in list(silent.values()):
                 member.heard_at += lag
                 if now - member.heard_at > limit:
-                    self._forget(member, f"silent for {limit:g} s")
+                    self.forget(member, f"silent for {limit:g} s")
         self.reach.rejoin(now)
         self._ticked(now)
 
-    # -- words --------------------------------------------------------------------------------
-
     def complain(self, who: str, sentence: str) -> None:
-        """Report a refusal; the same one is reported once, whoever knocks how often."""
-        if self._is_news(f"{who} {sentence}"):
-            self._events.emit(PeerRefused(who, sentence))
+        """Report that somebody was not let in, once."""
+        self._remarks.complain(who, sentence)
 
     def remark(self, sentence: str) -> None:
         """Say something to whoever runs the node, once."""
-        if self._is_news(sentence):
-            self._events.notice(logging.WARNING, sentence)
-
-    def _is_news(self, sentence: str) -> bool:
-        if sentence in self._complained or len(self._complained) >= COMPLAINTS:
-            return False
-        self._complained.add(sentence)
-        return True
+        self._remarks.remark(sentence)
 
     def traffic(self) -> Traffic:
         """Count the envelopes of all links, those of members that are gone included."""
@@ -505,31 +451,3 @@ class Mesh:
         for member in self.members.values():
             traffic.add(member)
         return traffic
-
-
-def _info(
-    record: Record,
-    state: State,
-    reason: str,
-    since: float,
-    round_trip: float | None = None,
-    address: str = "",
-) -> MemberInfo:
-    facts = record.facts
-    return MemberInfo(
-        facts.node,
-        facts.name,
-        state.value,
-        reason,
-        since,
-        round_trip,
-        address,
-        facts.endpoints,
-        facts.incarnation,
-        facts.seniority,
-    )
-
-
-_OF_GUESTS = frozenset((message.HELP, message.DIGEST, message.SUMMARY, message.WANT))
-"""A guest asks; it says nothing of the mesh."""
-_OF_NODES = _OF_GUESTS | {message.PEERS, message.STATE, message.HELPED}

@@ -72,8 +72,6 @@ class Lookout:
             return
         self.watched[node] = None
         entry.watch = Watch(now, ASK_AFTER if self._own < node else ASK_LATER)
-        if node not in self.linked:
-            self._steps.append(Dial(entry.facts))
 
     def unwatch(self, entry: Entry) -> None:
         """Watch a member no more."""
@@ -164,7 +162,7 @@ class Lookout:
         entry.watch.helpers.discard(helper)
         if is_there:
             self.reached(entry, now)
-        elif not entry.watch.helpers and entry.watch.cut_at is not None:
+        elif entry.watch.cut_at is not None:
             self._ask_others(entry, entry.watch, now)  # soon it is too late
 
     def _answer(self, node: str, *, is_there: bool) -> None:
@@ -240,9 +238,7 @@ class Lookout:
         is_silent = now - watch.heard_at >= watch.ask_after
         if is_silent and watch.unanswered_at is None:
             watch.unanswered_at = now
-        if not is_linked:
-            self._steps.append(Dial(entry.facts))
-        elif now - watch.asked_at >= (ASK_AGAIN if is_silent else ROUND_TRIP_INTERVAL):
+        if is_linked and now - watch.asked_at >= (ASK_AGAIN if is_silent else ROUND_TRIP_INTERVAL):
             watch.asked_at = now
             self._steps.append(Ping(entry.record.node))
 
@@ -251,8 +247,9 @@ class Lookout:
         self._ask_others(entry, watch, now)  # those to whom there was no connection before
         trips = min(ROUND_TRIPS * (entry.round_trip or 0.0), ROUND_TRIPS_MOST)
         patience = self.health.stretched(RECONNECT_GRACE) + trips
-        alone = now - max(cut_at, watch.heard_at)
-        return alone >= patience and not watch.is_helped(now, HELP_WITHIN)
+        if watch.is_helped(now, HELP_WITHIN):
+            patience += HELP_WITHIN
+        return now - max(cut_at, watch.heard_at) >= patience
 
     def _look_at_suspect(
         self, entry: Entry, watch: Watch, suspicion: Suspicion, now: float
@@ -261,7 +258,8 @@ class Lookout:
             return None
         if now >= suspicion.ends(SUSPICION_LEAST, SUSPICION_MOST):
             return self._accusation(entry, watch, State.DEAD, now)
-        if suspicion.confirm(self._own):
+        was_asked = entry.record.node in self.linked or bool(watch.asked)
+        if was_asked and suspicion.confirm(self._own):
             self._steps.append(Spread(self._accusation(entry, watch, State.SUSPECT, now), ""))
         return None
 

@@ -45,6 +45,7 @@ RETRY_INTERVAL = 1.0  # s between dials of each of the dead, by all of the mesh 
 RETRY_FOR = 900.0  # s after a death; then it is dialled the more seldom
 RETRY_SELDOM = 30  # times less often, that is
 TOMBS = 4_096  # nodes remembered as gone: news of them may come for minutes
+SENIORITY_MOST = 2**53  # whoever claims to stand behind so many is wrong
 MEMBERS_LIMIT = 20_000  # members; whoever is told of more is lied to
 LINKED_MOST = 32  # other members up to which there is a link to each; beyond, on demand
 
@@ -92,13 +93,25 @@ class Membership:
         tomb = self.tombs.get(node)
         return tomb is not None and incarnation <= tomb.record.facts.incarnation
 
+    def has_ended(self, node: str) -> bool:
+        """Whether a node is gone for good, with its actors: it has left, or was started anew.
+
+        One that was declared dead may only have been cut off, and come back.
+        """
+        tomb = self.tombs.get(node)
+        if tomb is None or tomb.record.state is State.LEFT:
+            return tomb is not None
+        old = tomb.record.facts
+        return any(_is_successor(entry.facts, old) for entry in self.entries.values())
+
     def last_words(self, node: str) -> Record:
         """What to say of a node that is gone to whoever holds it for alive."""
         return disputed(self.tombs[node].record)
 
     def next_seniority(self) -> int:
         """The place of a newcomer in the order of age: behind all who are there."""
-        return 1 + max((e.facts.seniority for e in self.entries.values()), default=0)
+        youngest = max((e.facts.seniority for e in self.entries.values()), default=0)
+        return min(youngest + 1, SENIORITY_MOST)
 
     def neighbours_of(self, node: str) -> list[str]:
         """The neighbours of a member, as far as this node knows."""
@@ -114,9 +127,16 @@ class Membership:
         """Whether the mesh is so small that there is a link to each member."""
         return len(self.entries) <= LINKED_MOST
 
+    def is_calm(self, now: float) -> bool:
+        """Whether others are there, and nobody died lately who may only have been cut off."""
+        return bool(self.entries) and not any(
+            tomb.record.state is State.DEAD and now - tomb.at < RETRY_FOR
+            for tomb in reversed(self.tombs.values())
+        )
+
     def wants_link(self, node: str) -> bool:
         """Whether there should be a link to a member even if nothing is said to it."""
-        return node in self._lookout.watched or (self.keeps_all_links and node in self.entries)
+        return node in (self.entries if self.keeps_all_links else self.neighbours)
 
     # -- what this node finds out itself ------------------------------------------------------
 
@@ -196,7 +216,7 @@ class Membership:
                 self._steps.append(Tell(source, self.last_words(node)))
         elif record.state.is_final:
             self._bury(record, now)
-        elif len(self.entries) < MEMBERS_LIMIT:
+        elif record.facts.edition < DISPUTED and len(self.entries) < MEMBERS_LIMIT:
             self._accept(record, source, now)
 
     def _confirm(self, entry: Entry, record: Record, source: str) -> None:
@@ -258,8 +278,12 @@ class Membership:
             if entry.watch is None or entry.watch.cut_at is None:
                 self._steps += entry.turn(State.ALIVE, record.reason, now)
             self._unwatch_strangers(node)
-        if self.wants_link(node) and node not in self._lookout.linked:
-            self._steps.append(Dial(record.facts))
+        if self.wants_link(node):
+            self._dial(node)
+
+    def _dial(self, node: str) -> None:
+        if node not in self._lookout.linked:
+            self._steps.append(Dial(self.entries[node].facts))
 
     def _end(self, record: Record, now: float) -> None:
         """A member is gone."""
@@ -281,7 +305,9 @@ class Membership:
         before = self.neighbours
         self.neighbours = self._rings.neighbours(self.own.node)
         for node in self.neighbours:
-            self._lookout.watch(self.entries[node], now)
+            if node not in self._lookout.watched:
+                self._lookout.watch(self.entries[node], now)
+                self._dial(node)
         for node in before:
             self._unwatch_strangers(node)
 
@@ -311,9 +337,8 @@ class Membership:
                 self._accept(record, "", now)
             self._unwatch_strangers(node)
         self._lookout.give_answers(now)
-        if self.keeps_all_links:
-            linked = self._lookout.linked
-            self._steps += [Dial(e.facts) for n, e in self.entries.items() if n not in linked]
+        for node in self.entries if self.keeps_all_links else self.neighbours:
+            self._dial(node)
         self._retry(now)
 
     def _retry(self, now: float) -> None:
@@ -327,6 +352,12 @@ class Membership:
         tomb = dead[int(self._chance() * len(dead))]
         if now - tomb.at < RETRY_FOR or self._chance() < 1.0 / RETRY_SELDOM:
             self._steps.append(Retry(tomb.record.facts))
+
+
+def _is_successor(facts: Facts, old: Facts) -> bool:
+    """Whether a node stands where another one stood: by its name on that host, or its port."""
+    is_namesake = (facts.name, facts.host) == (old.name, old.host)
+    return is_namesake or not set(facts.endpoints).isdisjoint(old.endpoints)
 
 
 def lag_of(now: float, previous: float, interval: float = TICK_INTERVAL) -> float:

@@ -3,6 +3,7 @@
 import pytest
 
 from actormq import Actor, RemoteError, StartFailed, handler
+from actormq.cli import main
 from actormq.cli.running import _spawn
 from actormq.topology import Plan
 
@@ -42,3 +43,12 @@ async def test_those_that_are_to_be_restarted_have_a_supervisor(node, logged):
 async def test_one_that_does_not_start_says_why(node, restart):
     with pytest.raises(StartFailed, match="on_start raised OSError: no sensor"):
         await _spawn(node, [Plan(Unborn, "unborn", {}, restart)])
+
+
+def test_a_file_for_events_that_cannot_be_written_is_refused_before_anything_starts(
+    tmp_path, capsys
+):
+    with pytest.raises(SystemExit) as ended:
+        main(args=["node", "--events", str(tmp_path)])
+    assert ended.value.code == 1
+    assert f"actormq: --events {tmp_path}: it cannot be written" in capsys.readouterr().err

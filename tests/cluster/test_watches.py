@@ -103,9 +103,11 @@ async def test_a_node_that_is_lost_ends_all_its_actors(mesh, until):
     refs = [await node.find(name) for name in ("lamp", "other")]
     for ref in refs:
         await watcher.ask("begin", ref)
-    facts = node.mesh_view.members[other.id].facts
-    node.mesh_view.membership.told(Record(facts, State.DEAD, "pulled out"), "", 0.0)
-    node.mesh_view.act()
+    mesh_view = node.mesh_view
+    mesh_view.membership.broke(other.id, mesh_view.now())  # or it would know better
+    facts = mesh_view.members[other.id].facts
+    mesh_view.membership.told(Record(facts, State.DEAD, "pulled out"), "", mesh_view.now())
+    mesh_view.act()
     ends = await until(lambda: watcher.ask("ends"))
     assert sorted(ends) == [["lamp", "node lost"], ["other", "node lost"]]
 

@@ -11,6 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import lan_hosts
+from lan_nursery import Nursery
 
 FAMILY = "actormq-test"  # then the id of our process: what a killed run left is known by that
 _numbers = itertools.count(1)
@@ -37,3 +38,11 @@ def new_lan(can_make_lans):
             return lan
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def nursery(can_make_lans):
+    """Starts nodes on hosts, and ends those that are left."""
+    started = Nursery()
+    yield started
+    started.close()

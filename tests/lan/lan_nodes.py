@@ -1,18 +1,10 @@
 """Nodes as processes on the hosts of a LAN, and what they have written down of each other."""
 
-import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
-HERE = Path(__file__).parent
 POLL = 0.05  # s between looks at the nodes' logs; times are read in them, not taken here
-STARTING = 5  # niceness of a process until its node has started
-STOPPED = 15.0  # s for a node to end in order; takes some ms
 
 
 class Lines:
@@ -51,7 +43,7 @@ class Process:
         broken: What came to its actor twice or out of order.
     """
 
-    def __init__(self, lan, host, name, mesh, names, folder, options):
+    def __init__(self, nursery, lan, host, name, mesh, names, folder, options):
         self.name, self.host = name, host
         folder.mkdir()
         self.folder = folder
@@ -60,30 +52,16 @@ class Process:
         self.members, self.holders = {}, {}
         self.changes, self.broken = [], []
         self.changed_at = 0.0
-        with (folder / "log").open("wb") as log:
-            self.process = subprocess.Popen(
-                lan.command(
-                    host,
-                    [
-                        *(sys.executable, "-m", "actormq", "node", "lan_worker:Worker"),
-                        *("--name", name, "--as", name, "--mesh", mesh, "--insecure-lan"),
-                        *("--events", str(self._events.path)),
-                        *("--arg", f"notes={self._notes.path}", "--arg", f"names={names}"),
-                        *options,
-                    ],
-                ),
-                cwd=HERE,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-        self._give_way(STARTING)
-
-    def _give_way(self, niceness):
-        """Let those that are measured go before one that is starting: Python takes a whole core."""
-        with contextlib.suppress(OSError):  # it has ended
-            for thread in Path(f"/proc/{self.process.pid}/task").iterdir():
-                os.setpriority(os.PRIO_PROCESS, int(thread.name), niceness)
+        self.process = nursery.start(
+            lan.namespace(host),
+            [
+                *("node", "lan_worker:Worker", "--name", name, "--as", name, "--mesh", mesh),
+                *("--insecure-lan", "--events", str(self._events.path)),
+                *("--arg", f"notes={self._notes.path}", "--arg", f"names={names}"),
+                *options,
+            ],
+            folder / "log",
+        )
 
     def read(self):
         """Take in what it has written since."""
@@ -91,7 +69,6 @@ class Process:
             kind = line["event"]
             if kind == "NodeStarted":
                 self.id, self.started_at = line["id"], line["monotonic"]
-                self._give_way(0)
             elif kind == "NodeStopped":
                 self.stopped = line
             elif kind == "MemberChanged":
@@ -117,11 +94,7 @@ class Process:
         return min((at for at in times if at >= since), default=None)
 
     def signal(self, number):
-        os.kill(self.process.pid, number)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
+        self.process.signal(number)
 
     def said(self):
         """The end of its log, for whoever looks for what went wrong."""
@@ -136,7 +109,8 @@ class Mesh:
         ended: Those that were killed or stopped.
     """
 
-    def __init__(self, lan, folder, name, hosts, options=()):
+    def __init__(self, nursery, lan, folder, name, hosts, options=()):
+        self.nursery = nursery
         self.lan, self.folder, self.name = lan, folder, name
         self.hosts = hosts  # by the node's name
         self.options = list(options)
@@ -147,6 +121,7 @@ class Mesh:
     def start(self, name, *options):
         self._lives += 1
         self.nodes[name] = Process(
+            self.nursery,
             self.lan,
             self.hosts[name],
             name,
@@ -161,7 +136,7 @@ class Mesh:
         """Kill a node as the kernel does when memory is short; returns what it was."""
         process = self.nodes.pop(name)
         self.ended.append(process)
-        process.kill()
+        process.process.kill()
         return process
 
     def read(self):
@@ -179,11 +154,14 @@ class Mesh:
                 return False
             time.sleep(POLL)
 
+    def is_started(self):
+        return all(node.id for node in self.nodes.values())
+
     def lack(self):
         """What is missing until all see all, their names too; "" if nothing is."""
         ids = {name: node.id for name, node in self.nodes.items()}
         for name, node in self.nodes.items():
-            if node.process.poll() is not None:
+            if not node.process.is_running():
                 return f"{name} has ended: {node.said()}"
             wanted = {other for other in ids.values() if other != node.id}
             if None in ids.values() or node.view != wanted:
@@ -203,13 +181,13 @@ class Mesh:
         return max(node.changed_at for node in self.nodes.values())
 
     def deaths(self, since):
-        """Who has said since that whom is dead: (when, name, name of the dead, why)."""
-        names = {node.id: node.name for node in [*self.nodes.values(), *self.ended]}
+        """Who has said since that whom of those that run is dead: (when, who, whom, why)."""
+        names = {node.id: node.name for node in self.nodes.values()}
         return [
-            (at, node.name, names.get(other, other), reason)
+            (at, node.name, names[other], reason)
             for node in self.nodes.values()
             for at, other, state, reason in node.changes
-            if state == "dead" and at >= since
+            if state == "dead" and at >= since and other in names
         ]
 
     def stop(self):
@@ -218,17 +196,15 @@ class Mesh:
         for node in running:
             node.signal(signal.SIGTERM)
         for node in running:
-            try:
-                node.process.wait(STOPPED)
-            except subprocess.TimeoutExpired:
-                node.kill()
+            if not node.process.ended():
+                node.process.kill()
             node.read()
         self.ended += running
         self.nodes = {}
 
     def close(self):
         for node in self.nodes.values():
-            node.kill()
+            node.process.kill()
 
 
 def _name_of(ids, node):

@@ -65,6 +65,7 @@ class Story(threading.Thread):
                 self._now = f"{self.mesh.name}, trouble {number}, {trouble}"
                 self.began = time.monotonic()
                 getattr(self, f"trouble_{trouble}")()
+                self._tell(f"took {time.monotonic() - self.began:.1f} s")
         except Exception as error:  # noqa: BLE001 whoever reads the findings raises it
             self.error = error
 
@@ -85,8 +86,8 @@ class Story(threading.Thread):
             self.mesh.start(name)
         lost = [(other, victim) for other in others for victim in victims]
         self.found.kills += [self._dead(lost, at, KILLED)] * len(names)
-        self._expect_no_deaths(but=[(one.name, other.name) for one, other in lost])
         self._whole(None)
+        self._expect_no_deaths()
 
     def trouble_isolate(self):
         """Nothing passes to or from a host."""
@@ -100,9 +101,9 @@ class Story(threading.Thread):
         self._part(lambda: self.lan.partition(one, other), one, other)
 
     def trouble_mute(self):
-        """Nothing passes from a host, which hears the others; TCP hears nobody then."""
+        """Nothing passes from a host, which hears the others for as long as TCP lets them speak."""
         host = self._host()
-        self._part(lambda: self.lan.mute(host), [host], self._others(host))
+        self._part(lambda: self.lan.mute(host), self._others(host), [host], is_mutual=False)
 
     def trouble_pair(self):
         """Two hosts cannot reach each other, and all others reach both."""
@@ -158,17 +159,17 @@ class Story(threading.Thread):
 
     # -- how it goes --------------------------------------------------------------------------
 
-    def _part(self, cut, one, other):
-        """Cut hosts off from others, wait until both sides know, and heal."""
-        pairs = [*itertools.product(one, other), *itertools.product(other, one)]
+    def _part(self, cut, one, other, *, is_mutual=True):
+        """Cut hosts off from others, wait until they know, or both sides do, and heal."""
         on = {node.host: node for node in self.mesh.nodes.values()}
-        lost = [(on[a], on[b]) for a, b in pairs]
+        lost = [(on[a], on[b]) for a, b in itertools.product(one, other)]
+        back = [(b, a) for a, b in lost]
         at = time.monotonic()
         cut()
-        self.found.cuts.append(self._dead(lost, at, CUT))
+        self.found.cuts.append(self._dead([*lost, *back] if is_mutual else lost, at, CUT))
         self.lan.mend()
         self._whole(time.monotonic())
-        self._expect_no_deaths(but=[(a.name, b.name) for a, b in lost])
+        self._expect_no_deaths(but=[(a.name, b.name) for a, b in (*lost, *back)])
 
     def _bend(self, cut):
         """Cut hosts off from each other that can still reach each other in a roundabout way."""
@@ -213,6 +214,13 @@ class Story(threading.Thread):
 
     def _late(self, what):
         self.found.late.append(f"{self._now}: {what}")
+        self._tell(what)
 
     def _wrong(self, what):
         self.found.wrong.append(f"{self._now}: {what}")
+        self._tell(what)
+
+    def _tell(self, what):
+        """Keep it beside the nodes' logs, for whoever wants to know what they were about."""
+        with (self.mesh.folder / "story").open("a", encoding="utf-8") as file:
+            file.write(f"{time.monotonic():.3f} {self._now}: {what}\n")

@@ -13,13 +13,13 @@ PORT = 4711
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * START)]
 
 
-def started_together(new_lan, folder, options, *, is_deaf):
+def started_together(new_lan, nursery, folder, options, *, is_deaf):
     """So many nodes, three a host, and the seconds it took from the last start to the last view."""
     lan = new_lan(PROCESSES // 3)
     if is_deaf:
         lan.block_multicast()
     hosts = {f"w{number}": lan.hosts[number // 3] for number in range(PROCESSES)}
-    mesh = Mesh(lan, folder, "many", hosts, options)
+    mesh = Mesh(nursery, lan, folder, "many", hosts, options)
     try:
         mesh.start("w0", "--port", str(PORT))
         for name in list(hosts)[1:]:
@@ -41,10 +41,15 @@ def told(seconds, how):
     return seconds
 
 
-def test_many_see_each_other_in_time_by_multicast(new_lan, tmp_path):
-    assert told(started_together(new_lan, tmp_path, [], is_deaf=False), "by multicast") < SEEN
+def test_many_see_each_other_in_time_by_multicast(new_lan, nursery, tmp_path):
+    assert (
+        told(started_together(new_lan, nursery, tmp_path, [], is_deaf=False), "by multicast") < SEEN
+    )
 
 
-def test_where_multicast_is_blocked_one_address_each_is_enough(new_lan, tmp_path):
+def test_where_multicast_is_blocked_one_address_each_is_enough(new_lan, nursery, tmp_path):
     join = ["--join", f"10.77.0.1:{PORT}"]
-    assert told(started_together(new_lan, tmp_path, join, is_deaf=True), "by one --join") < SEEN
+    assert (
+        told(started_together(new_lan, nursery, tmp_path, join, is_deaf=True), "by one --join")
+        < SEEN
+    )

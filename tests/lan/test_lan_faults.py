@@ -48,10 +48,12 @@ def kills_of(count):
 
 
 @pytest.fixture(scope="module")
-def stories(new_lan, tmp_path_factory):
+def stories(new_lan, nursery, tmp_path_factory):
     """All of it, told to its end; the meshes have stopped in order, and hold their last words."""
     folder = tmp_path_factory.mktemp("lans")
-    cut_on = -(-LANS * 7 // 12)  # most of what a cut takes is waiting, of what a kill takes work
+    cut_on = LANS - max(
+        LANS * 5 // 12, 1
+    )  # most of what a cut takes is waiting, of what a kill takes work
     plots = [cuts_of(number, cut_on) for number in range(cut_on)]
     plots += [kills_of(count) for count in shares(KILLS, LANS - cut_on)]
     meshes, told = [], []
@@ -60,7 +62,7 @@ def stories(new_lan, tmp_path_factory):
             is_slow = number < cut_on and number % 3 == 2
             lan = new_lan(HOSTS, shape=SLOW if is_slow else None)
             hosts = {f"w{host}": host for host in lan.hosts}
-            mesh = Mesh(lan, folder / f"lan-{number}", f"lan-{number}", hosts)
+            mesh = Mesh(nursery, lan, folder / f"lan-{number}", f"lan-{number}", hosts)
             meshes.append(mesh)
             for name in hosts:
                 mesh.start(name)

@@ -51,6 +51,7 @@ class Process:
         self.links = {}
         self.sessions = {}  # node to the link on which it speaks
         self.dialling = set()
+        self.pinged_at = {}
         self.differs_since = {}
         self.buried = {}
         self.ticked_at = world.now
@@ -106,7 +107,7 @@ class Process:
             if node not in (source, record.node):
                 self.say(node, "record", record)
 
-    def hear(self, link, words):
+    def hear(self, link, words):  # noqa: C901, PLR0912 a table of words
         """What came on a connection of a peer."""
         source, membership, now = link.source.node, self.membership, self.world.now
         if self.sessions.get(source) is not link:
@@ -118,6 +119,9 @@ class Process:
                 self.say(source, "pong", self.root)
                 self.compare(source, root)
             case "pong", root:
+                entry, pinged_at = membership.entries.get(source), self.pinged_at.pop(source, None)
+                if entry is not None and pinged_at is not None:
+                    entry.round_trip = now - pinged_at
                 membership.ponged(source, now)
                 self.compare(source, root)
             case "help", node:
@@ -161,7 +165,7 @@ class Process:
                 self.say(source, "record", its.record if its else membership.own_record())
         for node, known in theirs.items():
             if membership.is_gone(node, known[0]):
-                self.say(source, "record", membership.tombs[node].record)
+                self.say(source, "record", membership.last_words(node))
         self.say(source, "want", [n for n, k in theirs.items() if k > ours.get(n, (0, 0))])
 
     # -- connections
@@ -215,9 +219,10 @@ class Process:
             for step in steps:
                 self._act(step)
 
-    def _act(self, step):
+    def _act(self, step):  # noqa: C901 a table of steps
         match step:
             case Ping(node):
+                self.pinged_at.setdefault(node, self.world.now)
                 self.say(node, "ping", self.root)
             case Dial(facts) | Retry(facts):
                 self.dial(facts.node)
@@ -374,7 +379,7 @@ class World:
                 later = self.now + self.latency()
                 self.at(later, lambda: source.do(lambda: source.broke(link)))
 
-    def dial(self, source, node, facts):
+    def dial(self, source, node, facts):  # noqa: C901 one step within the other
         """A hello, and its answer."""
         target = self.processes[node]
         is_answered = False

@@ -14,7 +14,7 @@ from membership_world import World
 from actormq.rules.lookout import HANG_LIMIT
 from actormq.rules.records import State
 
-USUAL = 60
+USUAL = 40
 STEPS = 25
 CALM = 10.0  # s behind a mend until what was decided before it is over
 HEALED_WITHIN = 9.0  # s from the mend of all to equal views: those who have just vanished are dead
@@ -188,6 +188,76 @@ class Mesh(RuleBasedStateMachine):
         assert self.world.agrees(), "all see all, and nobody else"
         self.run(3.0)
         assert self.world.agrees(), "and it stays so"
+
+
+def worlds(count, seeds):
+    """Meshes at all phases of their looks at each other, and one process of each."""
+    for seed in range(seeds):
+        world = World(seed, count)
+        world.run(4.0 + 2.0 * seed / seeds)
+        assert world.agrees()
+        yield world, world.random.choice(world.up)
+
+
+def seconds_until_all_know(world, gone):
+    return world.run(10.0, lambda: not any(world.knows(process, gone.node) for process in world.up))
+
+
+def others_are_there(world, gone):
+    return all(
+        world.knows(one, other.node)
+        for one in world.up
+        for other in world.up
+        if gone not in (one, other) and one is not other
+    )
+
+
+@pytest.mark.parametrize(("count", "seeds"), [(2, 6), (3, 6), (7, 4), (16, 1)])
+@pytest.mark.parametrize(("how", "within"), [("kill", 1.5), ("vanish", 7.7)])
+def test_one_that_is_gone_is_out_everywhere_in_time(count, seeds, how, within):
+    for world, process in worlds(count, seeds):
+        getattr(world, how)(process)
+        assert seconds_until_all_know(world, process) < within
+        assert others_are_there(world, process)
+
+
+def test_several_that_are_killed_at_once_are_out_in_time():
+    for world, _ in worlds(7, 4):
+        for process in world.up[:4]:
+            world.kill(process)
+        assert world.run(4.0, world.agrees) < 2.0
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_one_that_hangs_for_less_than_the_limit_is_never_dead(count):
+    for world, process in worlds(count, 8):
+        process.freeze(HANG_LIMIT - 0.05)
+        world.run(HANG_LIMIT + 3.0)
+        assert world.agrees()
+        assert process.membership.own.incarnation == 1
+
+
+def test_one_that_hangs_and_is_killed_is_out_as_fast_as_any():
+    for world, process in worlds(4, 4):
+        process.freeze(60.0)
+        world.run(4.0)
+        world.kill(process)
+        assert seconds_until_all_know(world, process) < 1.5
+
+
+def test_one_that_was_alone_comes_back_and_buries_nobody_among_the_others():
+    for world, process in worlds(5, 4):
+        rest = [other for other in world.up if other is not process]
+        for other in rest:
+            world.cut(process, other)
+            world.cut(other, process)
+        world.run(10.0)
+        assert set(process.view) == {process.node}
+        world.changes.clear()
+        world.mend()
+        assert world.run(6.0, world.agrees) < 5.0
+        dead = [change for _, _, change in world.changes if change.state is State.DEAD]
+        assert dead == []
 
 
 @pytest.mark.slow

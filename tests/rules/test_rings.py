@@ -6,13 +6,15 @@ from hypothesis import strategies as st
 
 from actormq.rules.rings import NEIGHBOURS, RINGS, Rings
 
-few = settings(max_examples=25)  # of lists of ids, which are dear to draw
-IDS = st.lists(st.integers(0, 2**64 - 1).map(lambda n: f"{n:016x}"), unique=True, max_size=25)
-
 
 def ids(count, seed=0):
     generator = random.Random(seed)
     return [f"{generator.getrandbits(64):016x}" for _ in range(count)]
+
+
+few = settings(max_examples=30)
+MANY = ids(60)
+IDS = st.lists(st.sampled_from(MANY), unique=True, min_size=1, max_size=40)
 
 
 @pytest.mark.parametrize(

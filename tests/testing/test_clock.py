@@ -201,8 +201,8 @@ async def test_a_node_that_falls_silent_is_suspect_and_then_dead_by_the_clock(cl
     near.events.listen(lambda event: states.append((getattr(event, "state", None), clock.now)))
     view = near.mesh_view
     far.mesh_view.pulse.stop()  # it says no more, and answers no more
-    far.mesh_view._take = lambda *_: None
-    view._take = lambda *_: None
+    far.mesh_view._sorter.take = lambda *_: None
+    view._sorter.take = lambda *_: None
     await clock.advance(10)
     assert [state for state, _ in states] == ["suspect", "dead"]
     (_, suspected), (_, died) = states

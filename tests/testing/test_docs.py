@@ -41,7 +41,8 @@ def test_the_first_test_has_ten_lines():
 
 
 @pytest.mark.slow
-def test_the_page_is_typed_as_strictly_as_the_kit(tmp_path):
+@pytest.mark.timeout(180)  # as long as others check types
+def test_the_page_is_typed_as_strictly_as_the_kit(tmp_path, type_checking):
     for name, text in files().items():
         tmp_path.joinpath(name).write_text(text)
     paths = sorted(map(str, tmp_path.iterdir()))

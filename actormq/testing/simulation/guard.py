@@ -25,7 +25,7 @@ HANG = 5.5  # s that a node may hang and is not declared dead
 OUT_KILLED, OUT_SILENT = 2.0, 8.0  # s
 RECOVERY = 5.0  # s after a fault until a node's doubts that came of it are over
 FRESH = 15.0  # s after which a node that was in trouble trusts its own ears again
-JOINED = 3.0  # s after its start from which a node counts as one that watches
+JOINED = 1.0  # s after its start from which a node counts as one that watches
 
 After = Callable[[float, Callable[[], None]], None]
 """Calls something after some seconds, whatever becomes of the machines."""
@@ -71,9 +71,18 @@ class Guard:
         if life.ended_at is not None:
             return
         life.ended_at = self._now()
-        limit = OUT_SILENT if how == "silent" else OUT_KILLED
-        knew = [other for other in self.history.living() if other.node.knows(node.id)]
-        self._after(limit, lambda: self._is_out(life, how, limit, knew))
+        now, history = self._now(), self.history
+        is_silent = how == "silent"
+        since = now - (FRESH if is_silent else RECOVERY)
+        able = [
+            other
+            for other in history.living()
+            if other.node.knows(node.id)
+            and other.began_at <= now - JOINED
+            and history.clear_since(other.machine, life.machine) <= since
+        ]
+        limit = OUT_SILENT if is_silent else OUT_KILLED
+        self._after(limit, lambda: self._is_out(life, how, able, since))
 
     def hangs(self, node: SimulatedNode) -> None:
         """A node hangs."""
@@ -87,6 +96,12 @@ class Guard:
         if hangs and hangs[-1][1] > self._now():
             hangs[-1] = hangs[-1][0], self._now()
             self.verdicts[f"hung {'shortly' if self._now() - hangs[-1][0] < HANG else 'long'}"] += 1
+
+    def is_haunted(self) -> bool:
+        """Whether a node that runs still knows one that has ended."""
+        living = self.history.living()
+        ended = [life for life in self.history.lives.values() if life.ended_at is not None]
+        return any(one.node.knows(other.node.id) for one in living for other in ended)
 
     # -- what nodes say -----------------------------------------------------------------------
 
@@ -128,34 +143,33 @@ class Guard:
         """Whether a node could but hold another one for dead that is not."""
         now, history = self._now(), self.history
         since = now - RECOVERY
-        hung = other.hung(since, now)
+        hung, was_away = other.hung(since, now), life.hung(since, now) >= HANG
         places = life.machine, other.machine
         is_whole = max(history.clear_since(*places), history.torn_at(*places)) <= since
         return (
             self._late_until() > since
             or hung >= HANG
-            or (hung > 0 and not is_whole)
+            or ((hung or was_away) and not is_whole)
             or not history.reaches(life, other, since, now)
         )
 
-    def _is_out(self, life: Life, how: str, limit: float, knew: list[Life]) -> None:
-        """Judge whether a node that has ended is out of the views of those who knew it."""
-        now, history = self._now(), self.history
-        ended = now - limit
-        since = ended - (FRESH if how == "silent" else RECOVERY)
-        if self._late_until() > ended - RECOVERY:
+    def _is_out(self, life: Life, how: str, able: list[Life], since: float) -> None:
+        """Judge whether a node that has ended is out of the views of those who knew it.
+
+        Args:
+            life: The node.
+            how: It has ended.
+            able: Those who should have noticed by now, unless they could not.
+            since: What has hung since then could not.
+        """
+        now, ended_at = self._now(), life.ended_at
+        if ended_at is None or self._late_until() > ended_at - RECOVERY:
             return
-        for other in knew:
-            is_able = (
-                other.ended_at is None
-                and other.began_at <= ended - JOINED
-                and not other.hung(since, now)
-                and history.clear_since(other.machine, life.machine) <= since
-            )
-            if is_able:
+        for other in able:
+            if other.ended_at is None and not other.hung(since, now):
                 self.verdicts[f"out of view, {how}"] += 1
                 if other.node.knows(life.node.id):
                     self._fail(
                         f"{other.node.name} still knows {life.node.name} {life.node.id}, "
-                        f"{how} {limit:g} s ago"
+                        f"{how} {now - ended_at:g} s ago"
                     )
