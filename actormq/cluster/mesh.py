@@ -32,6 +32,7 @@ from actormq.loop import Loop
 from actormq.members import MemberInfo
 from actormq.message import Envelope, Facts
 from actormq.rules.membership import Entry, Membership
+from actormq.rules.records import State
 from actormq.rules.steps import Change
 from actormq.settings import GUEST_SILENCE, HELLO_SILENCE, Settings
 from actormq.transport import Transport
@@ -187,6 +188,11 @@ class Mesh:
     def is_member(self, node: str) -> bool:
         """Whether a node is in the mesh already."""
         return node in self.membership.entries
+
+    def is_suspect(self, node: str) -> bool:
+        """Whether there is doubt that a member is well."""
+        entry = self.membership.entries.get(node)
+        return entry is not None and entry.state is State.SUSPECT
 
     def everybody(self) -> list[Facts]:
         """What the other nodes of the mesh say of themselves."""
