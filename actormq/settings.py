@@ -41,7 +41,8 @@ LINK_IDLE = 60.0  # s after which an idle link is closed, where there are too ma
 # -- elected names ----------------------------------------------------------------------------
 OFFER_KNOWN = 0.5  # s after which all know of a new offer: two that come at once do not both take
 STANDBY_LIMIT = 2.0  # s for on_standby of an actor that lets go; a heal is complete within 5 s
-ELECTION_INTERVAL = 0.25  # s between looks at the names that actors of this node offer
+ELECTION_INTERVAL = 0.25  # s between looks at names of which it is not known yet who holds them
+ELECTION_REST = 1.0  # s between looks at all others, where nothing happens; changes come sooner
 
 # -- draining ---------------------------------------------------------------------------------
 DRAIN_QUIET = 0.5  # s without a message, after which all peers know that the names are withdrawn

@@ -106,11 +106,19 @@ async def test_stop_ends_a_drain_and_to_drain_twice_is_no_error(mesh, until):
         await node.spawn(Worker, "late")
 
 
-async def test_a_node_without_peers_waits_for_nobody(mesh):
+async def test_a_node_without_peers_waits_for_its_own_work_only(mesh, until):
     node = await mesh.start(shutdown_timeout=20.0)
-    await node.spawn(Worker, "worker")
+    ref = await node.spawn(Worker, "worker")
+    under_way = ref.ask(Worker.work)
+    await until(lambda: actor(node, "worker").under_way)
+    drain = await drained(node)
+    await asyncio.sleep(0)
+    assert await ref.ask(Worker.ping) == "n0"
+    assert node.is_running
     begun = asyncio.get_running_loop().time()
-    await node.drain()
+    ref.tell(Worker.go)
+    assert await under_way == "n0"
+    await drain
     assert asyncio.get_running_loop().time() - begun < DRAIN_QUIET
 
 
@@ -125,13 +133,13 @@ async def test_whoever_asks_by_name_sees_no_error_while_one_of_two_drains(mesh, 
             answers.append(await (await asker.find("worker")).ask(Worker.ping))
 
     asking = [asyncio.create_task(ask()) for _ in range(4)]
-    await asyncio.sleep(0)
-    await one.drain()
+    await until(lambda: answers)
+    used, other = (one, other) if answers[0] == one.name else (other, one)
+    await used.drain()
     count = len(answers)
     await until(lambda: len(answers) >= count + 100)
     assert not any(task.done() for task in asking)
     for task in asking:
         task.cancel()
     await asyncio.gather(*asking, return_exceptions=True)
-    assert answers[0] == "n0"  # the longest known
-    assert set(answers[count:]) == {"n1"}
+    assert set(answers[count:]) == {other.name}

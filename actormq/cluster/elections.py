@@ -31,7 +31,7 @@ from actormq.rules.election import (
     is_majority,
     majority,
 )
-from actormq.settings import ELECTION_INTERVAL, OFFER_KNOWN, STANDBY_LIMIT
+from actormq.settings import ELECTION_INTERVAL, ELECTION_REST, OFFER_KNOWN, STANDBY_LIMIT
 
 ELECTED, STANDBY = "on_elected", "on_standby"
 WORDS = {"": "", ELECTED: "elected", STANDBY: "standing by"}
@@ -185,6 +185,10 @@ class Elections:
         candidate = self._candidates.get(cell.address.serial)
         return WORDS[candidate.role] if candidate is not None else ""
 
+    def held(self) -> set[str]:
+        """The names that actors of this node hold."""
+        return {each.name for each in self._candidates.values() if each.role == ELECTED}
+
     def found(self, entries: list[Entry]) -> list[Entry]:
         """Of all entries of a name, those by which it may be found: not those that stand by."""
         if not any(entry.elected for _, entry in entries):
@@ -276,10 +280,12 @@ class Elections:
             self._timer = None
         if self._is_closed or not self._candidates:
             return
-        self._timer = self._loop.call_later(ELECTION_INTERVAL, self._look)
         for candidate in list(self._candidates.values()):
             if not candidate.is_leaving:
                 self._consider(candidate)
+        is_open = any(not candidate.role for candidate in self._candidates.values())
+        wait = ELECTION_INTERVAL if is_open else ELECTION_REST
+        self._timer = self._loop.call_later(wait, self._look)
 
     def _consider(self, candidate: _Candidate) -> None:
         if not self._electorate.is_settled_in:

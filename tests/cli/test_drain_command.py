@@ -83,14 +83,20 @@ async def test_who_waits_no_longer_is_told_that_it_goes_on(mesh, until):
 
 PROGRAM = """
 import asyncio, sys
-from actormq import Node, run
+from actormq import Actor, Node, handler, run
+
+class Last(Actor):
+    @handler
+    def word(self) -> str:
+        return "main ends"
 
 async def main(node: Node) -> None:
     print(node.address.removeprefix("tcp://"), flush=True)
     try:
         await asyncio.Event().wait()
     finally:
-        print("main ends", flush=True)
+        await node.spawn(Last, "last")  # it may tidy up with its node
+        print(await (await node.find("last")).ask(Last.word), flush=True)
 
 run(main, mesh=sys.argv[1], name="program", discovery=False)
 """

@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from actormq.events import MemberChanged
+from actormq.testing.simulation.ballot import After, Ballot
 from actormq.testing.simulation.history import History, Life
 from actormq.testing.simulation.machine import SimulatedNode
 
@@ -26,9 +27,6 @@ OUT_KILLED, OUT_SILENT = 2.0, 8.0  # s
 RECOVERY = 5.0  # s after a fault until a node's doubts that came of it are over
 FRESH = 15.0  # s after which a node that was in trouble trusts its own ears again
 JOINED = 1.0  # s after its start from which a node counts as one that watches
-
-After = Callable[[float, Callable[[], None]], None]
-"""Calls something after some seconds, whatever becomes of the machines."""
 
 
 class Guard:
@@ -43,6 +41,7 @@ class Guard:
     Attributes:
         history: What has happened.
         verdicts: How many judgements of each kind were made.
+        ballot: Judges who holds elected names.
     """
 
     def __init__(
@@ -58,6 +57,7 @@ class Guard:
         self._fail = fail
         self.history = History()
         self.verdicts: Counter[str] = Counter()
+        self.ballot = Ballot(now, after, late_until, fail, self.history, self.verdicts)
 
     # -- what the world does ------------------------------------------------------------------
 

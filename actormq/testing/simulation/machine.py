@@ -325,6 +325,10 @@ class SimulatedNode(Node):
             return set()
         return {node for node in mesh.gossip.owners() if not mesh.is_member(node)} - {self.id}
 
+    def held(self) -> set[str]:
+        """The elected names that actors of its own hold."""
+        return self._elections.held() if self._elections is not None else set()
+
     @property
     def incarnation(self) -> int:
         """As which one it takes part."""

@@ -3,6 +3,8 @@
 - Between two actors nothing comes twice and nothing overtakes, whatever the network does.
 - Once all faults are healed, all nodes see each other within 5 s, and all see the same names.
 - What nodes believe of each other meanwhile is judged at each event, see `guard.py`.
+- Of all that could hold an elected name one does in the end, and all see it; meanwhile two of them
+  do so only where they cannot hear of each other, see `ballot.py`.
 - Every envelope that left is accounted for, at every moment.
 """
 
@@ -79,6 +81,12 @@ class Listener(Actor):
     def answer(self, number: int) -> int:
         """Give back what was asked."""
         return number
+
+
+class Warden(Actor):
+    """One of all of them holds its name."""
+
+    elected = True
 
 
 class Talker(Listener):
@@ -180,6 +188,7 @@ class Standard:
             chance = random.Random(world.random.getrandbits(64))  # noqa: S311 a simulation's
             await node.spawn(Talker, f"talker {name}", names, chance, self.account)
             await node.spawn(Listener, "anybody", self.account)
+            await node.spawn(Warden, "warden")
 
         return boot
 
@@ -255,10 +264,16 @@ class Standard:
     # -- what must hold -----------------------------------------------------------------------
 
     def _is_well(self, world: World) -> bool:
-        return world.is_whole() and all(
-            len(node.find_all("anybody")) == len(self._names)
-            and all(len(node.find_all(name)) == 1 for name in self._talkers)
-            for node in world.nodes
+        wardens = {tuple(node.find_all("warden")) for node in world.nodes}
+        are_one = len(wardens) == 1 and all(len(found) == 1 for found in wardens)
+        return (
+            are_one
+            and world.is_whole()
+            and all(
+                len(node.find_all("anybody")) == len(self._names)
+                and all(len(node.find_all(name)) == 1 for name in self._talkers)
+                for node in world.nodes
+            )
         )
 
     def _check_ledger(self, world: World) -> None:

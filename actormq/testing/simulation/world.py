@@ -412,6 +412,8 @@ class World:
                 what = f"{event.actor}.{event.handler} failed with {kind_of(event.error)}"
                 self._record.note(name, f"{what}: {event.consequence}")
             case NameElected():
+                if self._guard is not None:
+                    self._guard.ballot.heard(node, event)
                 self._record.note(name, f"{event.name} is elected on {event.node_name}")
             case NameStandby():
                 how = "has let go" if event.has_let_go else "stands by"

@@ -2,13 +2,14 @@
 
 import pytest
 
+from actormq.cluster import elections
 from actormq.cluster.directory import Directory
 from actormq.cluster.gossip import Gossip
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.outbox import Outbox
 from actormq.cluster.post import Post
 from actormq.cluster.reach import Reach
-from actormq.rules import lookout
+from actormq.rules import election, lookout
 from actormq.rules.lookout import Lookout
 from actormq.rules.membership import Membership
 from actormq.rules.records import State
@@ -175,7 +176,24 @@ def asks_nobody(monkeypatch):
     monkeypatch.setattr(Lookout, "_ask_others", lambda _self, _entry, _watch, _now: None)
 
 
+def never_lets_go(monkeypatch):
+    """Whoever holds a name keeps it, whoever else does."""
+
+    def keep(own, others, *, is_known):
+        verdict = election.decide(own, others, is_known=is_known)
+        return election.Verdict(election.Move.STAY) if own.holds else verdict
+
+    monkeypatch.setattr(elections, "decide", keep)
+
+
+def forgets_who_held_a_name(monkeypatch):
+    """A node turns to a better holder before the one that it knows has let go."""
+    monkeypatch.setattr(elections, "holder", lambda offers, _: election.holder(offers, None))
+
+
 PLANTED = {
+    never_lets_go: "both hold",
+    forgets_who_held_a_name: "has not let it go",
     takes_the_dead_back: "which was gone",
     is_hasty: "which is well: silent for",
     is_slow_to_miss_the_silent: ", silent 8 s ago",
