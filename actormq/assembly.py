@@ -90,6 +90,7 @@ def assemble(node: Life, settings: Settings, machine: Machine, serials: Iterator
         registry,
         settings,
         lambda other: mesh.partner(other),  # noqa: PLW0108 made below
+        lambda other: mesh.membership.has_ended(other),  # noqa: PLW0108 as above
         books,
     )
     watches = Watches(node.id, registry, post)

@@ -313,6 +313,11 @@ class Life(abc.ABC):
             self._drained.set_result(is_quiet)
             await asyncio.sleep(LAST_ANSWER)
         self._say_ended(runtime)
+        if self._ended_from_outside and not self.is_awaited:
+            # The program is cut off now, may use the node to tidy up, and stops it then.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._end_by):
+                    await self._hurry.wait()
         await self.stop()
 
     async def _let_names_go(self) -> None:
@@ -323,7 +328,9 @@ class Life(abc.ABC):
 
     async def _stop(self, runtime: Runtime) -> None:
         assert self._services is not None
-        deadline = self._end_by or runtime.loop.now() + self._settings.shutdown_timeout
+        deadline = runtime.loop.now() + self._settings.shutdown_timeout
+        if self._end_by is not None:  # it has been drained, or has tidied up for long
+            deadline = max(self._end_by, runtime.loop.now() + 2 * self._closing)
         self._services.withdraw_all()
         await self._let_names_go()
         cells = [c for c in runtime.registry.cells() if c.address.serial != NODE_SERIAL]

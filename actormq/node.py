@@ -243,13 +243,14 @@ class Node(Life):
     def find_all(self, name: str) -> list[Ref[Any]]:
         """All actors of a name that are known now: our own first, then the longest known.
 
-        Of an elected name, the one that holds it.
+        Those of nodes that are suspected come last. Of an elected name, the one that holds it.
         """
         runtime = self._running()
         assert self._elections is not None
+        holders = list(self._elections.found(self.directory.named(name)))
+        holders.sort(key=lambda holder: self.mesh_view.is_suspect(holder[0]))
         found = [
-            self._ref(runtime, Address(node, entry.serial, entry.name))
-            for node, entry in self._elections.found(self.directory.named(name))
+            self._ref(runtime, Address(node, entry.serial, entry.name)) for node, entry in holders
         ]
         if self.is_draining:  # the others know nothing of ours any more, but what is left may
             own = runtime.registry.by_name(name)

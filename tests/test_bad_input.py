@@ -175,6 +175,7 @@ def test_a_node_that_cannot_run_ends_in_one_sentence(ended, args, says):
 
 
 @pytest.mark.slow
+@pytest.mark.alone  # it has a time limit
 @pytest.mark.parametrize(
     ("command", "says"),
     [

@@ -429,6 +429,7 @@ def test_ctrl_c_ends_ask_as_it_ends_other_programs(home, at):
 # -- which mesh -----------------------------------------------------------------------------------
 
 
+@pytest.mark.alone  # four programs at once, and a time limit
 def test_a_mesh_that_is_not_there_is_said_soon_with_what_to_do(home, mesh_name):
     begun = time.monotonic()
     commands = (("ps",), ("ask", "clerk", "greet"), ("tell", "clerk", "hear"), ("sub", "ticks"))
@@ -493,6 +494,7 @@ def _web_server(listener):
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
 
 
+@pytest.mark.alone  # four programs at once, and a time limit
 def test_a_place_where_no_node_listens_is_said_soon(home):
     begun = time.monotonic()
     with contextlib.ExitStack() as stack:

@@ -18,7 +18,6 @@ from actormq import (
     HandlerNotFound,
     LinkFull,
     MessageTooLarge,
-    NodeUnreachable,
     NotEncodable,
     Ref,
     RemoteError,
@@ -277,15 +276,15 @@ async def test_a_ref_that_came_home_says_that_its_actor_has_stopped(mesh):
     await back.stop()
 
 
-async def test_a_ref_to_a_node_that_is_gone_is_unreachable(mesh, until):
+async def test_an_actor_of_a_node_that_has_left_has_stopped(mesh, until):
     near, far = await mesh.pair()
     await far.spawn(Echo, "echo")
     ref = await near.find("echo")
     await far.stop()
     await until(lambda: not list(near.mesh_view.peers()))
-    with pytest.raises(NodeUnreachable):
+    with pytest.raises(ActorStopped):
         ref.tell(Echo.note, 1)
-    with pytest.raises(NodeUnreachable) as failed:
+    with pytest.raises(ActorStopped) as failed:
         await ref.ask(Echo.note, 1)
     assert failed.value.undelivered == ("note", (1,), {})
 

@@ -121,12 +121,17 @@ class Discovery(Protocol):
     def refused_count(self) -> int:
         """Announcements that were malformed or too many to keep, a count since the start."""
 
-    async def start(self, found: Callable[[Announcement], None]) -> None:
+    async def start(
+        self,
+        found: Callable[[Announcement], None],
+        is_calm: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Look for others from now on.
 
         Args:
             found: Called on the running loop, for a node that still announces itself again and
                 again, for our own never.
+            is_calm: Says whether there is nobody to be looked for; then one asks less often.
 
         Raises:
             DiscoveryUnavailable: This source cannot work here.

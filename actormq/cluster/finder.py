@@ -22,6 +22,10 @@ class Hub(Protocol):
 
     facts: Facts
 
+    @property
+    def is_calm(self) -> bool:
+        """Whether there is nobody to be looked for."""
+
     def hint(self, found: Announcement) -> None:
         """Take a hint of discovery."""
 
@@ -80,7 +84,7 @@ class Finder:
     async def _discover(self) -> None:
         discovery = self._make()
         try:
-            await discovery.start(self._hub.hint)
+            await discovery.start(self._hub.hint, lambda: self._hub.is_calm)
         except DiscoveryUnavailable as error:
             self._events.notice(logging.WARNING, str(error))
             return

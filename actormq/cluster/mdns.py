@@ -21,7 +21,8 @@ Three things are not done as zeroconf's own browser does them.
 That needs an address record too, which ends after 120 s and which the browser does not renew.
 
 **The question is repeated for ever.** A browser asks four times, then only as a record nears its
-end, so whoever joined during a partition stays unseen after it. We ask every 3 s.
+end, so whoever joined during a partition stays unseen after it. We ask every 3 s while we are alone
+or somebody is missing, else every 15 s.
 Each question lists what is known already (RFC 6762 section 7.1), and in a settled mesh nobody
 answers it; a record past half its life is not listed, which makes its owner renew it.
 Questions go out as QM: the unicast answer to a QU question reaches one of the processes that share
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
 
 SERVICE_TYPE: Final = "_actormq._tcp.local."
 QUERY_INTERVAL: Final = 3.0  # s; a heal must be complete within 5 s
+CALM_ROUNDS: Final = 5  # intervals for a question where nobody is missing: who comes says so itself
 
 # Section numbers are those of RFC 6762.
 _FIRST_QUERY_DELAY = (0.02, 0.12)  # s; 5.2, so that hosts switched on together ask one by one
@@ -99,6 +101,8 @@ class Mdns:
         self._sightings = Sightings(_read)
         self._zeroconf: AsyncZeroconf | None = None
         self._found: Callable[[Announcement], None] | None = None
+        self._is_calm: Callable[[], bool] = lambda: False
+        self._rounds = 0
         self._own_id: str | None = None
         self._telling: asyncio.Future[None] | None = None
         self._next_round: asyncio.TimerHandle | None = None
@@ -109,12 +113,17 @@ class Mdns:
         """Announcements that were malformed or too many to keep, a count since the start."""
         return self._sightings.refused_count
 
-    async def start(self, found: Callable[[Announcement], None]) -> None:
+    async def start(
+        self,
+        found: Callable[[Announcement], None],
+        is_calm: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Look for others from now on.
 
         Args:
             found: Called for others only: once for whatever is new, and every `interval` seconds
                 for whoever is known.
+            is_calm: Says whether there is nobody to be looked for; then one asks less often.
 
         Raises:
             DiscoveryUnavailable: No multicast socket, no interface, or port 5353 is refused.
@@ -124,7 +133,7 @@ class Mdns:
             raise RuntimeError("discovery was started before")
         self._sightings = Sightings(_read)
         self._zeroconf = await self._open()
-        self._found = found
+        self._found, self._is_calm = found, is_calm
         self._zeroconf.zeroconf.async_add_listener(
             _listener(self._hear, self._sightings.forget), None
         )
@@ -236,7 +245,9 @@ class Mdns:
         loop = asyncio.get_running_loop()
         for announcement in self._sightings.current(loop.time()):
             loop.call_soon(self._report, announcement)
-        self._ask()
+        self._rounds += 1
+        if self._rounds % CALM_ROUNDS == 0 or not self._is_calm():
+            self._ask()
 
     def _ask(self) -> None:
         # zeroconf exports these, and says that it keeps doing so, yet leaves them out of __all__.

@@ -51,7 +51,8 @@ class Member:
         heard_at: When its last word came, on the node's clock; of guests, and of those who have
             said hello.
         used_at: When something was said to it last that was not about the mesh.
-        pinged_at: When it was pinged last, 0.0 once it has answered.
+        pings: How often it was pinged.
+        pinged_at: When it was pinged last.
         differs_since: Since when it has known something else of the mesh than we; None if not.
     """
 
@@ -63,6 +64,7 @@ class Member:
         "link",
         "outbox",
         "pinged_at",
+        "pings",
         "received_count",
         "sessions",
         "used_at",
@@ -77,6 +79,7 @@ class Member:
         self.received_count = 0
         self.heard_at = now
         self.used_at = now
+        self.pings = 0
         self.pinged_at = 0.0
         self.differs_since: float | None = None
 

@@ -32,10 +32,12 @@ from actormq.loop import Loop
 from actormq.members import MemberInfo
 from actormq.message import Envelope, Facts
 from actormq.rules.membership import Entry, Membership
+from actormq.rules.records import State
 from actormq.rules.steps import Change
 from actormq.settings import GUEST_SILENCE, HELLO_SILENCE, Settings
 from actormq.transport import Transport
 
+RISE_AGAIN = 1.0  # s between two incarnations: several peers may refuse the same one
 NAMED_MOST = 4  # ids of nodes of one name that are listed
 GOODBYE_MS = 200  # a node that stops, or tells a peer that it is held for dead
 
@@ -100,6 +102,7 @@ class Mesh:
         self._remarks = Remarks(events)
         self._past = Traffic()
         self._by_link: dict[Link, Member] = {}
+        self._risen_at = -RISE_AGAIN
         self.membership = Membership(facts, loop.now(), chance)
         self.members: dict[str, Member] = {}
         self.garbage_count = 0
@@ -161,8 +164,16 @@ class Mesh:
 
     def died(self) -> None:
         """A peer holds this incarnation for dead: come back as the next one."""
-        self.membership.renew(incarnation=self.facts.incarnation + 1, edition=0)
-        self.act()
+        now = self.now()
+        if now - self._risen_at >= RISE_AGAIN:  # else it was said of the one before
+            self._risen_at = now
+            self.membership.renew(incarnation=self.facts.incarnation + 1, edition=0)
+            self.act()
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether there is nobody to be looked for."""
+        return self.membership.is_calm(self.now())
 
     def now(self) -> float:
         """The node's time, in seconds."""
@@ -177,6 +188,11 @@ class Mesh:
     def is_member(self, node: str) -> bool:
         """Whether a node is in the mesh already."""
         return node in self.membership.entries
+
+    def is_suspect(self, node: str) -> bool:
+        """Whether there is doubt that a member is well."""
+        entry = self.membership.entries.get(node)
+        return entry is not None and entry.state is State.SUSPECT
 
     def everybody(self) -> list[Facts]:
         """What the other nodes of the mesh say of themselves."""

@@ -45,6 +45,7 @@ class Post:
         registry: The node's own actors.
         settings: The node's settings.
         member: Gives the member of a node id, None if it is not in the mesh.
+        has_ended: Says of a node that is not in the mesh whether it is gone for good.
         books: Where messages are counted that no actor takes.
     """
 
@@ -58,6 +59,7 @@ class Post:
         registry: Registry,
         settings: Settings,
         member: Callable[[str], Member | None],
+        has_ended: Callable[[str], bool],
         books: Books,
     ) -> None:
         self.own = own
@@ -68,6 +70,7 @@ class Post:
         self.events = events
         self._registry = registry
         self.member = member
+        self._has_ended = has_ended
         self._books = books
         self.sends = 0
         self.call_count = 0  # messages from other nodes, but not those for this node's own actor
@@ -116,6 +119,8 @@ class Post:
         if address.node == self.own:
             raise ActorStopped(address.label)  # it lived here, or its ref would not lead this way
         if member is None:
+            if self._has_ended(address.node):
+                raise ActorStopped(address.label)
             raise NodeUnreachable(address.node)
         to, aside = address.label, self.codec.aside
         envelope = [*head, [aside(to, value) for value in args]]

@@ -160,14 +160,14 @@ class Pulse:
     def _ping(self, node: str) -> None:
         member = self._hub.members.get(node)
         if member is not None and member.link is not None:
-            member.pinged_at = member.pinged_at or self._loop.now()
-            self._hub.say([member], [message.PING, 0, self._hub.gossip.digest.root])
+            member.pings += 1
+            member.pinged_at = self._loop.now()
+            self._hub.say([member], [message.PING, member.pings, self._hub.gossip.digest.root])
 
-    def ponged(self, member: Member) -> None:
+    def ponged(self, member: Member, token: object) -> None:
         """A member has answered a ping."""
         now, node = self._loop.now(), member.facts.node
         entry = self._hub.membership.entries.get(node)
-        if entry is not None and member.pinged_at:
+        if entry is not None and token == member.pings:  # the last one, not one that hung
             entry.round_trip = now - member.pinged_at
-        member.pinged_at = 0.0
         self._hub.membership.ponged(node, now)

@@ -7,6 +7,7 @@ Whom to dial first, and how many at a time, is decided in `rules/dialling.py`.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
@@ -188,13 +189,18 @@ class Reach:
         """Dial the places that somebody named and that are no members, and others in their turn."""
         self._named.tick(now)
         self._go_on()
-        if self._other_meshes and now - self._begun_at >= LONELY and not self._hub.everybody():
+        if self._other_meshes and now - self._begun_at >= LONELY:
+            self._tell_of_other_meshes()
+
+    def _tell_of_other_meshes(self) -> None:
+        """Say once whom else there is, to a node that has found nobody."""
+        self._begun_at = math.inf
+        if not self._hub.everybody():
             others = ", ".join(sorted(self._other_meshes))
             self._hub.remark(
                 f"no other node of mesh {self._hub.facts.mesh!r} was found, but there are nodes of "
                 f"{others}: --mesh says to which one a node belongs"
             )
-            self._other_meshes.clear()
 
     def dial_named(self, key: str, endpoints: Iterable[str]) -> None:
         """Dial a place that somebody named, unless it is being dialled."""

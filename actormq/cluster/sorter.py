@@ -91,7 +91,7 @@ class Sorter:
             hub.say([member], pong)
             hub.gossip.compared(member, *envelope[2:3] or (None,))
         elif kind == message.PONG:
-            hub.pulse.ponged(member)
+            hub.pulse.ponged(member, *envelope[1:2] or (None,))
             hub.gossip.compared(member, *envelope[2:3] or (None,))
         elif kind in (message.WATCH, message.TERMINATED):
             self._watched(member, envelope)

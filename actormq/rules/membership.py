@@ -93,6 +93,17 @@ class Membership:
         tomb = self.tombs.get(node)
         return tomb is not None and incarnation <= tomb.record.facts.incarnation
 
+    def has_ended(self, node: str) -> bool:
+        """Whether a node is gone for good, with its actors: it has left, or was started anew.
+
+        One that was declared dead may only have been cut off, and come back.
+        """
+        tomb = self.tombs.get(node)
+        if tomb is None or tomb.record.state is State.LEFT:
+            return tomb is not None
+        old = tomb.record.facts
+        return any(_is_successor(entry.facts, old) for entry in self.entries.values())
+
     def last_words(self, node: str) -> Record:
         """What to say of a node that is gone to whoever holds it for alive."""
         return disputed(self.tombs[node].record)
@@ -115,6 +126,13 @@ class Membership:
     def keeps_all_links(self) -> bool:
         """Whether the mesh is so small that there is a link to each member."""
         return len(self.entries) <= LINKED_MOST
+
+    def is_calm(self, now: float) -> bool:
+        """Whether others are there, and nobody died lately who may only have been cut off."""
+        return bool(self.entries) and not any(
+            tomb.record.state is State.DEAD and now - tomb.at < RETRY_FOR
+            for tomb in reversed(self.tombs.values())
+        )
 
     def wants_link(self, node: str) -> bool:
         """Whether there should be a link to a member even if nothing is said to it."""
@@ -334,6 +352,12 @@ class Membership:
         tomb = dead[int(self._chance() * len(dead))]
         if now - tomb.at < RETRY_FOR or self._chance() < 1.0 / RETRY_SELDOM:
             self._steps.append(Retry(tomb.record.facts))
+
+
+def _is_successor(facts: Facts, old: Facts) -> bool:
+    """Whether a node stands where another one stood: by its name on that host, or its port."""
+    is_namesake = (facts.name, facts.host) == (old.name, old.host)
+    return is_namesake or not set(facts.endpoints).isdisjoint(old.endpoints)
 
 
 def lag_of(now: float, previous: float, interval: float = TICK_INTERVAL) -> float:

@@ -17,7 +17,7 @@ class Board:
         self.said = said
         self.is_usable = is_usable
 
-    async def start(self, found):
+    async def start(self, found, is_calm):
         if not self.is_usable:
             raise DiscoveryUnavailable("mDNS", "no network")
 

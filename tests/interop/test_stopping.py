@@ -14,6 +14,7 @@ ENDING = {
     "hello.py",
     "average.py",
     "supervised.py",
+    "elected.py",
 }  # by themselves, and soon: tests/test_examples.py runs them
 SERVERS = {"hello-server", "weather-server", "worker", "multi-reader", "queue", "proxy"}
 PROGRAMS = {  # role: its port options

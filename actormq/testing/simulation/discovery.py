@@ -12,6 +12,7 @@ from actormq.testing.simulation.connection import Place
 from actormq.testing.simulation.network import Network
 
 QUERY_INTERVAL = 3.0  # s; as `cluster/mdns.py` asks
+CALM_ROUNDS = 5  # likewise
 
 
 class Multicast:
@@ -69,14 +70,20 @@ class SimulatedDiscovery:
         self._multicast = multicast
         self._chance = chance
         self._found: Callable[[Announcement], None] | None = None
+        self._is_calm: Callable[[], bool] = lambda: False
+        self._rounds = 0
         self._own: Announcement | None = None
         self._known: dict[str, tuple[Announcement, float]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self.place = place
 
-    async def start(self, found: Callable[[Announcement], None]) -> None:
+    async def start(
+        self,
+        found: Callable[[Announcement], None],
+        is_calm: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Look for others from now on."""
-        self._found = found
+        self._found, self._is_calm = found, is_calm
         self._multicast.join(self)
         self._timer = self._loop.call_later(0.02 + 0.1 * self._chance.random(), self._ask)
 
@@ -109,6 +116,9 @@ class SimulatedDiscovery:
         self._known = {i: seen for i, seen in self._known.items() if now - seen[1] < RECORD_LIFE}
         for announcement, _ in self._known.values():
             self._report(announcement)
+        self._rounds += 1
+        if self._is_calm() and self._rounds % CALM_ROUNDS:
+            return
         known = {i for i, (_, at) in self._known.items() if now - at < RECORD_LIFE / 2}
         self._multicast.say(self.place, lambda member: member.asked(known))
 

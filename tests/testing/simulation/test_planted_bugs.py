@@ -8,6 +8,10 @@ from actormq.cluster.mesh import Mesh
 from actormq.cluster.outbox import Outbox
 from actormq.cluster.post import Post
 from actormq.cluster.reach import Reach
+from actormq.rules import lookout
+from actormq.rules.lookout import Lookout
+from actormq.rules.membership import Membership
+from actormq.rules.records import State
 from actormq.testing import SimulationFailed, simulate
 from actormq.testing.simulation.connection import Connection
 from actormq.testing.simulation.transport import SimulatedPort
@@ -129,7 +133,55 @@ def doubles_a_message(monkeypatch):
     monkeypatch.setattr(Connection, "_deliver", twice)
 
 
+def takes_the_dead_back(monkeypatch):
+    """A node does not remember who is dead."""
+    monkeypatch.setattr(Membership, "is_gone", lambda _self, _node, _incarnation: False)
+
+
+def is_hasty(monkeypatch):
+    """A node gives who hangs a second less than it should."""
+    monkeypatch.setattr(lookout, "ANSWER_WITHIN", lookout.ANSWER_WITHIN - 1.0)
+
+
+def is_slow_to_miss_the_silent(monkeypatch):
+    """A node gives who is silent three seconds more than it should."""
+    monkeypatch.setattr(lookout, "ANSWER_WITHIN", lookout.ANSWER_WITHIN + 3.0)
+
+
+def is_slow_to_miss_the_killed(monkeypatch):
+    """A node waits for a broken connection a second longer than it should."""
+    monkeypatch.setattr(lookout, "RECONNECT_GRACE", lookout.RECONNECT_GRACE + 1.0)
+
+
+def does_not_see_that_it_lagged(monkeypatch):
+    """A node judges by silence, and takes time in which it hung itself for others' silence."""
+    look, most = Lookout.look, lookout.ASK_LATER + lookout.ANSWER_WITHIN
+
+    def judge(self, entry, now):
+        if entry.watch is not None and now - entry.watch.heard_at > most:
+            return self._verdict(entry, State.DEAD, "silent")
+        return look(self, entry, now)
+
+    monkeypatch.setattr(Lookout, "forgive", lambda _self, _now, _lag: None)
+    monkeypatch.setattr(Lookout, "look", judge)
+
+
+def asks_nobody(monkeypatch):
+    """A node that does not reach another one judges by itself."""
+
+    def alone(_self, _entry, watch, now):
+        watch.helped_at, watch.helpers = now, set()
+
+    monkeypatch.setattr(Lookout, "_ask_others", alone)
+
+
 PLANTED = [
+    takes_the_dead_back,
+    is_hasty,
+    is_slow_to_miss_the_silent,
+    is_slow_to_miss_the_killed,
+    does_not_see_that_it_lagged,
+    asks_nobody,
     says_the_last_thing_again,
     overtakes,
     keeps_names_of_the_dead,
@@ -149,7 +201,8 @@ def test_a_planted_bug_is_found(plant, monkeypatch, logged):
     for seed in range(SEEDS):
         try:
             simulate(seed)
-        except SimulationFailed:
+        except SimulationFailed as found:
+            print(f"seed {seed}: {str(found).splitlines()[0]}")
             logged.lines.clear()  # the bug's own
             return
     pytest.fail(f"{plant.__doc__} Not found in {SEEDS} seeds.")
