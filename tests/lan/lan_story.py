@@ -183,19 +183,22 @@ class Story(threading.Thread):
         """Wait until each of the first holds its other one for dead; say how long that took."""
 
         def missing():
-            return [(a.name, b.name) for a, b in lost if a.died_at(b, at) is None]
+            running = [(a, b) for a, b in lost if a.process.is_running()]
+            return [(a.name, b.name) for a, b in running if a.died_at(b, at) is None]
 
         if not self.mesh.until(lambda: not missing(), limit * PATIENCE):
             self._late(f"after {limit * PATIENCE:.0f} s not held for dead: {missing()[:5]}")
             return limit * PATIENCE
-        seconds, *_, who = max((a.died_at(b, at) - at, a.name, b.name, (a, b)) for a, b in lost)
+        times = [(a.died_at(b, at), a.name, b.name) for a, b in lost]
+        said_at, one, other = max(time for time in times if time[0] is not None)
+        seconds = said_at - at
         if seconds > limit:
-            one, other = who
-            self._late(f"{one.name} held {other.name} for dead after {seconds:.2f} s")
+            self._late(f"{one} held {other} for dead after {seconds:.2f} s")
         return seconds
 
     def _whole(self, since):
         """Wait until all see all; since when is None where a start of Python comes first."""
+        self._revive()
         limit = HEALED * PATIENCE + (0 if since else START)
         if not self.mesh.until(self.mesh.is_whole, limit):
             self._wrong(f"after {limit:.0f} s not all see all: {self.mesh.lack()}")
@@ -206,6 +209,14 @@ class Story(threading.Thread):
         self.found.heals.append(seconds)
         if seconds > HEALED:
             self._late(f"all saw all after {seconds:.2f} s")
+
+    def _revive(self):
+        """Start those anew that have ended though nobody killed them, and keep that in mind."""
+        for name, node in list(self.mesh.nodes.items()):
+            if not node.process.is_running():
+                self._wrong(f"{name} has ended by itself: {node.said()}")
+                self.mesh.kill(name)
+                self.mesh.start(name)
 
     def _expect_no_deaths(self, but=()):
         for at, who, whom, why in self.mesh.deaths(self.began):
