@@ -30,8 +30,8 @@ PAGE = FOLDER.parent / "mesh.md"
 SIZES = (10, 100, 1_000, 5_000)
 TOGETHER = 50  # nodes that start at once
 HOP = 0.001  # s that a message takes
-LINKING = 4.0  # s in which nodes make their links
-IDLE = 10.0  # s over which the cost of doing nothing is measured
+LINKING = 3.0  # s in which nodes make their links
+IDLE = 6.0  # s over which the cost of doing nothing is measured
 MOST = 10.0  # s within which anything must be known
 
 
@@ -94,7 +94,10 @@ class News(Actor):
 async def grow(world: World, nodes: int) -> Figures:
     """Measure a mesh."""
     figures = Figures(nodes)
+    gc.disable()
     await world.start_whole([f"n{number}" for number in range(nodes)])
+    gc.freeze()  # or the collector walks through millions of objects that stay, again and again
+    gc.enable()
     await world.sleep(LINKING)
     figures.links = round(world.links() / nodes, 2)
     before = world.sent()
@@ -175,14 +178,13 @@ async def gather(world: World, nodes: int) -> Together:
 def measure(nodes: int) -> Figures:
     """Measure a mesh of some nodes, here."""
     logging.disable(logging.WARNING)
-    gc.disable()  # it would walk through millions of objects that stay, again and again
     begun = time.process_time()
 
     async def scenario(world: World) -> Figures:
         return await grow(world, nodes)
 
     run = simulate(1, scenario, delay=(HOP, HOP), loss=0.0, duplicates=0.0, trace=False)
-    gc.enable()
+    gc.unfreeze()
     run.result.took_seconds = round(time.process_time() - begun, 1)
     run.result.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024
     return run.result

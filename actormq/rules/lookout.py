@@ -256,7 +256,9 @@ class Lookout:
     ) -> Record | None:
         if not watch.is_silent(now, ANSWER_WITHIN):
             return None
-        if now >= suspicion.ends(SUSPICION_LEAST, SUSPICION_MOST):
+        # Others may suspect it for what this node has not seen, a broken connection for example.
+        is_over = now >= suspicion.ends(SUSPICION_LEAST, SUSPICION_MOST)
+        if is_over and watch.is_silent(now, HANG_LIMIT):
             return self._accusation(entry, watch, State.DEAD, now)
         was_asked = entry.record.node in self.linked or bool(watch.asked)
         if was_asked and suspicion.confirm(self._own):
