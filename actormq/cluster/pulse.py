@@ -168,6 +168,9 @@ class Pulse:
         """A member has answered a ping."""
         now, node = self._loop.now(), member.facts.node
         entry = self._hub.membership.entries.get(node)
-        if entry is not None and token == member.pings:  # the last one, not one that hung
+        if token != member.pings:  # an older one: it may have been answered before its node ended
+            self._hub.membership.heard(node, now)
+            return
+        if entry is not None:
             entry.round_trip = now - member.pinged_at
         self._hub.membership.ponged(node, now)
