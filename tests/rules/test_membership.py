@@ -193,7 +193,7 @@ def test_a_helper_that_does_not_answer_holds_nobody_up_for_long():
 def test_who_is_reached_after_a_break_is_alive(how):
     driven = Driven(B, C)
     driven.machine.broke(B, driven.now)
-    driven.now += 0.2
+    driven.now += 0.4
     match how:
         case "linked":
             driven.machine.linked(B, driven.now)

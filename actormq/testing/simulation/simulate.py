@@ -80,7 +80,7 @@ def simulate(
     scenario: Scenario[R] | None = None,
     *,
     nodes: int = 5,
-    seconds: float = 8.0,
+    seconds: float = 7.0,
     delay: tuple[float, float] = (0.000_2, 0.005),
     loss: float = 0.01,
     duplicates: float = 0.1,

@@ -26,7 +26,7 @@ from actormq.testing.simulation.world import Boot, World
 TALK_INTERVAL = 0.5  # s between two words of an actor
 TALKATIVE = 0.2  # the share of tells that are many
 WORDS, WORD_INTERVAL = 8, 0.03  # in a row, and s from one to the next: less than a mesh's patience
-PAUSE = (0.1, 1.2)  # s between two faults
+PAUSE = (0.1, 1.0)  # s between two faults
 LENGTH = (0.3, 8.0)  # s that a fault lasts: shorter and longer than all patience of a node
 STARTED = 5.0  # s in which nodes that start at once must see each other
 REPAIR = 5.0  # s after the last fault by which all must see all, and all names
@@ -35,7 +35,7 @@ ALONE = 0.15  # the share of runs that begin with a fault of its own, long enoug
 LONE_FAULTS = ("power", "crash", "hang", "cut")
 FAULTS = ("partition", "cut", "cut", "crash", "crash", "stop", "hang", "tear", "weather")
 EVEN = 0.5
-QUIET = 1.5  # s from then on in which nothing may change any more
+QUIET = 1.0  # s from then on in which nothing may change any more
 
 
 @dataclass(slots=True)
@@ -220,7 +220,7 @@ class Standard:
                 await world.stop(one)
             case "hang":
                 world.pause(one)
-                await world.sleep(_between(chance, LENGTH))
+                await world.sleep(_length(chance))
                 world.resume(one)
             case "tear":
                 world.tear(one, other)
@@ -250,7 +250,7 @@ class Standard:
                 world.heal()
 
     async def _cut_for_a_while(self, world: World) -> None:
-        await world.sleep(_between(world.random, LENGTH))
+        await world.sleep(_length(world.random))
         if world.random.random() < EVEN:  # or the next fault comes on top
             world.heal()
 
@@ -286,6 +286,12 @@ class Standard:
             own = node.ledger() if node.is_running else None
             if own is not None and not own.is_balanced:
                 raise AssertionError(f"the ledger of {node.name} is not balanced: {own}")
+
+
+def _length(chance: random.Random) -> float:
+    """How long a fault lasts, in seconds: most are short."""
+    low, high = LENGTH
+    return low + (high - low) * chance.random() ** 2
 
 
 def _between(chance: random.Random, bounds: tuple[float, float]) -> float:

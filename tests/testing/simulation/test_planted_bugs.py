@@ -141,7 +141,7 @@ def takes_the_dead_back(monkeypatch):
 
 def is_hasty(monkeypatch):
     """A node gives who hangs a second less than it should."""
-    for limit in ("SUSPICION_LEAST", "SUSPICION_MOST"):
+    for limit in ("SUSPICION_LEAST", "SUSPICION_MOST", "HANG_LIMIT"):
         monkeypatch.setattr(lookout, limit, getattr(lookout, limit) - 1.0)
 
 
