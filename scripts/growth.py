@@ -223,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         content = json.dumps({"sizes": figures, "together": together}, indent=1) + "\n"
         (FOLDER / "growth.json").write_text(content, encoding="utf-8")
         (FOLDER / "growth.svg").write_text(plot(figures), encoding="utf-8")
-        text = with_table(PAGE.read_text(encoding="utf-8"), table(figures))
+        text = with_table(PAGE.read_text(encoding="utf-8"), table(figures, together))
         PAGE.write_text(text, encoding="utf-8")
     return 0
 

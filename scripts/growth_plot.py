@@ -27,11 +27,18 @@ ROWS: tuple[tuple[str, Callable[[Figures], str]], ...] = (
 )
 
 
-def table(figures: Sequence[Figures]) -> str:
-    """The figures as a table of Markdown."""
+def table(figures: Sequence[Figures], together: Figures) -> str:
+    """The figures as a table of Markdown, and a sentence on nodes that start at once."""
     head = " | ".join(f"{f['nodes']:,} nodes".replace(",", " ") for f in figures)
     lines = [f"| | {head} |", "| --- |" + " ---: |" * len(figures)]
     lines += [f"| {what} | {' | '.join(map(say, figures))} |" for what, say in ROWS]
+    count = together["nodes"]
+    messages, kilobytes = together["messages"] / count, together["bytes"] / count / 1_000
+    lines += [
+        "",
+        f"{count} nodes that start at once know each other after {together['seconds']:.2f} s.",
+        f"Each sends {messages:.0f} messages and {kilobytes:.0f} kB for that.",
+    ]
     return "\n".join(lines)
 
 

@@ -70,7 +70,7 @@ def test_the_page_shows_what_was_measured():
     written = json.loads((PAGE.parent / "mesh" / "growth.json").read_text(encoding="utf-8"))
     page = PAGE.read_text(encoding="utf-8")
     shown = page.partition(BEGIN)[2].partition(END)[0].strip()
-    assert shown == table(written["sizes"])
+    assert shown == table(written["sizes"], written["together"])
     assert with_table(page, shown) == page
     assert (PAGE.parent / "mesh" / "growth.svg").read_text("utf-8") == plot(written["sizes"])
     sizes = written["sizes"]

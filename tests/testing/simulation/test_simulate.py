@@ -141,7 +141,7 @@ def test_the_standard_scenario_is_for_any_number_of_nodes(nodes):
 
 def test_the_standard_scenario_sees_all_that_it_is_there_for():
     account, lost, traces = None, set(), b""
-    for seed in range(8):
+    for seed in range(12):
         run = simulate(seed)
         account = run.result
         lost |= {reason for reason, count in run.ledger.dropped.items() if count}
