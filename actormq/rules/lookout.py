@@ -256,11 +256,12 @@ class Lookout:
     ) -> Record | None:
         if not watch.is_silent(now, ANSWER_WITHIN):
             return None
-        # Others may suspect it for what this node has not seen, a broken connection for example.
+        is_linked = entry.record.node in self.linked
         is_over = now >= suspicion.ends(SUSPICION_LEAST, SUSPICION_MOST)
-        if is_over and watch.is_silent(now, HANG_LIMIT):
+        # Others may suspect it for what this node has not seen: that their connection has broken.
+        if is_over and (not is_linked or watch.is_silent(now, HANG_LIMIT)):
             return self._accusation(entry, watch, State.DEAD, now)
-        was_asked = entry.record.node in self.linked or bool(watch.asked)
+        was_asked = is_linked or bool(watch.asked)
         if was_asked and suspicion.confirm(self._own):
             self._steps.append(Spread(self._accusation(entry, watch, State.SUSPECT, now), ""))
         return None
