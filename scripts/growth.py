@@ -2,6 +2,7 @@
 
 The nodes are real ones in a simulated network, in which each message takes 1 ms: the time that
 news take says over how many nodes they went. Each size has a process of its own.
+Sizes that were measured before, and are not asked for, stay as they were.
 """
 
 from __future__ import annotations
@@ -210,18 +211,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.one is not None:
         print(json.dumps(dataclasses.asdict(measure(options.one))))
         return 0
-    figures = []
+    written = FOLDER / "growth.json"
+    kept = json.loads(written.read_text("utf-8"))["sizes"] if written.exists() else []
+    figures = [size for size in kept if size["nodes"] not in options.nodes]
     for nodes in options.nodes:
         command = [sys.executable, __file__, "--one", str(nodes)]
         run = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         figures.append(json.loads(run.stdout))
         print(figures[-1], flush=True)
+    figures.sort(key=lambda size: size["nodes"])
     together = dataclasses.asdict(measure_together())
     print(together)
     if not options.check:
         FOLDER.mkdir(exist_ok=True)
         content = json.dumps({"sizes": figures, "together": together}, indent=1) + "\n"
-        (FOLDER / "growth.json").write_text(content, encoding="utf-8")
+        written.write_text(content, encoding="utf-8")
         (FOLDER / "growth.svg").write_text(plot(figures), encoding="utf-8")
         text = with_table(PAGE.read_text(encoding="utf-8"), table(figures, together))
         PAGE.write_text(text, encoding="utf-8")
