@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from actormq import Actor, ActorNotFound, SetupError, Supervisor, child, handler
+from actormq import Actor, ActorNotFound, Node, SetupError, Supervisor, child, handler
 from actormq.cluster.elections import ELECTED
 from actormq.events import NameElected, NameStandby
 from actormq.settings import STANDBY_LIMIT
@@ -537,12 +537,15 @@ class Threaded(Lead):
     runs_in = "thread"
 
 
-async def test_an_actor_in_a_thread_is_told_as_well(mesh, until):
+async def test_an_actor_in_a_thread_is_told_as_well_and_a_guest_finds_it(mesh):
     told = []
     node = await mesh.start()
     await node.spawn(Threaded, "lead", told)
-    ref = await node.find("lead", timeout=10)
-    assert await ref.ask("where") == "n0"
+    place = node.address.removeprefix("tcp://")
+    async with Node.guest(mesh=mesh.name, discovery=False, join=[place]) as guest:
+        ref = await guest.find("lead", timeout=10)
+        assert await ref.ask("where") == "n0"
+        assert node._elections._electorate.living_count() == 1  # a guest makes no majority
     assert told == [("n0", "elected")]
     await node.drain()
     assert told == [("n0", "elected"), ("n0", "stands by"), ("n0", "stood by"), ("n0", "stopped")]
