@@ -388,14 +388,20 @@ class Observed(Meeting):
 
     def __init__(self, world, **settings):
         super().__init__(world, **settings)
-        self.seen_by = {}
+        self.seen_by = {}  # node: whom it sees, and since when
+        self.let_go_at = {}
 
     def _heard(self, node, event):
         super()._heard(node, event)
-        if isinstance(event, NameElected):
-            before, self.seen_by[node.id] = self.seen_by.get(node.id), event.node
-            if before not in (None, event.node) and node.mesh_view.is_member(before):
-                assert before not in [each.id for each in self.world.nodes if role(each) == ELECTED]
+        now = self.world.time
+        if isinstance(event, NameStandby):
+            self.let_go_at[node.id] = now
+            return
+        before, since = self.seen_by.get(node.id, (event.node, now))
+        self.seen_by[node.id] = event.node, now
+        if before != event.node and node.mesh_view.is_member(before):
+            holding = [each.id for each in self.world.nodes if role(each) == ELECTED]
+            assert before not in holding or self.let_go_at.get(before, -1.0) >= since
 
 
 def role(node):
