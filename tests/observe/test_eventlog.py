@@ -22,8 +22,12 @@ def lines_of(path):
         (
             MemberChanged("0a", "roof", "dead", "silent", 2, "0b"),
             {
-                **{"node": "0a", "name": "roof", "state": "dead", "reason": "silent"},
-                **{"incarnation": 2, "accuser": "0b"},
+                "node": "0a",
+                "name": "roof",
+                "state": "dead",
+                "reason": "silent",
+                "incarnation": 2,
+                "accuser": "0b",
             },
         ),
         (PeerRefused("roof", "no\nkey"), {"who": "roof", "reason": "no\nkey"}),
