@@ -39,6 +39,7 @@ class Process:
         holders: Names, with the ids of the nodes that hold them.
         changes: Each change of a member: when, whose, to what, why.
         changed_at: When one of these last changed.
+        seen_at: When a member last did.
         stopped: Its last event.
         broken: What came to its actor twice or out of order.
     """
@@ -51,7 +52,7 @@ class Process:
         self.id = self.started_at = self.stopped = None
         self.members, self.holders = {}, {}
         self.changes, self.broken = [], []
-        self.changed_at = 0.0
+        self.changed_at = self.seen_at = 0.0
         self.process = nursery.start(
             lan.namespace(host),
             [
@@ -73,7 +74,7 @@ class Process:
                 self.stopped = line
             elif kind == "MemberChanged":
                 self.members[line["node"]] = line["state"]
-                self.changed_at = line["monotonic"]
+                self.changed_at = self.seen_at = line["monotonic"]
                 change = (line["monotonic"], line["node"], line["state"], line["reason"])
                 self.changes.append(change)
         for line in self._notes.new():

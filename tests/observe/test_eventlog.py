@@ -20,8 +20,15 @@ def lines_of(path):
     ("event", "fields"),
     [
         (
-            MemberChanged("0a", "roof", "dead", "silent"),
-            {"node": "0a", "name": "roof", "state": "dead", "reason": "silent"},
+            MemberChanged("0a", "roof", "dead", "silent", 2, "0b"),
+            {
+                "node": "0a",
+                "name": "roof",
+                "state": "dead",
+                "reason": "silent",
+                "incarnation": 2,
+                "accuser": "0b",
+            },
         ),
         (PeerRefused("roof", "no\nkey"), {"who": "roof", "reason": "no\nkey"}),
         (Notice(30, "mind the step"), {"level": 30, "text": "mind the step"}),

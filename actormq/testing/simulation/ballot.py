@@ -48,16 +48,24 @@ class Ballot:
         self._fail = fail
         self._history = history
         self._verdicts = verdicts
-        self._seen: dict[tuple[str, str], str] = {}  # who holds a name, by who sees it so
+        self._seen: dict[
+            tuple[str, str], tuple[str, float]
+        ] = {}  # who holds a name, and since when
+        self._let_go_at: dict[tuple[str, str], float] = {}
+
+    def let_go(self, node: SimulatedNode, name: str) -> None:
+        """A node has let a name go; it may take it again before all have heard of it."""
+        self._let_go_at[node.id, name] = self._now()
 
     def heard(self, node: SimulatedNode, event: NameElected) -> None:
         """A node sees a name in other hands than before, perhaps its own."""
-        before = self._seen.get((node.id, event.name), event.node)
-        self._seen[node.id, event.name] = event.node
+        before, since = self._seen.get((node.id, event.name), (event.node, 0.0))
+        self._seen[node.id, event.name] = event.node, self._now()
         if before != event.node and node.knows(before):
             self._verdicts["handed over"] += 1
             life = self._history.lives[before]
-            if life.ended_at is None and event.name in life.node.held():
+            has_let_go = self._let_go_at.get((before, event.name), -1.0) >= since
+            if life.ended_at is None and event.name in life.node.held() and not has_let_go:
                 self._fail(
                     f"{node.name} sees {event.name!r} on {event.node_name}, though "
                     f"{life.node.name} has not let it go"

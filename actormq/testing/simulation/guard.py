@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from actormq.events import MemberChanged
+from actormq.events import Event, MemberChanged, NameElected, NameStandby
 from actormq.testing.simulation.ballot import After, Ballot
 from actormq.testing.simulation.history import History, Life
 from actormq.testing.simulation.machine import SimulatedNode
@@ -101,6 +101,18 @@ class Guard:
         return any(one.node.knows(other.node.id) for one in living for other in ended)
 
     # -- what nodes say -----------------------------------------------------------------------
+
+    def told(self, node: SimulatedNode, event: Event) -> None:
+        """A node reports something."""
+        match event:
+            case MemberChanged():
+                self.heard(node, event)
+            case NameElected():
+                self.ballot.heard(node, event)
+            case NameStandby() if event.has_let_go:
+                self.ballot.let_go(node, event.name)
+            case _:
+                pass
 
     def heard(self, node: SimulatedNode, event: MemberChanged) -> None:
         """A node believes something else of another one than before."""

@@ -395,10 +395,10 @@ class World:
 
     def _heard(self, node: SimulatedNode, event: Event) -> None:
         name = node.name
+        if self._guard is not None:
+            self._guard.told(node, event)
         match event:
             case MemberChanged():
-                if self._guard is not None:
-                    self._guard.heard(node, event)
                 text = f"{event.name} {event.node} is {event.state}: {event.reason}"
                 self._record.note(name, text)
             case DeadLetter():
@@ -412,8 +412,6 @@ class World:
                 what = f"{event.actor}.{event.handler} failed with {kind_of(event.error)}"
                 self._record.note(name, f"{what}: {event.consequence}")
             case NameElected():
-                if self._guard is not None:
-                    self._guard.ballot.heard(node, event)
                 self._record.note(name, f"{event.name} is elected on {event.node_name}")
             case NameStandby():
                 how = "has let go" if event.has_let_go else "stands by"
