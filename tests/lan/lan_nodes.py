@@ -99,7 +99,7 @@ class Process:
 
     def said(self):
         """The end of its log, for whoever looks for what went wrong."""
-        return "\n".join((self.folder / "log").read_text(errors="replace").splitlines()[-15:])
+        return "\n".join((self.folder / "log").read_text(errors="replace").splitlines()[-40:])
 
 
 class Mesh:
@@ -164,6 +164,7 @@ class Mesh:
         for name, node in self.nodes.items():
             if not node.process.is_running():
                 return f"{name} has ended: {node.said()}"
+        for name, node in self.nodes.items():
             wanted = {other for other in ids.values() if other != node.id}
             if None in ids.values() or node.view != wanted:
                 shown = {(_name_of(ids, other), state) for other, state in node.members.items()}

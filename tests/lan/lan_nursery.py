@@ -8,6 +8,7 @@ Its children end with it, and it ends with whoever has started it.
 """
 
 import contextlib
+import faulthandler
 import gc
 import importlib
 import json
@@ -126,6 +127,7 @@ def become(namespace, arguments, log):
     kept = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for file, stream in ((nothing, 0), (kept, 1), (kept, 2)):
         os.dup2(file, stream)
+    faulthandler.enable()  # a crash of Python itself says where
     main(args=arguments, prog_name="actormq")
 
 
