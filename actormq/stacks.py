@@ -5,14 +5,19 @@ Nothing is noted beforehand, so that handlers pay nothing for being found.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import operator
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import FrameType
 
 from actormq.actor import Actor
 from actormq.context import Context
 
+FRAMES_MOST = 100_000  # of a stack that are looked at
 FRAMES_SHOWN = 30  # innermost frames of a stack; a recursion has a thousand, all alike
 _OURS = ("actormq.", "asyncio.", "tornado.", "concurrent.", "threading", "zmq.", "contextvars")
 
@@ -43,18 +48,32 @@ class Culprit:
         return label_of(self.actor) if self.actor is not None else ""
 
 
-def culprit(innermost: FrameType, outside: FrameType | None = None) -> Culprit:
+def frames_of(thread: int) -> list[FrameType]:
+    """The stack of a thread that goes on running, the innermost frame first; none if it has ended.
+
+    A thread that is left to run between two steps of a walk may leave frames that lead to freed
+    memory, and CPython 3.11 then crashes (5 times in some thousand minutes of overloaded nodes).
+    So the whole walk is one call of C, within which no other thread gets its turn.
+
+    Args:
+        thread: Its ident.
+    """
+    top = map(operator.itemgetter(thread), map(operator.call, (sys._current_frames,)))  # noqa: SLF001 documented, for this purpose
+    steps = itertools.chain(top, itertools.repeat("f_back", FRAMES_MOST))
+    frames: list[FrameType] = []
+    with contextlib.suppress(KeyError, AttributeError):  # no such thread; the frame of none
+        frames.extend(itertools.accumulate(steps, getattr))
+    return [frame for frame in frames if frame is not None]
+
+
+def culprit(stack: Sequence[FrameType], outside: FrameType | None = None) -> Culprit:
     """Find the handler in a stack, which may go on running meanwhile.
 
     Args:
-        innermost: Where the thread is.
+        stack: That of `frames_of`.
         outside: A frame of that stack; only what it called is looked at.
     """
-    frames = []
-    step: FrameType | None = innermost
-    while step is not None and step is not outside:
-        frames.append(step)
-        step = step.f_back
+    frames = list(itertools.takewhile(lambda frame: frame is not outside, stack))
     frames.reverse()
     actor, first = None, 0
     for number, frame in enumerate(frames):
@@ -78,8 +97,8 @@ def stack_of(thread: int) -> Culprit | None:
     Args:
         thread: Its ident.
     """
-    frame = sys._current_frames().get(thread)  # noqa: SLF001 documented, for this purpose
-    return culprit(frame) if frame is not None else None
+    frames = frames_of(thread)
+    return culprit(frames) if frames else None
 
 
 def label_of(actor: Actor) -> str:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
 import threading
 import time
 from asyncio import base_events, events
@@ -25,7 +24,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 
 from actormq.events import LoopHeld
-from actormq.stacks import Culprit, culprit
+from actormq.stacks import Culprit, culprit, frames_of
 
 IDLE_LOOKS = 2  # looks within one hold_limit at loops that wait: found after 1 to 1.75 times that
 BUSY_LOOKS = 4  # once something runs
@@ -86,14 +85,14 @@ class Watched:
 
 def held_by(thread: int, seconds: float = SHORTEST_LOOK) -> Culprit | None:
     """Say who holds the loop of a thread now; None if it goes on within `seconds`."""
-    first = _running(sys._current_frames().get(thread))  # noqa: SLF001 as in `_look`
+    first = _running(frames_of(thread))
     if first is None:
         return None
     time.sleep(seconds)
-    innermost = sys._current_frames().get(thread)  # noqa: SLF001 as in `_look`
-    if innermost is None or _running(innermost) is not first:
+    stack = frames_of(thread)
+    if not stack or _running(stack) is not first:
         return None
-    return culprit(innermost, first)
+    return culprit(stack, first)
 
 
 @dataclass(slots=True)
@@ -161,18 +160,17 @@ class _Dog:
             now: The present.
             due: When this look should have been: what runs now has done so since, if late.
         """
-        frames = sys._current_frames()  # noqa: SLF001 documented, for this purpose
         nodes = self.nodes
         for thread in {node.thread for node in nodes} | set(self._looks):
-            innermost = frames.get(thread)
-            frame = _running(innermost) if innermost is not None else None
+            stack = frames_of(thread)
+            frame = _running(stack)
             look = self._looks.get(thread)
             if look is not None and frame is not look.frame:
                 del self._looks[thread]
                 if look.told is not None:
                     _report(*look.told, now - look.since, is_over=True)
                 look = None
-            if frame is None or innermost is None:
+            if frame is None:
                 continue
             if look is None:
                 look = self._looks[thread] = _Look(frame, due)
@@ -180,12 +178,12 @@ class _Dog:
                 here = [node for node in nodes if node.thread == thread]
                 held = now - look.since
                 if here and held >= min(node.limit for node in here):
-                    self._found(look, here, innermost, held)
+                    self._found(look, here, stack, held)
 
     def _found(
-        self, look: _Look, nodes: list[Watched], innermost: FrameType, seconds: float
+        self, look: _Look, nodes: list[Watched], stack: list[FrameType], seconds: float
     ) -> None:
-        found = culprit(innermost, look.frame)
+        found = culprit(stack, look.frame)
         context = found.context
         node = nodes[0]
         if context is not None:
@@ -196,14 +194,13 @@ class _Dog:
             _report(node, found, seconds, is_over=False)
 
 
-def _running(frame: FrameType | None) -> FrameType | None:
+def _running(stack: list[FrameType]) -> FrameType | None:
     """The frame in which asyncio runs what it runs now; None for a loop that waits."""
-    while frame is not None:
+    for frame in stack:
         if frame.f_code is _HANDLE_RUN:
             return frame
         if frame.f_code is _RUN_ONCE:
             return None
-        frame = frame.f_back
     return None
 
 
