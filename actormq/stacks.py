@@ -52,7 +52,7 @@ def frames_of(thread: int) -> list[FrameType]:
     """The stack of a thread that goes on running, the innermost frame first; none if it has ended.
 
     A thread that is left to run between two steps of a walk may leave frames that lead to freed
-    memory, and CPython 3.11 then crashes (5 times in some thousand minutes of overloaded nodes).
+    memory, and CPython 3.11 then crashes (five times in tests with dozens of overloaded nodes).
     So the whole walk is one call of C, within which no other thread gets its turn.
 
     Args:

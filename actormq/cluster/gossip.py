@@ -26,7 +26,8 @@ RECORDS_LIMIT = 200  # records of one PEERS envelope: some 50 kB
 ENTRIES_LIMIT = 20_000  # entries of one SUMMARY that are read
 WHOLE_SUMMARY = 64  # members up to which no parts are compared first
 DIFFERS_FOR = 1.0  # s that two may know different things: news are under way for so long at most
-WANT_AGAIN = 2.0  # s until the whole of a node is asked for again
+AHEAD_LIMIT = 1_000  # nodes of which it is kept that they have something, before they are known
+WANT_AGAIN = 2.0  # s until the same member is asked for the same node again
 
 
 class Hub(Protocol):
@@ -64,7 +65,10 @@ class Gossip:
     def __init__(self, hub: Hub, directory: Directory) -> None:
         self._hub = hub
         self._directory = directory
-        self._wanted: dict[str, float] = {}
+        self._wanted: dict[str, dict[str, float]] = {}  # by node: whom it was asked for, and when
+        self._ahead: dict[
+            str, str
+        ] = {}  # nodes that are not known yet, and who told what they have
         self.digest = Digest()
 
     # -- what this node knows -----------------------------------------------------------------
@@ -80,6 +84,9 @@ class Gossip:
         elif not facts.is_guest:
             known = facts.incarnation, facts.edition, self._directory.version(node)
             self.digest.put(node, known)
+            teller = self._hub.member(self._ahead.pop(node, ""))
+            if teller is not None:
+                self._want(teller, [node])
 
     def owners(self) -> Iterable[str]:
         """The ids of the nodes of whose names and services something is known."""
@@ -199,7 +206,9 @@ class Gossip:
     def _take_state(self, member: Member, change: StateChange) -> None:
         membership, node = self._hub.membership, change.node
         if node not in membership.entries:
-            return  # it is asked for once its node is known
+            if len(self._ahead) < AHEAD_LIMIT:
+                self._ahead[node] = member.facts.node  # who is asked once the node is known
+            return
         taken = self._directory.take(change, member.facts.node)
         if taken is Taken.GAP:
             self._want(member, [node])
@@ -234,13 +243,17 @@ class Gossip:
     def _want(self, member: Member, nodes: list[str]) -> None:
         if member.facts.is_guest:
             return
-        now = self._hub.now()
-        if len(self._wanted) >= ENTRIES_LIMIT:
-            recent = {n: at for n, at in self._wanted.items() if now - at < WANT_AGAIN}
-            self._wanted = recent if len(recent) < ENTRIES_LIMIT else {}
-        fresh = [n for n in nodes if now - self._wanted.get(n, -WANT_AGAIN) >= WANT_AGAIN]
+        now, asked = self._hub.now(), member.facts.node
+        if len(self._wanted) + len(nodes) > ENTRIES_LIMIT:
+            self._wanted.clear()
+        fresh = []
+        for node in nodes:
+            # Each may know less than the next one, so one that was asked does not stand for others.
+            times = self._wanted.setdefault(node, {})
+            if now - times.get(asked, -WANT_AGAIN) >= WANT_AGAIN:
+                times[asked] = now
+                fresh.append(node)
         if fresh:
-            self._wanted.update(dict.fromkeys(fresh, now))
             self._hub.say([member], [message.WANT, fresh])
 
     def _tell_wanted(self, member: Member, nodes: list[str]) -> None:

@@ -22,7 +22,7 @@ ANSWER_WITHIN = 1.0  # s from a ping: a LAN answers within 10 ms, a busy loop wi
 HELP_WITHIN = 0.75  # s for those who are asked to help
 HELPERS = 3
 LAST_WORDS = 0.3  # s behind a broken connection in which words may still come that were sent before
-SUSPICION_LEAST, SUSPICION_MOST = 3.75, 4.0  # s to contradict
+SUSPICION_LEAST, SUSPICION_MOST = 3.25, 3.5  # s to contradict
 ROUND_TRIPS = 10  # of a reconnect: TCP, ZMTP and our own hello take some five
 ROUND_TRIPS_MOST = 0.75  # s for them: whoever hung has answered late, and is no far node for that
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 CONFIRMATIONS = 3  # accusers besides the first, with whom the least time is reached
 HEALTH_WORST = 4
-HEALTH_STEP = 0.08  # of the patience, for each point: at worst a silence of 2.5 s counts as 3.3 s
+HEALTH_STEP = 0.05  # of the patience, for each point: at worst a second counts as 1.2 s
 HEALTH_REGAIN = 3.0  # s without an incident that win a point back
 
 

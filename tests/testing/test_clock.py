@@ -207,7 +207,7 @@ async def test_a_node_that_falls_silent_is_suspect_and_then_dead_by_the_clock(cl
     assert [state for state, _ in states] == ["suspect", "dead"]
     (_, suspected), (_, died) = states
     assert 3.25 <= suspected <= 4
-    assert 5.5 <= died <= 7
+    assert 5.0 <= died <= 7
 
 
 async def test_sockets_of_actors_are_settled_too(clock, node):

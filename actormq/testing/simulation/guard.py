@@ -22,7 +22,7 @@ from actormq.testing.simulation.ballot import After, Ballot
 from actormq.testing.simulation.history import History, Life
 from actormq.testing.simulation.machine import SimulatedNode
 
-HANG = 5.5  # s that a node may hang and is not declared dead
+HANG = 5.0  # s that a node may hang and is not declared dead
 OUT_KILLED, OUT_SILENT = 2.0, 8.0  # s
 RECOVERY = 5.0  # s after a fault until a node's doubts that came of it are over
 FRESH = 15.0  # s after which a node that was in trouble trusts its own ears again
