@@ -44,54 +44,57 @@ class Digest:
     def __init__(self) -> None:
         self.root = 0
         self.buckets = [0] * BUCKETS
-        self._known: dict[str, Known] = {}
-        self._is_shared = False
+        self._known: list[dict[str, Known]] = [{} for _ in range(BUCKETS)]
+        self._shared: set[int] = set()
+        self._count = 0
 
     def copy(self) -> Digest:
         """The same digest, to be changed apart; what is known is shared until then."""
         other = Digest()
         other.root, other.buckets = self.root, self.buckets.copy()
-        other._known = self._known
-        other._is_shared = self._is_shared = True
+        other._known, other._count = self._known.copy(), self._count
+        self._shared, other._shared = set(range(BUCKETS)), set(range(BUCKETS))
         return other
 
-    def _part(self) -> None:
-        if self._is_shared:
-            self._known = self._known.copy()
-            self._is_shared = False
+    def _own(self, node: str) -> dict[str, Known]:
+        """What is known of the nodes of a node's bucket, to be changed."""
+        bucket = bucket_of(node)
+        if bucket in self._shared:
+            self._shared.discard(bucket)
+            self._known[bucket] = self._known[bucket].copy()
+        return self._known[bucket]
 
     def put(self, node: str, known: Known) -> None:
         """Take in what is known of a node now."""
-        before = self._known.get(node)
+        before = self._known[bucket_of(node)].get(node)
         if before == known:
             return
-        self._part()
         if before is not None:
             self._add(node, before)
-        self._known[node] = known
+        else:
+            self._count += 1
+        self._own(node)[node] = known
         self._add(node, known)
 
     def drop(self, node: str) -> None:
         """Leave a node out; one that is not in does no harm."""
-        before = self._known.get(node)
+        before = self._known[bucket_of(node)].get(node)
         if before is not None:
-            self._part()
-            del self._known[node]
+            del self._own(node)[node]
+            self._count -= 1
             self._add(node, before)
 
     def known(self, node: str) -> Known:
         """What is known of a node; zeros of one that is not in."""
-        return self._known.get(node, (0, 0, 0))
+        return self._known[bucket_of(node)].get(node, (0, 0, 0))
 
     def entries(self, buckets: Sequence[int] | None = None) -> list[tuple[str, Known]]:
         """What is known of the nodes of some buckets, or of all."""
-        if buckets is None:
-            return list(self._known.items())
-        wanted = set(buckets)
-        return [pair for pair in self._known.items() if bucket_of(pair[0]) in wanted]
+        wanted = range(BUCKETS) if buckets is None else sorted(set(buckets))
+        return [p for n in wanted if 0 <= n < BUCKETS for p in self._known[n].items()]
 
     def __len__(self) -> int:
-        return len(self._known)
+        return self._count
 
     def differing(self, buckets: Sequence[int]) -> list[int]:
         """The buckets in which another node's sums differ from ours."""

@@ -66,3 +66,19 @@ def test_nodes_fall_into_all_buckets_alike():
         counts[bucket_of(f"{generator.getrandbits(64):016x}")] += 1
     assert min(counts) > 50
     assert max(counts) < 150
+
+
+@few
+@given(KNOWN, KNOWN)
+def test_a_copy_and_its_original_change_apart(known, later):
+    original = digest_of(known)
+    copy = original.copy()
+    for node, what in later.items():
+        copy.put(node, what)
+    for node in known:
+        copy.drop(node)
+    left = {node: what for node, what in later.items() if node not in known}
+    for digest, holds in ((original, known), (copy, left)):
+        fresh = digest_of(holds)
+        assert (digest.root, digest.buckets, len(digest)) == (fresh.root, fresh.buckets, len(fresh))
+        assert dict(digest.entries()) == holds

@@ -16,6 +16,7 @@ from actormq.rules.lookout import (
 )
 from actormq.rules.membership import Membership, lag_of
 from actormq.rules.records import Record, State, disputed
+from actormq.rules.rings import Rings
 from actormq.rules.steps import Answer, Change, Dial, Help, Ping, Renew, Retry, Spread, Tell
 from actormq.settings import RECONNECT_GRACE, TICK_INTERVAL
 
@@ -464,3 +465,16 @@ def test_a_newcomer_stands_behind_all_in_age():
     for node, seniority in ((B, 4), (C, 2)):
         driven.machine.told(said(node, seniority=seniority), B, T)
     assert driven.machine.next_seniority() == 5
+
+
+def test_who_is_acquainted_from_the_start_watches_its_neighbours_and_tells_nobody():
+    nodes = [f"{n * 0x1357:016x}" for n in range(1, 41)]
+    rings, shared = Rings(nodes), Rings(nodes)
+    machine = Membership(facts_of(nodes[0]), T, lambda: 0.5)
+    machine.acquaint([said(node) for node in nodes], rings, T)
+    assert sorted(machine.entries) == nodes[1:]
+    assert machine.neighbours == shared.neighbours(nodes[0])
+    steps = machine.take_steps()
+    assert [step.facts.node for step in steps] == machine.neighbours
+    machine.told(said(nodes[1], State.DEAD), nodes[2], T)
+    assert len(rings) == len(nodes)  # they are others' as well
