@@ -46,6 +46,7 @@ class Member:
         outbox: What we say to it.
         link: Our connection to it; None for a guest and while there is none.
         sessions: Routing ids of its connections to us, the oldest first; a few may be over.
+        answered_on: Of a guest, the one on which it is answered.
         is_known: Whether it is in the mesh: it can be heard and be spoken to.
         received_count: Envelopes that came from it.
         heard_at: When its last word came, on the node's clock; of guests, and of those who have
@@ -57,6 +58,7 @@ class Member:
     """
 
     __slots__ = (
+        "answered_on",
         "differs_since",
         "facts",
         "heard_at",
@@ -75,6 +77,7 @@ class Member:
         self.outbox = outbox
         self.link: Link | None = None
         self.sessions: dict[bytes, None] = {}
+        self.answered_on: bytes | None = None
         self.is_known = facts.is_guest
         self.received_count = 0
         self.heard_at = now

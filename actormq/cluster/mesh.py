@@ -300,12 +300,19 @@ class Mesh:
         return message.welcome(self.introduction())
 
     def answered(self, routing_id: bytes) -> None:
-        """Speak to a guest, now that the welcome stands before all else on its connection."""
+        """Speak to a guest, now that the welcome stands before all else on its connection.
+
+        A guest that dials several addresses says hello on each, and goes on with one of them.
+        """
         member = self._sessions.get(routing_id)
-        if member is not None and member.facts.is_guest:
-            assert self._listener is not None
-            member.outbox.attach(self._listener.port, routing_id)
+        if member is not None and member.facts.is_guest and member.answered_on is None:
+            self._answer_on(member, routing_id)
             self.gossip.introduce(member)
+
+    def _answer_on(self, guest: Member, routing_id: bytes) -> None:
+        assert self._listener is not None
+        guest.answered_on = routing_id
+        guest.outbox.attach(self._listener.port, routing_id)
 
     def heard(self, routing_id: bytes, envelopes: list[Envelope]) -> bool:
         """Take what a session said."""
@@ -314,6 +321,8 @@ class Mesh:
             if envelopes and envelopes[0][0] != message.HELLO:
                 self._past.unread += len(envelopes)
             return False
+        if member.facts.is_guest and member.answered_on != routing_id:
+            self._answer_on(member, routing_id)
         self._sorter.take(member, envelopes)
         return True
 

@@ -1,5 +1,6 @@
 """What others do to a mesh, on purpose or not: no wrong death, bounded memory, a line says why."""
 
+import asyncio
 import logging
 import secrets
 import time
@@ -96,6 +97,30 @@ async def test_a_guest_that_takes_the_id_of_a_node_is_refused(mesh, until, knock
     await until(lambda: refused)
     assert "belongs to another one" in refused[0].reason
     assert near.mesh_view.members[far.id].facts.name == far.name
+
+
+async def test_a_guest_is_answered_on_the_connection_that_it_speaks_on(mesh):
+    node = await mesh.start()
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.DEALER) as one,
+        context.socket(zmq.DEALER) as two,
+    ):
+        own = secrets.token_hex(8)
+        for socket in (one, two):  # as a guest does that finds a node under two addresses
+            socket.linger, socket.rcvtimeo = 0, 5_000
+            socket.connect(node.address)
+            socket.send(greeting(node, node=own, endpoints=[]))
+            unpacker = msgpack.Unpacker()
+            unpacker.feed(await asyncio.to_thread(socket.recv))
+            assert next(iter(unpacker))[0] == 1  # welcome
+        for socket, number in ((one, 7), (two, 8)):
+            socket.send(msgpack.packb([7, number]))
+            said = []
+            while [8, number] not in [envelope[:2] for envelope in said]:
+                unpacker = msgpack.Unpacker()
+                unpacker.feed(await asyncio.to_thread(socket.recv))
+                said += list(unpacker)
 
 
 async def test_two_nodes_of_one_name_are_both_there_and_the_log_says_so(mesh, until, caplog):
