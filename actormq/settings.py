@@ -7,7 +7,7 @@ same names, those of `NodeOptions`.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypedDict
 
 import msgspec
@@ -143,7 +143,7 @@ def checked(options: dict[str, Any] | NodeOptions) -> Settings:
     try:
         settings = msgspec.convert(dict(options), Settings, strict=True)
     except msgspec.ValidationError as error:
-        raise SetupError(f"setting not understood: {error}") from error
+        raise SetupError(f"setting {_plain(str(error), options)}") from error
     _check_name("mesh", settings.mesh)
     if settings.name:
         _check_name("node", settings.name)
@@ -157,6 +157,15 @@ def checked(options: dict[str, Any] | NodeOptions) -> Settings:
             "leave it out to stay on this machine, or say --insecure-lan on a network you trust"
         )
     return settings
+
+
+def _plain(text: str, options: Mapping[str, object]) -> str:
+    """What msgspec says of a value, with the setting's name in front and the value behind."""
+    what, at, place = text.partition(" - at `$.")
+    name = re.split(r"[`\[.]", place)[0]
+    if not at or name not in options:
+        return f"not understood: {text}"
+    return f"{name}: {what[:1].lower()}{what[1:].replace('`', '')}, not {options[name]!r}"
 
 
 def _check_name(what: str, name: str) -> None:

@@ -202,9 +202,9 @@ ACTOR = '[[actor]]\nclass = "gadgets:Station"\n'
         ("[node]\nname = 'a b'", "home.toml, [node]: node name 'a b' cannot be used: take 1 to 63"),
         (
             "[node]\nmesh = 3",
-            "home.toml, [node]: setting not understood: Expected `str`, got `int`",
+            "home.toml, [node]: setting mesh: expected str, got int, not 3",
         ),
-        ("[node]\nport = 70000", "`int` <= 65535 - at `$.port`"),
+        ("[node]\nport = 70000", "setting port: expected int <= 65535, not 70000"),
         ("[node]\njoin = 'a:1'", "home.toml, [node]: join takes a list of 'HOST:PORT', not one"),
         (
             "[node]\njoin = ['a:x']",

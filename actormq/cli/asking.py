@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import msgspec
+from click.core import ParameterSource
 
 from actormq.actor import Actor, handler
 from actormq.address import ServiceEntry
@@ -99,7 +100,13 @@ async def _report(node: Node, member: Any) -> NodeReport:
 @click.argument("name")
 @click.argument("handler")
 @click.argument("args", nargs=-1, metavar="[JSON]...")
-@click.option("--timeout", type=float, default=5.0, show_default=True, help="Seconds to wait.")
+@click.option(
+    "--timeout",
+    type=float,
+    default=5.0,
+    show_default=True,
+    help="Seconds to wait for a reply; if said, as long for the actor to appear.",
+)
 @mesh_options
 @json_option
 def ask(
@@ -121,9 +128,12 @@ def ask(
     if not 0 < timeout < math.inf:  # nan neither
         raise click.BadParameter("a number of seconds above 0", param_hint="--timeout")
 
+    source = click.get_current_context().get_parameter_source("timeout")
+    find = FIND if source is ParameterSource.DEFAULT else timeout
+
     async def body() -> Any:
         async with guest(node_options(mesh, join, insecure_lan, lan)) as node:
-            ref = await _find(node, name)
+            ref = await node.find(name, timeout=find)
             return await ref.within(timeout).ask(handler, *map(from_json, args))
 
     value = asyncio.run(body())

@@ -203,7 +203,11 @@ class Examination:
             meeting = await delegate.meet(hello, best)
         except (ActormqError, OSError) as error:
             return Meeting(None, there=False, back=False, heard=False, error=str(error))
-        return dataclasses.replace(meeting, heard=hello.node in self._heard)
+        is_heard = hello.node in self._heard
+        # One whose announcement we have not heard may have been met through one that we have.
+        others = any(a.mesh == hello.mesh and a.node_id != hello.node for a in self._heard.values())
+        by_itself = meeting.by_itself if is_heard or not others else None
+        return dataclasses.replace(meeting, by_itself=by_itself, heard=is_heard)
 
     def _delegate(self, mesh: str, *, lan: bool) -> asyncio.Task[trial.Delegate]:
         """Our node in a mesh; one for all machines, so that each mesh sees one of us at most."""

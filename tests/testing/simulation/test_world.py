@@ -391,7 +391,7 @@ def test_an_actor_with_sockets_of_its_own_is_refused_in_one_sentence():
         (lambda world: world.start("n0"), "a node runs on 'n0' already"),
         (lambda world: world.restart("n0"), "a node runs on 'n0' already"),
         (lambda world: world.restart("n9"), "nothing has run on 'n9' before"),
-        (lambda world: world.start("n9", mailbox_limit=0), "setting not understood"),
+        (lambda world: world.start("n9", mailbox_limit=0), "setting mailbox_limit"),
         (lambda world: world.start("n9", colour="red"), "unknown setting 'colour'"),
     ],
 )
