@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 COUNT = int(os.environ.get("ACTORMQ_SEEDS", "2000"))
 PROCESSES = 2
-MOST = 120.0 * max(COUNT / 2_000, 1.0)  # s of a core, for each process
+MOST = 180.0 * max(COUNT / 2_000, 1.0)  # s of a core, for each process
 SHARE = 0.8 * COUNT / 2_000
 JUDGED = {
     "not risen": 20_000,
@@ -34,13 +34,13 @@ failed = 0
 verdicts = Counter()
 for seed in range(first, count, step):
     try:
-        run = simulate(seed, trace=False)
+        run = simulate(seed, trace=False, seconds=6.0)
         assert run.ledger.is_balanced, (seed, run.ledger)
         verdicts.update(run.result.verdicts)
     except SimulationFailed:
         failed += 1
         try:
-            simulate(seed)
+            simulate(seed, seconds=6.0)
         except SimulationFailed as failure:
             print(failure, flush=True)
 print(json.dumps([time.process_time(), verdicts]))

@@ -36,7 +36,8 @@ class End:
         self.is_established = True
 
     def arrived(self, routing_id, frames):
-        self.got.append((routing_id, frames[0]))
+        said = frames[0]
+        self.got.append((routing_id, said[0] if len(said) == 1 else said))
         self.times.append(self.net.loop.time())
 
     def drained(self):
@@ -94,7 +95,7 @@ def test_messages_of_a_connection_come_in_order_each_once_whatever_is_lost(seed)
         while not lab.dialer.is_established:
             await sleep(1)
         for number in range(50):
-            assert connection.send(lab.dialer, [number])
+            assert connection.send(lab.dialer, [bytes([number])])
         await sleep(200)
 
     lab.run(scenario)
@@ -137,8 +138,8 @@ def test_what_is_sent_into_a_cut_waits_for_the_heal():
     async def scenario():
         connection = await lab.dialled()
         lab.net.cut([("a", "b"), ("b", "a")])
-        connection.send(lab.dialer, [1])
-        connection.send(lab.dialer, [2])
+        connection.send(lab.dialer, [b"\x01"])
+        connection.send(lab.dialer, [b"\x02"])
         await sleep(4)
         assert lab.listener.got == []
         lab.net.heal(lambda *_: True, whole=True)
@@ -154,7 +155,7 @@ def test_what_is_under_way_when_a_cut_comes_waits_as_well():
 
     async def scenario():
         connection = await lab.dialled()
-        connection.send(lab.dialer, [1])
+        connection.send(lab.dialer, [b"\x01"])
         await sleep(0.05)
         lab.net.cut([("a", "b")])
         await sleep(3)
@@ -270,11 +271,11 @@ def test_a_full_stream_refuses_and_says_when_there_is_room():
     async def scenario():
         connection = await lab.dialled()
         for number in range(FRAMES_LIMIT):
-            assert connection.send(lab.dialer, [number])
-        assert not connection.send(lab.dialer, [-1])
+            assert connection.send(lab.dialer, [bytes([number])])
+        assert not connection.send(lab.dialer, [b"one more"])
         await sleep(1)
         assert lab.dialer.drained_count == 1
-        assert connection.send(lab.dialer, [FRAMES_LIMIT])
+        assert connection.send(lab.dialer, [bytes([FRAMES_LIMIT])])
         await sleep(1)
         assert [number for _, number in lab.listener.got] == list(range(FRAMES_LIMIT + 1))
 

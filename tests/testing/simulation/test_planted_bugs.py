@@ -192,7 +192,7 @@ def forgets_who_held_a_name(monkeypatch):
 
 
 PLANTED = {
-    never_lets_go: "both hold",
+    never_lets_go: "not within",
     forgets_who_held_a_name: "has not let it go",
     takes_the_dead_back: "which was gone",
     is_hasty: "which is well: silent for",
