@@ -11,8 +11,9 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 COUNT = int(os.environ.get("ACTORMQ_SEEDS", "2000"))
-PROCESSES = 2
-MOST = 180.0 * max(COUNT / 2_000, 1.0)  # s of a core, for each process
+# In the suite other tests run beside it, which mostly wait.
+PROCESSES = 1 if COUNT <= 2_000 else 2
+MOST = 360.0 * max(COUNT / 2_000, 1.0)  # s of a core, for each process
 SHARE = 0.8 * COUNT / 2_000
 JUDGED = {
     "not risen": 20_000,
@@ -49,8 +50,7 @@ sys.exit(failed > 0)
 
 
 @pytest.mark.slow
-@pytest.mark.alone  # it takes two cores by itself
-@pytest.mark.timeout(4 * MOST)  # others may need the cores as well
+@pytest.mark.timeout(3 * MOST)  # others may need the cores as well
 def test_a_mesh_of_five_nodes_with_faults_gets_well_and_its_ledger_is_balanced():
     processes = [
         subprocess.Popen(
