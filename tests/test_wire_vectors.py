@@ -862,7 +862,12 @@ def with_a_peer(test, caplog):
     """Run a coroutine function with a node and a peer that has entered its mesh."""
 
     async def body(node, _, context):
-        await test(node, await Peer(context, node, name="cellar").enter())
+        peer = Peer(context, node, name="cellar")
+        try:
+            await test(node, await peer.enter())
+        finally:
+            peer.socket.close()
+            peer.router.close()
 
     against_a_node(body, caplog)
 

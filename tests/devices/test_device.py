@@ -317,6 +317,7 @@ async def test_a_queue_goes_on_with_the_worker_that_comes_after_a_killed_one(mes
                     assert await client.recv() == b"%d done" % number
             finally:
                 worker.send_signal(signal.SIGKILL)
+        await until(lambda: not connections(backend))  # or the next request might go to the dead
     assert (await device.ask(Queue.statistics)).to_frontend.bytes == 40 * (5 + 6)
 
 
