@@ -66,9 +66,7 @@ class Gossip:
         self._hub = hub
         self._directory = directory
         self._wanted: dict[str, dict[str, float]] = {}  # by node: whom it was asked for, and when
-        self._ahead: dict[
-            str, str
-        ] = {}  # nodes that are not known yet, and who told what they have
+        self._ahead: dict[str, str] = {}  # nodes that are not known yet, and who told of theirs
         self.digest = Digest()
 
     # -- what this node knows -----------------------------------------------------------------
@@ -138,9 +136,7 @@ class Gossip:
             return
         membership = self._hub.membership
         records = [membership.own_record(), *(e.record for e in membership.entries.values())]
-        self._tell_all(member, records)
-        for record in records:
-            self._tell_state(member, record.node)
+        self._tell_all(member, records, with_states=True)
 
     def compared(self, member: Member, root: Any) -> None:
         """A member has said the root of its digest."""
@@ -222,17 +218,17 @@ class Gossip:
 
     def _take_summary(self, member: Member, buckets: list[int] | None, entries: list[Any]) -> None:
         """Tell a member what it lacks, and ask for what we lack."""
-        own, entries_of = self._hub.membership, self.digest
+        own, digest = self._hub.membership, self.digest
         theirs = dict(map(_summary_from, entries))
         lacking, wanted = [], []
-        for node, ours in entries_of.entries(buckets):
+        for node, ours in digest.entries(buckets):
             its = theirs.get(node, (0, 0, 0))
-            if ours[:2] > its[:2] or (ours[:2] == its[:2] and ours[2] > its[2]):
+            if ours > its:
                 lacking.append(
                     own.own_record() if node == own.own.node else own.entries[node].record
                 )
         for node, its in theirs.items():
-            ours = entries_of.known(node)
+            ours = digest.known(node)
             if own.is_gone(node, its[0]):
                 lacking.append(own.last_words(node))
             elif its > ours and (node != own.own.node or its[:2] > ours[:2]):
@@ -262,18 +258,17 @@ class Gossip:
         records = [membership.entries[node].record for node in nodes if node in membership.entries]
         if own in nodes:
             records.append(membership.own_record())
-        self._tell_all(member, records)
-        for record in records:
-            self._tell_state(member, record.node)
+        self._tell_all(member, records, with_states=True)
 
-    def _tell_all(self, member: Member, records: list[Record]) -> None:
+    def _tell_all(
+        self, member: Member, records: list[Record], *, with_states: bool = False
+    ) -> None:
         for start in range(0, len(records), RECORDS_LIMIT):
             part = [self._packed(record) for record in records[start : start + RECORDS_LIMIT]]
             self._hub.say([member], [message.PEERS, part])
-
-    def _tell_state(self, member: Member, node: str) -> None:
-        for change in self._directory.of(node).whole(node):
-            self._hub.say([member], change.packed())
+        for node in [record.node for record in records] if with_states else []:
+            for change in self._directory.of(node).whole(node):
+                self._hub.say([member], change.packed())
 
 
 _STATES = frozenset(State)

@@ -142,8 +142,7 @@ class Pulse:
             case Answer(asker, node, is_there):
                 self._say(asker, [message.HELPED, node, is_there])
             case Tell(node, record):
-                member = hub.members.get(node)
-                if member is not None and member.can_be_told:
+                for member in self._listening(node):
                     hub.gossip.tell(member, record)
             case Spread(record, source):
                 hub.gossip.spread(record, source)
@@ -153,9 +152,12 @@ class Pulse:
                 hub.changed(step)
 
     def _say(self, node: str, envelope: Envelope) -> None:
+        self._hub.say(self._listening(node), envelope)
+
+    def _listening(self, node: str) -> list[Member]:
+        """The member of that id, if it can be told something now."""
         member = self._hub.members.get(node)
-        if member is not None and member.can_be_told:
-            self._hub.say([member], envelope)
+        return [member] if member is not None and member.can_be_told else []
 
     def _ping(self, node: str) -> None:
         member = self._hub.members.get(node)
@@ -165,12 +167,13 @@ class Pulse:
             self._hub.say([member], [message.PING, member.pings, self._hub.gossip.digest.root])
 
     def ponged(self, member: Member, token: object) -> None:
-        """A member has answered a ping."""
-        now, node = self._loop.now(), member.facts.node
-        entry = self._hub.membership.entries.get(node)
-        if token != member.pings:  # an older one: it may have been answered before its node ended
-            self._hub.membership.heard(node, now)
-            return
-        if entry is not None:
-            entry.round_trip = now - member.pinged_at
-        self._hub.membership.ponged(node, now)
+        """A member has answered a ping.
+
+        An answer to an older one than the last may have been given before its node ended.
+        """
+        if token == member.pings:
+            now, node = self._loop.now(), member.facts.node
+            entry = self._hub.membership.entries.get(node)
+            if entry is not None:
+                entry.round_trip = now - member.pinged_at
+            self._hub.membership.ponged(node, now)

@@ -14,7 +14,7 @@ they break, and with neighbours on rings (`rings.py`) in the place of peers draw
   connection broke and that nobody reaches is dead after `RECONNECT_GRACE` already: its process was
   killed.
 - Death is final. A node that hears of its own comes back as a new incarnation. Who hears it still
-  lets it know, and does not believe the others: they were cut off from it.
+  takes its death for a suspicion, which that incarnation contradicts: others were cut off from it.
 - News go to all neighbours, who pass on what they did not know (`records.py`).
 - Time in which this node itself did not listen counts for nobody's silence.
 - The dead are dialled now and then, for some were only cut off.

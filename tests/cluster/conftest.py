@@ -1,5 +1,7 @@
 """Nodes as real processes, to be killed."""
 
+import json
+import shutil
 import subprocess
 import sys
 
@@ -66,3 +68,19 @@ def programs(tmp_path, mesh_name):
     started = Programs(tmp_path, mesh_name)
     yield started
     started.stop()
+
+
+@pytest.fixture
+def in_namespace():
+    """Run a program in a network namespace of its own; what it printed, read as JSON."""
+    tools = shutil.which("unshare"), shutil.which("ip")
+    if not all(tools) or subprocess.run([tools[0], "-rn", "true"], check=False).returncode:
+        pytest.skip("no rights to make a network namespace")
+
+    def run(program, timeout):
+        command = [tools[0], "-rn", sys.executable, "-c", program]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return run

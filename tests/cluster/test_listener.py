@@ -1,10 +1,5 @@
 """Where a node listens: in a network namespace of its own, for it is open to all of the network."""
 
-import json
-import shutil
-import subprocess
-import sys
-
 import pytest
 
 from actormq.seeds import DEFAULT_PORT
@@ -32,20 +27,9 @@ asyncio.run(main())
 """
 
 
-def can_unshare():
-    tools = shutil.which("unshare"), shutil.which("ip")
-    command = (tools[0], "-rn", "true")
-    return all(tools) and subprocess.run(command, check=False).returncode == 0
-
-
 @pytest.mark.slow
-def test_the_first_node_of_a_host_takes_the_usual_port_and_listens_on_ipv6_as_well():
-    if not can_unshare():
-        pytest.skip("no rights to make a network namespace")
-    command = ["unshare", "-rn", sys.executable, "-c", PROGRAM]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
-    assert done.returncode == 0, done.stderr
-    (first, second), met = json.loads(done.stdout)
+def test_the_first_node_of_a_host_takes_the_usual_port_and_listens_on_ipv6_as_well(in_namespace):
+    (first, second), met = in_namespace(PROGRAM, 40)
     assert int(first) == DEFAULT_PORT
     assert int(second) not in (0, DEFAULT_PORT)
     assert len(met) == 4
