@@ -117,6 +117,15 @@ class StartFailed(LifecycleError):
         )
 
 
+class FarmClosed(LifecycleError):
+    """A farm was used that has ended, or has not begun."""
+
+    def __init__(self, farm: str) -> None:
+        super().__init__(
+            f"farm {farm!r} is not open: use it within `async with node.farm(...)`", farm
+        )
+
+
 class DeliveryError(ActormqError):
     """No handler saw the message: sending it again is safe.
 

@@ -36,6 +36,7 @@ class Batch:
         is_speculative: Whether those that take long are given a second time at the end.
         is_open: Whether there may be more of them.
         mean: Seconds that one takes, None as long as none has ended.
+        owner: Whatever takes the answers.
     """
 
     job: int
@@ -44,6 +45,7 @@ class Batch:
     is_speculative: bool = True
     is_open: bool = True
     mean: float | None = None
+    owner: Any = None
 
 
 class Task:
@@ -151,6 +153,11 @@ class Leases:
             return False
         self._end(task)
         return True
+
+    def forget(self, task: Task) -> None:
+        """Nobody wants the result of a task any more, whether somebody is at it or not."""
+        if self.tasks.get(task.id) is task:
+            self._end(task)
 
     def _wait_again(self, task: Task) -> None:
         self.waiting_count += 1
