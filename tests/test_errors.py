@@ -44,6 +44,11 @@ from actormq.errors import (
     SetupError,
     SocketFull,
     StartFailed,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreInUse,
+    StoreMismatch,
     rebuilt,
 )
 
@@ -106,6 +111,11 @@ TREE = {
     LocalProtocolError: ProtocolError,
     RemoteProtocolError: ProtocolError,
     SecurityError: ActormqError,
+    StoreError: ActormqError,
+    StoreInUse: StoreError,
+    StoreMismatch: StoreError,
+    StoreFull: StoreError,
+    StoreDamaged: StoreError,
     InternalError: ActormqError,
 }
 
