@@ -46,6 +46,12 @@ included, and warns of some."""
 _TEXT_FORMS = (uuid.UUID, decimal.Decimal, pathlib.PurePath)
 _DATE_FORMS = (dt.datetime, dt.date, dt.time)
 
+# AttributeError: a field of a dataclass or Struct that was never set; BufferError: a memoryview
+# with gaps.
+_UNPACKABLE = (
+    *(AttributeError, TypeError, ValueError, OverflowError, RecursionError, BufferError),
+)
+
 Buffer = bytes | bytearray | memoryview
 
 
@@ -99,8 +105,7 @@ class Codec:
         self._outgoing = buffers if beside else None
         try:
             packed: bytes = self._packer.pack(envelope)
-        except (AttributeError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            # AttributeError: a field of a dataclass or Struct that was never set.
+        except _UNPACKABLE as error:
             self._packer.reset()
             raise NotEncodable(to, str(error) or type(error).__name__) from error
         finally:
@@ -108,6 +113,41 @@ class Codec:
         if len(packed) > self.message_limit:
             raise MessageTooLarge(to, len(packed), self.message_limit)
         return packed, buffers
+
+    def pack_value(self, to: str, value: Any) -> bytes:
+        """Pack one value of any kind, large buffers within it.
+
+        Raises:
+            NotEncodable: It holds something without a form on the wire.
+            MessageTooLarge: It is over `message_limit`.
+        """
+        try:
+            packed: bytes = self._packer.pack(value)
+        except _UNPACKABLE as error:
+            self._packer.reset()
+            raise NotEncodable(to, str(error) or type(error).__name__) from error
+        if len(packed) > self.message_limit:
+            raise MessageTooLarge(to, len(packed), self.message_limit)
+        return packed
+
+    def split(self, frame: bytes) -> list[bytes]:
+        """Cut concatenated values apart without making them.
+
+        Raises:
+            RemoteProtocolError: The bytes are no msgpack.
+        """
+        skipper, pieces, begin = self._new_unpacker(), [], 0
+        try:
+            skipper.feed(frame)
+            while begin < len(frame):
+                skipper.skip()
+                end = skipper.tell()
+                pieces.append(frame[begin:end])
+                begin = end
+        except (msgpack.UnpackException, ValueError, RecursionError) as error:
+            text = f"no msgpack: {str(error) or type(error).__name__}"
+            raise RemoteProtocolError(text) from error
+        return pieces
 
     def aside(self, to: str, value: Any) -> Any:
         """Make a large buffer into something that `pack` sets beside the message.

@@ -15,6 +15,8 @@ The branches answer the catcher's question: *did it run, and may I send again?*
             AskTimeout (TimeoutError)   RequestTimeout (TimeoutError)   PeerLost   HandlerCancelled
             ProcessLost
         RemoteError                      it ran and raised: carries type, text, traceback
+        TaskFailed                       likewise a task of a farm
+        ResultRefused                    a task of a farm ran, and its result cannot travel
         RestartLimitReached              a supervisor gave up
         ProtocolError
             LocalProtocolError           we would have broken the wire format
@@ -392,6 +394,40 @@ class RemoteError(ActormqError):
             traceback,
         )
         self.type, self.text, self.traceback = kind, text, traceback
+
+
+class TaskFailed(ActormqError):
+    """A task of a farm raised, and its exception cannot be made again here.
+
+    Attributes:
+        type: The exception's class, qualified by its module unless built in.
+        text: What `str()` of the exception gave.
+        traceback: The traceback as text, from the function inward.
+    """
+
+    def __init__(self, kind: str, text: str, traceback: str = "") -> None:
+        super().__init__(f"a task raised {_described(kind, text)}", kind, text, traceback)
+        self.type, self.text, self.traceback = kind, text, traceback
+
+
+class ResultRefused(ActormqError):
+    """A task of a farm has run, and its result cannot travel."""
+
+
+class TaskTimeout(TaskFailed, TimeoutError):
+    """A task of a farm took too long each time, and its process was ended each time."""
+
+    def __init__(self, how: str) -> None:
+        ActormqError.__init__(self, f"a task {how}", how)
+        self.type, self.text, self.traceback = "", how, ""
+
+
+class TaskLost(TaskFailed):
+    """A task of a farm during which its workers died, one after the other."""
+
+    def __init__(self, how: str) -> None:
+        ActormqError.__init__(self, f"a task was lost each time: the last process {how}", how)
+        self.type, self.text, self.traceback = "", how, ""
 
 
 class RestartLimitReached(ActormqError):

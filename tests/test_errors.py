@@ -40,6 +40,7 @@ from actormq.errors import (
     RemoteProtocolError,
     RequestTimeout,
     RestartLimitReached,
+    ResultRefused,
     SecurityError,
     SetupError,
     SocketFull,
@@ -49,6 +50,7 @@ from actormq.errors import (
     StoreFull,
     StoreInUse,
     StoreMismatch,
+    TaskFailed,
     rebuilt,
 )
 
@@ -106,6 +108,8 @@ TREE = {
     ProcessLost: OutcomeUnknown,
     HandlerCancelled: OutcomeUnknown,
     RemoteError: ActormqError,
+    TaskFailed: ActormqError,
+    ResultRefused: ActormqError,
     RestartLimitReached: ActormqError,
     ProtocolError: ActormqError,
     LocalProtocolError: ProtocolError,
