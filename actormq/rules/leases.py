@@ -409,7 +409,8 @@ class Leases:
             tasks = [task for task, _ in suiting if task.batch is suiting[0][0].batch]
             tasks = tasks[: min(share, holder.credit)]
             if tasks:
-                late = [one for one in late if one[0] not in tasks]
+                given = {task.id for task in tasks}
+                late = [one for one in late if one[0].id not in given]
                 grant = Grant(holder, tasks[0].batch, tasks)
                 self._lease(grant, now)
                 self.second_count += len(tasks)
