@@ -101,7 +101,7 @@ class Worker(Actor):
         self._farms: dict[str, Served] = {}
         self._offered: set[str] = set()
         self._serials = itertools.count(1)
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], Slot] = {}
         self._changed = asyncio.Event()
         self._is_leaving = False
         self._is_balancing = False
@@ -125,9 +125,13 @@ class Worker(Actor):
     async def on_stop(self) -> None:
         """End the slots, and tell the farms."""
         self._end_watch()
-        for farm in list(self._farms.values()):
+        self._is_leaving = True
+        for farm in self._farms.values():
             self._tell(farm, "leave", self._key)
             self._end_all(farm, 0.0)
+        self._farms.clear()
+        for slot in self._closing.values():
+            slot.kill("its worker was stopped")
         if self._closing:
             await asyncio.wait(self._closing)
 
@@ -285,11 +289,11 @@ class Worker(Actor):
 
     def _close(self, slot: Slot, seconds: float) -> None:
         task = self._loop.aio.create_task(slot.close(seconds))
-        self._closing.add(task)
+        self._closing[task] = slot
         task.add_done_callback(self._closed)
 
     def _closed(self, task: asyncio.Task[None]) -> None:
-        self._closing.discard(task)
+        del self._closing[task]
         self._changed.set()
         self._balance()
 
