@@ -56,7 +56,7 @@ class Ventilator(Actor):
         self._crews: dict[str, Crew] = {}
         self._parted: dict[str, list[int]] = {}  # by worker: what its slots were at, to be blamed
         self._ping = 0
-        self._wanted = -1
+        self._wanted = 0
 
     async def on_start(self) -> None:
         """Listen to what befalls the connections to workers."""
