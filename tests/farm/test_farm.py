@@ -37,6 +37,13 @@ async def gather(seen, stream):
         seen.append(result.value)
 
 
+async def serving(worker, farms):
+    """Wait until a worker has given its slots to these farms."""
+    while (report := await worker.ask(Worker.report)).farms != farms:  # noqa: ASYNC110 far away
+        await asyncio.sleep(0)
+    return report
+
+
 async def test_every_input_gives_one_result_in_whatever_order_it_comes(mesh):
     node = await mesh.start()
     async with node.farm(work.double, workers=2) as farm:
@@ -174,13 +181,11 @@ async def test_workers_of_other_nodes_join_by_themselves_and_are_shared(mesh):
     ):
         first, second = await asyncio.gather(results(one, [0.02] * 20), results(two, [0.02] * 20))
         assert {result.node for result in [*first, *second]} == {there.name}
-        while (report := await worker.ask(Worker.report)).farms != {"one": 1, "two": 1}:
-            await asyncio.sleep(0)
+        report = await serving(worker, {"one": 1, "two": 1})
         assert report.done >= 40
         farm = await here.find(FARM_PREFIX + "one")
-        assert (await farm.ask(Ventilator.report)).workers == {there.name: 1}
-    while (report := await worker.ask(Worker.report)).farms:  # each farm takes its slots along
-        await asyncio.sleep(0)
+        assert list((await farm.ask(Ventilator.report)).workers) == [there.name]
+    await serving(worker, {})  # each farm takes its slots along
 
 
 async def test_a_worker_without_the_module_says_so_and_takes_nothing(mesh, until, tmp_path):
