@@ -110,17 +110,16 @@ class _Program:
     def _load(self, job: Job) -> Loaded | _Unfit:
         try:
             loaded = load(job)
-            initialize = load_initializer(job) if job.initializer else None
-        except SetupError as error:
-            return _Unfit(text=str(error))
-        if initialize is not None:
-            try:
+            if job.initializer:
+                initialize = load_initializer(job)
                 args = self._payloads.unpack_all(job.initargs)[0] if job.initargs else []
                 initialize(*args)
-            except SystemExit:
-                raise  # as in `_run`
-            except BaseException as error:  # noqa: BLE001 a border: it is not ours
-                return _Unfit(failure=failure_of(self._payloads, error))
+        except SystemExit:
+            raise  # as in `_run`
+        except SetupError as error:
+            return _Unfit(text=str(error))
+        except BaseException as error:  # noqa: BLE001 a border: initializers are not ours
+            return _Unfit(failure=failure_of(self._payloads, error))
         return loaded
 
     # -- tasks --------------------------------------------------------------------------------
