@@ -250,10 +250,12 @@ class Slot:
         limit = self._limit_of(at)
         left = start + limit - time.monotonic()
         if left <= 0:
-            what = f" to load {self._loading()}" if at == words.LOADING else ""
-            self.kill(f"took longer than {limit:g} s{what}")
+            self.kill(f"took longer than {limit:g} s")
             return
         has_moved, self._seen = seen != self._seen, seen
+        if not has_moved and self._does_nothing(at):
+            self.kill(f"did not begin its work within {self._runtime.settings.start_timeout:g} s")
+            return
         if has_moved:
             self._stopped_at = None
         elif self._has_been_stopped():
@@ -266,6 +268,12 @@ class Slot:
         if at == words.LOADING:
             return self._runtime.settings.start_timeout
         return self.held.get(at, math.inf)
+
+    def _does_nothing(self, at: int) -> bool:
+        """Whether it has had work for so long that it should have begun."""
+        if at in self.held or at == words.LOADING:
+            return False
+        return self._runtime.loop.now() - self.since > self._runtime.settings.start_timeout
 
     def _has_been_stopped(self) -> bool:
         """Whether it has been stopped for `STOPPED_LIMIT`; a debugger's stop is another one."""

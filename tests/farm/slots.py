@@ -111,13 +111,17 @@ class Bench:
         return [self.owner.results.get(id_, self.owner.failures.get(id_)) for id_ in ids]
 
 
+def note(path, pid):
+    Path(path).write_text(str(pid))
+
+
 async def main(path):
     """Be a node whose slot is at work, until somebody ends this."""
     async with Node(discovery=False) as node:
         bench = Bench(node)
         await bench.run(same, 0)
         bench.give(hold_the_lock, 0)
-        Path(path).write_text(str(bench.slot.pid))
+        note(path, bench.slot.pid)
         await node.stopped()
 
 

@@ -130,6 +130,11 @@ async def test_payloads_may_be_large_and_a_bad_one_fails_its_task_alone(bench):
     assert read == 200_000
     assert "250000" in unread.text
 
+    bench.slot.work(bench.job, [1_000, 1_001], b"\x01\xc1")
+    await bench.owner.until(lambda: bench.slot.is_idle)
+    assert "no msgpack" in bench.owner.failures[1_000].text
+    assert 1_001 in bench.owner.failures
+
 
 async def test_a_job_that_is_not_here_is_refused_without_a_run(tmp_path, monkeypatch, node):
     monkeypatch.syspath_prepend(tmp_path)

@@ -12,6 +12,7 @@ import pytest
 from slots import Bench
 from work import (
     kill_myself_at,
+    leave_a_thread_and_exit,
     leave_at,
     leave_hard,
     pid_of,
@@ -24,6 +25,7 @@ from work import (
 )
 
 from actormq.farm import slot as slot_module
+from actormq.farm.job import Job
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +55,7 @@ async def test_it_runs_tasks_one_after_the_other_and_sends_their_results_togethe
     [
         (kill_myself_at, "now", "was killed by SIGKILL"),
         (leave_at, "now", "ended by itself with status 3"),
+        (leave_a_thread_and_exit, "no disk", "ended by itself with status 1"),
         (leave_hard, 0, "ended by itself with status 0"),
         (read_nowhere, 0, "was killed by SIGSEGV"),
     ],
@@ -90,6 +93,33 @@ async def test_a_task_that_takes_too_long_ends_its_process_at_its_time(bench):
     assert bench.owner.lost == (ids[2], ids[2:], "took longer than 0.3 s")
     assert 0.5 <= time.monotonic() - before < 0.5 + 0.4  # s; the rest is the end of the process
     assert bench.owner.results[ids[1]] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "how"),
+    [
+        ("import os; os._exit(0)", "ended by itself with status 0 while it loaded ending:f"),
+        ("import sys; sys.exit(5)", "ended by itself with status 5 while it loaded ending:f"),
+        ("import time; time.sleep(60)", "took longer than 0.5 s while it loaded ending:f"),
+    ],
+)
+async def test_a_module_that_ends_the_process_is_told_of_as_that(
+    mesh, tmp_path, monkeypatch, text, how
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "ending.py").write_text(text)
+    bench = Bench(await mesh.start(start_timeout=0.5))
+    ids = bench.give_anew(Job("ending:f"), 1, 2)
+    await bench.owner.until(lambda: bench.owner.lost)
+    assert bench.owner.lost == (ids[0], ids, how)
+
+
+async def test_a_process_that_does_not_begin_is_lost(mesh, monkeypatch):
+    monkeypatch.setattr(slot_module, "START", "import time; time.sleep(60)")
+    bench = Bench(await mesh.start(start_timeout=0.2))
+    ids = bench.give(same, 1, timeout=60)
+    await bench.owner.until(lambda: bench.owner.lost)
+    assert bench.owner.lost == (None, ids, "did not begin its work within 0.2 s")
 
 
 async def test_a_long_task_holds_no_results_back(bench):

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,12 @@ def leave_at(value):
     if value == "now":
         sys.exit(3)
     return value
+
+
+def leave_a_thread_and_exit(value):
+    if value != "after":
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        sys.exit(value)
 
 
 def leave_hard(value):
