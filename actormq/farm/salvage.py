@@ -30,6 +30,8 @@ from actormq.farm.records import (
     Altered,
     Damage,
     Head,
+    pack_damage,
+    unpack_damage,
     unpack_head,
     unseal,
 )
@@ -55,7 +57,7 @@ class Survey:
         head: The facts of the batch, counts as they should be.
         states: Of each task, LOST, WAITING or DONE.
         damages: What is damaged, now and as it was resumed earlier.
-        asides: Those that were found only now.
+        asides: Those that were found only now, and what stands in their places.
         is_sound: Whether the file may be written to.
     """
 
@@ -100,7 +102,7 @@ def open_sound(path: Path, noted: Head | None) -> tuple[sqlite3.Connection, Surv
     if _has_our_header(path):
         try:
             db = connect(path)
-        except sqlite3.DatabaseError as error:
+        except Trouble as error:
             if not _is_damage(error):
                 raise
         else:
@@ -117,7 +119,7 @@ def open_sound(path: Path, noted: Head | None) -> tuple[sqlite3.Connection, Surv
         if found is None:
             reason = "what it says of its batch cannot be read"
             raise sqlite3.DatabaseError(reason)
-        found.asides.insert(0, (Damage("file", -1, "its first page was altered"), None))
+        found.damages.append(Damage("file", -1, "first page altered"))
         return _made_anew(path, db, found)
     finally:
         _remove(copy)
@@ -187,20 +189,21 @@ def _survey(db: sqlite3.Connection, noted: Head | None) -> Survey | None:
         raise sqlite3.DatabaseError
     heads = {_unpacked(look_up(db, table, 0)) for table in ("head", "spare")}
     is_sound = heads == {head} and _passes_check(db)
-    known = _known_damage(db)
-    missing = {(damage.what, damage.id) for damage in known}
     asides: list[Aside] = []
+    known = list(_known_damage(db, asides))
+    missing = {(damage.what, damage.id) for damage in known}
     if noted is not None and noted.accepted > head.accepted:
         head = replace(head, accepted=noted.accepted)
     if noted is not None and noted.outcomes > head.outcomes:
-        reason = f"{noted.outcomes - head.outcomes} were lost with the end of the write-ahead log"
-        asides.append((Damage("outcome", -1, reason), None))
+        count = noted.outcomes - head.outcomes
+        reason = "lost with the end of the write-ahead log"
+        asides.append((Damage("outcome", -1, reason, count), None))
     states = bytearray(head.accepted)
     for number, _ in _sound(db, TASK, head, asides, missing):
         states[number] = WAITING
     for number, _ in _sound(db, OUTCOME, head, asides, missing):
         states[number] = DONE
-    damages = [*known, *(damage for damage, _ in asides)]
+    damages = list(dict.fromkeys([*known, *(damage for damage, _ in asides)]))
     return Survey(head, states, damages, asides, is_sound and not asides)
 
 
@@ -252,15 +255,16 @@ def _put_aside(
     expected: int,
 ) -> None:
     what = WHAT[kind]
+    absent = expected - seen.count(1)
     for number, raw in altered.items():
         is_task = 0 <= number < len(seen)
         if is_task and seen[number]:
-            continue
-        reason = "its record is not there" if raw is None else "its record was altered"
+            continue  # what stands here a second time is another's
+        absent -= 1
+        reason = "not where it should be" if raw is None else "altered"
         asides.append((Damage(what, number if is_task else -1, reason), raw))
-    absent = expected - seen.count(1) - len(altered)
     if kind == OUTCOME and absent > 0:
-        asides.append((Damage(what, -1, f"the records of {absent} are not there"), None))
+        asides.append((Damage(what, -1, "not where it should be", absent), None))
 
 
 def _made_anew(
@@ -284,24 +288,32 @@ def _made_anew(
     finally:
         db.close()
     _publish(path, building)
-    return connect(path), found
+    db = connect(path)
+    again = _survey_or_close(db, None)
+    if again is None or not again.is_sound:
+        db.close()
+        reason = "what was salvaged is damaged as well"
+        raise sqlite3.DatabaseError(reason)
+    return db, again
 
 
 def _copy(db: sqlite3.Connection, new: sqlite3.Connection, found: Survey) -> None:
+    outcomes = 0
     for kind in (TASK, OUTCOME):
         records = _sound(db, kind, found.head, [], set())
+        outcomes = 0
         while group := list(islice(records, GROUP)):
+            outcomes += len(group)
             with transaction(new):
                 new.executemany(f"INSERT INTO {TABLE[kind]} VALUES (?, ?)", group)  # noqa: S608
-    found.head = replace(found.head, outcomes=found.states.count(DONE))
-    raws = [None] * (len(found.damages) - len(found.asides)) + [raw for _, raw in found.asides]
-    found.damages = found.damages[: len(raws) - len(found.asides)] + [d for d, _ in found.asides]
+    raws = dict(found.asides)
+    rows = [
+        (row, pack_damage(row, damage), raws.get(damage))
+        for row, damage in enumerate(found.damages)
+    ]
     with transaction(new):
-        put_head(new, found.head)
-        new.executemany(
-            "INSERT INTO damaged (what, task, reason, raw) VALUES (?, ?, ?, ?)",
-            [(d.what, d.id, d.reason, raw) for d, raw in zip(found.damages, raws, strict=True)],
-        )
+        put_head(new, replace(found.head, outcomes=outcomes))
+        new.executemany("INSERT INTO damaged VALUES (?, ?, ?)", rows)
 
 
 def _publish(path: Path, building: Path) -> None:
@@ -386,12 +398,12 @@ def _passes_check(db: sqlite3.Connection) -> bool:
         return False
 
 
-def _known_damage(db: sqlite3.Connection) -> list[Damage]:
+def _known_damage(db: sqlite3.Connection, asides: list[Aside]) -> Iterator[Damage]:
     try:
-        rows = db.execute("SELECT what, task, reason FROM damaged ORDER BY id").fetchall()
-    except Trouble:
-        return []
-    return [Damage(str(what), int(task), str(reason)) for what, task, reason in rows]
+        for number, record in db.execute("SELECT id, record FROM damaged"):
+            yield unpack_damage(number, record)
+    except (*Trouble, Altered):
+        asides.append((Damage("file", -1, "what was noted of earlier damage altered"), None))
 
 
 def _holes(seen: bytearray) -> Iterator[int]:
@@ -401,7 +413,7 @@ def _holes(seen: bytearray) -> Iterator[int]:
         at = seen.find(0, at + 1)
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def _is_damage(error: BaseException) -> bool:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 

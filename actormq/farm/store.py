@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +37,7 @@ from actormq.farm.records import (
     Damage,
     Head,
     Outcome,
+    pack_damage,
     pack_outcome,
     seal,
     unpack_outcome,
@@ -140,14 +141,14 @@ class Store:
 
         def write() -> None:
             self._db.executemany("REPLACE INTO outcomes VALUES (?, ?)", records)
-            self._forget("outcome", fresh)
+            self._put_damages(self._without("outcome", fresh))
 
         if fresh:
             head = replace(self._head, outcomes=self._head.outcomes + len(fresh))
             self._commit_with_ballast(write, head)
             for number in fresh:
                 self._states[number] = DONE
-            self._drop("outcome", fresh)
+            self.damaged = self._without("outcome", fresh)
         return again
 
     def complete(self, count: int) -> None:
@@ -248,12 +249,12 @@ class Store:
 
         def write() -> None:
             self._db.execute("REPLACE INTO tasks VALUES (?, ?)", (number, record))
-            self._forget("task", [number])
+            self._put_damages(self._without("task", [number]))
 
         self._commit_with_ballast(write, self._head)
         if self._states[number] == LOST:
             self._states[number] = WAITING
-        self._drop("task", [number])
+        self.damaged = self._without("task", [number])
 
     def close(self) -> None:
         """Close the file and let others have it; a second time it does nothing."""
@@ -320,15 +321,14 @@ class Store:
         self._states[number] = state
         self.damaged.append(Damage(what, number, "its record was altered"))
 
-    def _forget(self, what: str, numbers: Sequence[int] | dict[int, Outcome]) -> None:
-        if self.damaged:
-            rows = [(what, number) for number in numbers]
-            self._db.executemany("DELETE FROM damaged WHERE what = ? AND task = ?", rows)
+    def _without(self, what: str, mended: Collection[int]) -> list[Damage]:
+        return [each for each in self.damaged if each.what != what or each.id not in mended]
 
-    def _drop(self, what: str, numbers: Sequence[int] | dict[int, Outcome]) -> None:
-        if self.damaged:
-            mended = set(numbers)
-            self.damaged = [d for d in self.damaged if d.what != what or d.id not in mended]
+    def _put_damages(self, damages: list[Damage]) -> None:
+        if len(damages) != len(self.damaged):
+            rows = [(row, pack_damage(row, damage)) for row, damage in enumerate(damages)]
+            self._db.execute("DELETE FROM damaged")
+            self._db.executemany("INSERT INTO damaged VALUES (?, ?, NULL)", rows)
 
 
 _NOT_OURS = "it is not the file of a batch, and is left as it is: name another file"

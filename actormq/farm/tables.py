@@ -27,15 +27,16 @@ SCHEMA = (
     "CREATE TABLE spare (id INTEGER PRIMARY KEY, record BLOB)",
     "CREATE TABLE tasks (id INTEGER PRIMARY KEY, record BLOB)",
     "CREATE TABLE outcomes (id INTEGER PRIMARY KEY, record BLOB)",
-    "CREATE TABLE damaged (id INTEGER PRIMARY KEY, what TEXT, task INTEGER, reason TEXT, raw BLOB)",
+    "CREATE TABLE damaged (id INTEGER PRIMARY KEY, record BLOB, raw BLOB)",
 )
 """In this order, always in a new file: so each table has its root in the same page in all files."""
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What the operating system says when there is no room, for anybody or for this user."""
 
-Trouble = (sqlite3.Error, MemoryError, OverflowError)
-"""What reading a damaged file may raise: a length that flipped asks for any amount of memory."""
+Trouble = (sqlite3.Error, MemoryError, OverflowError, UnicodeDecodeError)
+"""What reading a damaged file may raise: a length that flipped asks for any amount of memory, and a
+word of the tables that flipped stands in the error's text."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -49,7 +50,6 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         db.execute("PRAGMA locking_mode=EXCLUSIVE")  # before the first look at the file
         db.execute("PRAGMA trusted_schema=OFF")
-        db.execute("PRAGMA cell_size_check=ON")
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA cache_size=-{CACHE >> 10}")
         db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
