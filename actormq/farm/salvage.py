@@ -16,7 +16,6 @@ but for a few counters it is the same in all files of ours.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from itertools import islice
 from pathlib import Path
 
 from actormq.farm import tables
+from actormq.farm.files import has_our_header, publish, remove, restore
 from actormq.farm.records import (
     OUTCOME,
     TASK,
@@ -40,10 +40,11 @@ from actormq.farm.tables import Trouble, beside, connect, create, look_up, schem
 LOST, WAITING, DONE = range(3)
 """What a task is: its record damaged and no outcome there, accepted, or with an outcome."""
 
-PAGE = 4096  # bytes
 GROUP = 1024  # records in a transaction of a new file
 WHAT = {TASK: "task", OUTCOME: "outcome"}
 TABLE = {TASK: "tasks", OUTCOME: "outcomes"}
+
+FIRST_PAGE = Damage("file", -1, "first page altered")
 
 Aside = tuple[Damage, bytes | None]
 """What is put aside, and the bytes that stand in its place, if there are any."""
@@ -56,14 +57,14 @@ class Survey:
     Attributes:
         head: The facts of the batch, counts as they should be.
         states: Of each task, LOST, WAITING or DONE.
-        damages: What is damaged, now and as it was resumed earlier.
+        damages: What is damaged, found now or as it was resumed earlier, by the row it stands in.
         asides: Those that were found only now, and what stands in their places.
         is_sound: Whether the file may be written to.
     """
 
     head: Head
     states: bytearray
-    damages: list[Damage]
+    damages: dict[int, Damage]
     asides: list[Aside]
     is_sound: bool
 
@@ -77,7 +78,7 @@ def identify(path: Path) -> Head | None:
     # By a copy of its first pages: opening what is not ours could change it.
     copy = beside(path, "-look")
     try:
-        _restore(path, copy, most=3 * PAGE)
+        restore(path, copy, most=3 * PAGE)
         db = connect(copy)
         try:
             return _head(db)
@@ -86,7 +87,7 @@ def identify(path: Path) -> Head | None:
     except Trouble:
         return None
     finally:
-        _remove(copy)
+        remove(copy)
 
 
 def open_sound(path: Path, noted: Head | None) -> tuple[sqlite3.Connection, Survey]:
@@ -99,7 +100,7 @@ def open_sound(path: Path, noted: Head | None) -> tuple[sqlite3.Connection, Surv
     Raises:
         sqlite3.DatabaseError: Nothing can be made of it.
     """
-    if _has_our_header(path):
+    if has_our_header(path):
         try:
             db = connect(path)
         except Trouble as error:
@@ -113,16 +114,16 @@ def open_sound(path: Path, noted: Head | None) -> tuple[sqlite3.Connection, Surv
                 return _made_anew(path, db, found)
     copy = beside(path, "-salvage")
     try:
-        _restore(path, copy)
+        restore(path, copy)
         db = connect(copy)
         found = _survey_or_close(db, noted)
         if found is None:
             reason = "what it says of its batch cannot be read"
             raise sqlite3.DatabaseError(reason)
-        found.damages.append(Damage("file", -1, "first page altered"))
+        found.damages[max(found.damages, default=-1) + 1] = FIRST_PAGE
         return _made_anew(path, db, found)
     finally:
-        _remove(copy)
+        remove(copy)
 
 
 def begin(path: Path, head: Head) -> None:
@@ -139,30 +140,7 @@ def begin(path: Path, head: Head) -> None:
     finally:
         db.close()
     path.unlink(missing_ok=True)  # an empty one, of which nothing need be kept
-    _publish(path, building)
-
-
-def settle(path: Path) -> None:
-    """Finish what a process was about when it was killed: a new file takes its place.
-
-    Args:
-        path: Of the file.
-    """
-    for left in ("-building", "-look", "-salvage"):
-        _remove(beside(path, left))
-    new = beside(path, "-new")
-    if not new.exists():
-        return
-    # A file that is there as `-new` is complete. Each step can be the last one before a kill.
-    if path.exists():
-        path.replace(beside(path, "-damaged"))
-        _sync(path.parent)
-    log = beside(path, "-wal")  # must not be taken for the new file's
-    if log.exists():
-        log.replace(beside(path, "-damaged-wal"))
-        _sync(path.parent)
-    new.replace(path)
-    _sync(path.parent)
+    publish(path, building)
 
 
 def put_head(db: sqlite3.Connection, head: Head) -> None:
@@ -190,8 +168,8 @@ def _survey(db: sqlite3.Connection, noted: Head | None) -> Survey | None:
     heads = {_unpacked(look_up(db, table, 0)) for table in ("head", "spare")}
     is_sound = heads == {head} and _passes_check(db)
     asides: list[Aside] = []
-    known = list(_known_damage(db, asides))
-    missing = {(damage.what, damage.id) for damage in known}
+    damages = dict(_known_damage(db, asides))
+    missing = {(damage.what, damage.id) for damage in damages.values()}
     if noted is not None and noted.accepted > head.accepted:
         head = replace(head, accepted=noted.accepted)
     if noted is not None and noted.outcomes > head.outcomes:
@@ -203,7 +181,8 @@ def _survey(db: sqlite3.Connection, noted: Head | None) -> Survey | None:
         states[number] = WAITING
     for number, _ in _sound(db, OUTCOME, head, asides, missing):
         states[number] = DONE
-    damages = list(dict.fromkeys([*known, *(damage for damage, _ in asides)]))
+    if asides:  # then the rows are numbered anew, with those of the new file
+        damages = dict(enumerate([*damages.values(), *(damage for damage, _ in asides)]))
     return Survey(head, states, damages, asides, is_sound and not asides)
 
 
@@ -287,7 +266,7 @@ def _made_anew(
             new.close()
     finally:
         db.close()
-    _publish(path, building)
+    publish(path, building)
     db = connect(path)
     again = _survey_or_close(db, None)
     if again is None or not again.is_sound:
@@ -308,55 +287,11 @@ def _copy(db: sqlite3.Connection, new: sqlite3.Connection, found: Survey) -> Non
                 new.executemany(f"INSERT INTO {TABLE[kind]} VALUES (?, ?)", group)  # noqa: S608
     raws = dict(found.asides)
     rows = [
-        (row, pack_damage(row, damage), raws.get(damage))
-        for row, damage in enumerate(found.damages)
+        (row, pack_damage(row, damage), raws.get(damage)) for row, damage in found.damages.items()
     ]
     with transaction(new):
         put_head(new, replace(found.head, outcomes=outcomes))
         new.executemany("INSERT INTO damaged VALUES (?, ?, ?)", rows)
-
-
-def _publish(path: Path, building: Path) -> None:
-    with building.open("rb+") as file:
-        os.fsync(file.fileno())
-    building.replace(beside(path, "-new"))
-    _sync(path.parent)
-    settle(path)
-
-
-def _restore(path: Path, copy: Path, most: int | None = None) -> None:
-    """Copy a file and its write-ahead log, with a first page that is sound.
-
-    Args:
-        path: Of the file.
-        copy: Of the copy.
-        most: Bytes to copy, the rest reads as zeros; None for all.
-    """
-    pages = max(path.stat().st_size // PAGE, len(tables.SCHEMA) + 2)
-    first = bytearray(tables.first_page())
-    first[18:20] = b"\2\2"  # written with a write-ahead log
-    first[28:32] = pages.to_bytes(4, "big")
-    _remove(copy)
-    for ending, part in (("", most), ("-wal", None)):
-        if not beside(path, ending).exists():
-            continue
-        with beside(path, ending).open("rb") as source, beside(copy, ending).open("wb") as target:
-            while piece := source.read(1 << 20 if part is None else part - target.tell()):
-                target.write(piece)
-    with copy.open("rb+") as file:
-        file.write(first)
-        file.truncate(pages * PAGE)
-
-
-def _has_our_header(path: Path) -> bool:
-    """Say whether the fixed parts of the header are those of each file of ours."""
-    with path.open("rb") as file:
-        found = bytearray(file.read(100))
-    ours = bytearray(tables.first_page()[:100])
-    ours[18:20] = b"\2\2"
-    for start, end in ((24, 44), (92, 100)):  # counters, and the version of SQLite
-        ours[start:end] = found[start:end]
-    return found == ours
 
 
 def _schema() -> list[tuple[object, ...]]:
@@ -398,10 +333,10 @@ def _passes_check(db: sqlite3.Connection) -> bool:
         return False
 
 
-def _known_damage(db: sqlite3.Connection, asides: list[Aside]) -> Iterator[Damage]:
+def _known_damage(db: sqlite3.Connection, asides: list[Aside]) -> Iterator[tuple[int, Damage]]:
     try:
         for number, record in db.execute("SELECT id, record FROM damaged"):
-            yield unpack_damage(number, record)
+            yield number, unpack_damage(number, record)
     except (*Trouble, Altered):
         asides.append((Damage("file", -1, "what was noted of earlier damage altered"), None))
 
@@ -416,18 +351,3 @@ def _holes(seen: bytearray) -> Iterator[int]:
 def _is_damage(error: BaseException) -> bool:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
-
-
-def _remove(path: Path) -> None:
-    for ending in ("", "-wal", "-journal"):
-        beside(path, ending).unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":  # there a folder cannot be opened
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from actormq.errors import (
     StoreInUse,
     StoreMismatch,
 )
-from actormq.farm import salvage
+from actormq.farm import files, salvage
 from actormq.farm.ballast import Ballast
 from actormq.farm.claim import Claim
 from actormq.farm.records import (
@@ -37,7 +37,6 @@ from actormq.farm.records import (
     Damage,
     Head,
     Outcome,
-    pack_damage,
     pack_outcome,
     seal,
     unpack_outcome,
@@ -58,9 +57,6 @@ class Store:
             gone after `close`; a damaged file that was replaced is kept with `-damaged`.
         job: What the batch runs, in words: a file of another job is refused.
         resume: Whether to go on with a batch that the file holds; a new file is fine with it.
-
-    Attributes:
-        damaged: What was found damaged and not given anew since.
 
     Raises:
         StoreInUse: Another process has it.
@@ -87,7 +83,8 @@ class Store:
                 self._claim.let_go(is_clean=not self._claim.batch)
                 raise
         self._head, self._states = found.head, found.states
-        self.damaged = found.damages
+        self._damages = found.damages
+        self._rows = {(each.what, each.id): row for row, each in found.damages.items()}
         self._claim.write(self._head.batch, self._head.accepted, self._head.outcomes)
         self._ballast = Ballast(beside(self._path, "-ballast"), BALLAST)
         with suppress(OSError):  # there is no room: outcomes may fit, and `accept` will say so
@@ -141,14 +138,14 @@ class Store:
 
         def write() -> None:
             self._db.executemany("REPLACE INTO outcomes VALUES (?, ?)", records)
-            self._put_damages(self._without("outcome", fresh))
+            self._forget("outcome", fresh)
 
         if fresh:
             head = replace(self._head, outcomes=self._head.outcomes + len(fresh))
             self._commit_with_ballast(write, head)
             for number in fresh:
                 self._states[number] = DONE
-            self.damaged = self._without("outcome", fresh)
+            self._drop("outcome", fresh)
         return again
 
     def complete(self, count: int) -> None:
@@ -185,6 +182,11 @@ class Store:
     def total(self) -> int | None:
         """Tasks of the whole input, a count; None while it has not been read to its end."""
         return self._head.total
+
+    @property
+    def damaged(self) -> list[Damage]:
+        """What was found damaged, now or earlier, and was not given anew since."""
+        return list(self._damages.values())
 
     def pending(self, after: int, most: int) -> list[tuple[int, bytes]]:
         """Give tasks that have no outcome, in order of their ids.
@@ -249,12 +251,12 @@ class Store:
 
         def write() -> None:
             self._db.execute("REPLACE INTO tasks VALUES (?, ?)", (number, record))
-            self._put_damages(self._without("task", [number]))
+            self._forget("task", [number])
 
         self._commit_with_ballast(write, self._head)
         if self._states[number] == LOST:
             self._states[number] = WAITING
-        self.damaged = self._without("task", [number])
+        self._drop("task", [number])
 
     def close(self) -> None:
         """Close the file and let others have it; a second time it does nothing."""
@@ -267,7 +269,7 @@ class Store:
             self._claim.let_go(is_clean=not beside(self._path, "-wal").exists())
 
     def _open(self, job: str, *, resume: bool) -> tuple[sqlite3.Connection, Survey]:
-        salvage.settle(self._path)
+        files.settle(self._path)
         noted: Head | None = None
         if self._path.exists() and self._path.stat().st_size:
             head = salvage.identify(self._path)
@@ -319,16 +321,17 @@ class Store:
     def _note(self, what: str, number: int, state: int) -> None:
         """Remember what turned out to be damaged while the file is open."""
         self._states[number] = state
-        self.damaged.append(Damage(what, number, "its record was altered"))
+        row = max(self._damages, default=-1) + 1
+        self._damages[row] = Damage(what, number, "altered")
+        self._rows[what, number] = row
 
-    def _without(self, what: str, mended: Collection[int]) -> list[Damage]:
-        return [each for each in self.damaged if each.what != what or each.id not in mended]
+    def _forget(self, what: str, mended: Iterable[int]) -> None:
+        rows = [(self._rows[what, number],) for number in mended if (what, number) in self._rows]
+        self._db.executemany("DELETE FROM damaged WHERE id = ?", rows)
 
-    def _put_damages(self, damages: list[Damage]) -> None:
-        if len(damages) != len(self.damaged):
-            rows = [(row, pack_damage(row, damage)) for row, damage in enumerate(damages)]
-            self._db.execute("DELETE FROM damaged")
-            self._db.executemany("INSERT INTO damaged VALUES (?, ?, NULL)", rows)
+    def _drop(self, what: str, mended: Iterable[int]) -> None:
+        for number in mended:
+            self._damages.pop(self._rows.pop((what, number), -1), None)
 
 
 _NOT_OURS = "it is not the file of a batch, and is left as it is: name another file"

@@ -20,6 +20,7 @@ from pathlib import Path
 from actormq.errors import StoreDamaged, StoreError, StoreFull, StoreInUse
 
 CHECKPOINT_PAGES = 1000  # pages of 4 KiB in the log before they are moved into the file
+PAGE = 4096  # bytes
 CACHE = 8 << 20  # bytes
 
 SCHEMA = (
@@ -49,6 +50,7 @@ def connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA locking_mode=EXCLUSIVE")  # before the first look at the file
+        db.execute(f"PRAGMA page_size={PAGE}")
         db.execute("PRAGMA trusted_schema=OFF")
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA cache_size=-{CACHE >> 10}")
@@ -89,9 +91,10 @@ def first_page() -> bytes:
     """Give the first page of a new file: that of every file of ours, but for a few counters."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     try:
+        db.execute(f"PRAGMA page_size={PAGE}")
         for statement in SCHEMA:
             db.execute(statement)
-        return bytes(db.serialize()[:4096])
+        return bytes(db.serialize()[:PAGE])
     finally:
         db.close()
 
