@@ -58,7 +58,7 @@ def restore(path: Path, copy: Path, most: int | None = None) -> None:
         copy: Of the copy.
         most: Bytes to copy, the rest reads as zeros; None for all.
     """
-    pages = max(path.stat().st_size // PAGE, len(tables.SCHEMA) + 2)
+    pages = max(path.stat().st_size // PAGE, len(tables.SCHEMA) + 1)
     first = bytearray(tables.first_page())
     first[18:20] = b"\2\2"  # written with a write-ahead log
     first[28:32] = pages.to_bytes(4, "big")
@@ -75,7 +75,11 @@ def restore(path: Path, copy: Path, most: int | None = None) -> None:
 
 
 def has_our_header(path: Path) -> bool:
-    """Say whether the fixed parts of the header are those of each file of ours."""
+    """Say whether the fixed parts of the header are those of each file of ours.
+
+    Args:
+        path: Of the file.
+    """
     with path.open("rb") as file:
         found = bytearray(file.read(100))
     ours = bytearray(tables.first_page()[:100])

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -45,6 +46,8 @@ WHAT = {TASK: "task", OUTCOME: "outcome"}
 TABLE = {TASK: "tasks", OUTCOME: "outcomes"}
 
 FIRST_PAGE = Damage("file", -1, "first page altered")
+ELSEWHERE = Damage("file", -1, "altered where it holds no record")
+LOG = Damage("outcome", -1, "lost with the end of the write-ahead log")
 
 Aside = tuple[Damage, bytes | None]
 """What is put aside, and the bytes that stand in its place, if there are any."""
@@ -69,36 +72,29 @@ class Survey:
     is_sound: bool
 
 
-def identify(path: Path) -> Head | None:
-    """Read the facts of the batch in a file; None if it is no file of ours.
+@dataclass(slots=True)
+class Found:
+    """A file that is one of ours.
 
-    Args:
-        path: Of the file, which is not changed.
+    Attributes:
+        head: The facts of its batch.
+        db: A connection to it; None if its first page has to be restored first.
     """
-    # By a copy of its first pages: opening what is not ours could change it.
-    copy = beside(path, "-look")
-    try:
-        restore(path, copy, most=3 * PAGE)
-        db = connect(copy)
-        try:
-            return _head(db)
-        finally:
-            db.close()
-    except Trouble:
-        return None
-    finally:
-        remove(copy)
+
+    head: Head
+    db: sqlite3.Connection | None
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self.db is not None:
+            self.db.close()
 
 
-def open_sound(path: Path, noted: Head | None) -> tuple[sqlite3.Connection, Survey]:
-    """Open a file of ours, after it has been made anew if anything in it is damaged.
+def find(path: Path) -> Found | None:
+    """Look what batch a file holds; None if it is no file of ours, and then it is left as it is.
 
     Args:
         path: Of the file.
-        noted: What the claim noted of this batch.
-
-    Raises:
-        sqlite3.DatabaseError: Nothing can be made of it.
     """
     if has_our_header(path):
         try:
@@ -107,21 +103,47 @@ def open_sound(path: Path, noted: Head | None) -> tuple[sqlite3.Connection, Surv
             if not _is_damage(error):
                 raise
         else:
-            found = _survey_or_close(db, noted)
-            if found is not None and found.is_sound:
-                return db, found
-            if found is not None:
-                return _made_anew(path, db, found)
+            head = _head_or_close(db)
+            if head is not None:
+                return Found(head, db)
+    copy = beside(path, "-look")  # opening what is not ours could change it
+    try:
+        restore(path, copy, most=3 * tables.PAGE)
+        db = connect(copy)
+        head = _head_or_close(db)
+        if head is not None:
+            db.close()
+            return Found(head, None)
+    except Trouble:
+        pass
+    finally:
+        remove(copy)
+    return None
+
+
+def open_sound(path: Path, found: Found, noted: Head) -> tuple[sqlite3.Connection, Survey]:
+    """Open a file of ours, after it has been made anew if anything in it is damaged.
+
+    Args:
+        path: Of the file.
+        found: What `find` has found.
+        noted: The head, with the counts that the claim's note says, if they are higher.
+
+    Raises:
+        sqlite3.DatabaseError: Nothing can be made of it.
+    """
+    if found.db is not None:
+        with _closing_on_error(found.db):
+            survey = _survey(found.db, found.head, noted)
+        return (found.db, survey) if survey.is_sound else _made_anew(path, found.db, survey)
     copy = beside(path, "-salvage")
     try:
         restore(path, copy)
         db = connect(copy)
-        found = _survey_or_close(db, noted)
-        if found is None:
-            reason = "what it says of its batch cannot be read"
-            raise sqlite3.DatabaseError(reason)
-        found.damages[max(found.damages, default=-1) + 1] = FIRST_PAGE
-        return _made_anew(path, db, found)
+        with _closing_on_error(db):
+            survey = _survey(db, found.head, noted)
+        survey.damages[max(survey.damages, default=-1) + 1] = FIRST_PAGE
+        return _made_anew(path, db, survey)
     finally:
         remove(copy)
 
@@ -150,37 +172,22 @@ def put_head(db: sqlite3.Connection, head: Head) -> None:
     db.execute("REPLACE INTO spare VALUES (0, ?)", (record,))
 
 
-def _survey_or_close(db: sqlite3.Connection, noted: Head | None) -> Survey | None:
-    try:
-        return _survey(db, noted)
-    except Trouble:
-        db.close()
-        return None
-    except BaseException:
-        db.close()
-        raise
-
-
-def _survey(db: sqlite3.Connection, noted: Head | None) -> Survey | None:
-    head = _head(db)
-    if head is None or schema(db) != _schema():
-        raise sqlite3.DatabaseError
+def _survey(db: sqlite3.Connection, head: Head, noted: Head) -> Survey:
     heads = {_unpacked(look_up(db, table, 0)) for table in ("head", "spare")}
     is_sound = heads == {head} and _passes_check(db)
     asides: list[Aside] = []
     damages = dict(_known_damage(db, asides))
     missing = {(damage.what, damage.id) for damage in damages.values()}
-    if noted is not None and noted.accepted > head.accepted:
-        head = replace(head, accepted=noted.accepted)
-    if noted is not None and noted.outcomes > head.outcomes:
-        count = noted.outcomes - head.outcomes
-        reason = "lost with the end of the write-ahead log"
-        asides.append((Damage("outcome", -1, reason, count), None))
+    if noted.outcomes > head.outcomes:
+        asides.append((replace(LOG, count=noted.outcomes - head.outcomes), None))
+    head = replace(head, accepted=noted.accepted)
     states = bytearray(head.accepted)
     for number, _ in _sound(db, TASK, head, asides, missing):
         states[number] = WAITING
     for number, _ in _sound(db, OUTCOME, head, asides, missing):
         states[number] = DONE
+    if not is_sound and not asides:
+        asides.append((ELSEWHERE, None))
     if asides:  # then the rows are numbered anew, with those of the new file
         damages = dict(enumerate([*damages.values(), *(damage for damage, _ in asides)]))
     return Survey(head, states, damages, asides, is_sound and not asides)
@@ -261,22 +268,22 @@ def _made_anew(
         new = create(building)
         try:
             new.execute("PRAGMA synchronous=OFF")  # all of it is forced to the disk at the end
-            _copy(db, new, found)
+            head = _copy(db, new, found)
         finally:
             new.close()
     finally:
         db.close()
     publish(path, building)
     db = connect(path)
-    again = _survey_or_close(db, None)
-    if again is None or not again.is_sound:
-        db.close()
-        reason = "what was salvaged is damaged as well"
-        raise sqlite3.DatabaseError(reason)
+    with _closing_on_error(db):
+        again = _survey(db, head, head)
+        if not again.is_sound:
+            reason = "what was salvaged from it was damaged again"
+            raise sqlite3.DatabaseError(reason)
     return db, again
 
 
-def _copy(db: sqlite3.Connection, new: sqlite3.Connection, found: Survey) -> None:
+def _copy(db: sqlite3.Connection, new: sqlite3.Connection, found: Survey) -> Head:
     outcomes = 0
     for kind in (TASK, OUTCOME):
         records = _sound(db, kind, found.head, [], set())
@@ -289,9 +296,11 @@ def _copy(db: sqlite3.Connection, new: sqlite3.Connection, found: Survey) -> Non
     rows = [
         (row, pack_damage(row, damage), raws.get(damage)) for row, damage in found.damages.items()
     ]
+    head = replace(found.head, outcomes=outcomes)
     with transaction(new):
-        put_head(new, replace(found.head, outcomes=outcomes))
+        put_head(new, head)
         new.executemany("INSERT INTO damaged VALUES (?, ?, ?)", rows)
+    return head
 
 
 def _schema() -> list[tuple[object, ...]]:
@@ -304,11 +313,26 @@ def _schema() -> list[tuple[object, ...]]:
         db.close()
 
 
-def _head(db: sqlite3.Connection) -> Head | None:
-    heads = [_unpacked(look_up(db, table, 0)) for table in ("head", "spare")]
-    return max(
-        (head for head in heads if head is not None), key=lambda head: head.accepted, default=None
-    )
+def _head_or_close(db: sqlite3.Connection) -> Head | None:
+    try:
+        if schema(db) == _schema():
+            for table in ("head", "spare"):
+                head = _unpacked(look_up(db, table, 0))
+                if head is not None:
+                    return head
+    except Trouble:
+        pass
+    db.close()
+    return None
+
+
+@contextmanager
+def _closing_on_error(db: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise
 
 
 def _unpacked(record: object) -> Head | None:

@@ -270,23 +270,21 @@ class Store:
 
     def _open(self, job: str, *, resume: bool) -> tuple[sqlite3.Connection, Survey]:
         files.settle(self._path)
-        noted: Head | None = None
-        if self._path.exists() and self._path.stat().st_size:
-            head = salvage.identify(self._path)
-            if head is None:
-                raise StoreError(str(self._path), _NOT_OURS)
-            if head.job != job:
-                raise StoreMismatch(str(self._path), head.job, job)
-            if not resume:
-                raise StoreMismatch(str(self._path), head.job, "", head.accepted)
-            if self._claim.batch == head.batch:
-                noted = replace(head, accepted=self._claim.accepted, outcomes=self._claim.outcomes)
-        elif self._path.exists() and self._claim.accepted and resume:
-            how = f"it is empty, and {self._claim.accepted} tasks had been accepted"
-            raise StoreDamaged(str(self._path), how)
-        else:
+        is_new = not self._path.exists() or not self._path.stat().st_size
+        if is_new:
+            if resume and self._path.exists() and self._claim.accepted:
+                how = f"it is empty, and {self._claim.accepted} tasks had been accepted"
+                raise StoreDamaged(str(self._path), how)
             salvage.begin(self._path, Head(secrets.token_bytes(16), job, 0, 0, None))
-        return salvage.open_sound(self._path, noted)
+        found = salvage.find(self._path)
+        if found is None:
+            raise StoreError(str(self._path), _NOT_OURS)
+        head = found.head
+        if head.job != job or not (resume or is_new):
+            found.close()
+            other = job if head.job != job else ""
+            raise StoreMismatch(str(self._path), head.job, other, head.accepted)
+        return salvage.open_sound(self._path, found, self._claim.raised(head))
 
     def _commit(self, write: Callable[[], None], head: Head) -> None:
         if self._broken is not None:

@@ -21,6 +21,7 @@ from actormq.errors import StoreDamaged, StoreError, StoreFull, StoreInUse
 
 CHECKPOINT_PAGES = 1000  # pages of 4 KiB in the log before they are moved into the file
 PAGE = 4096  # bytes
+APPLICATION = int.from_bytes(b"amqF", "big")  # in the header: by it `file` tells ours from others
 CACHE = 8 << 20  # bytes
 
 SCHEMA = (
@@ -72,6 +73,7 @@ def create(path: Path) -> sqlite3.Connection:
         left.unlink(missing_ok=True)
     db = connect(path)
     try:
+        db.execute(f"PRAGMA application_id={APPLICATION}")
         db.execute("PRAGMA journal_mode=WAL")
         with transaction(db):
             for statement in SCHEMA:
@@ -92,6 +94,7 @@ def first_page() -> bytes:
     db = sqlite3.connect(":memory:", isolation_level=None)
     try:
         db.execute(f"PRAGMA page_size={PAGE}")
+        db.execute(f"PRAGMA application_id={APPLICATION}")
         for statement in SCHEMA:
             db.execute(statement)
         return bytes(db.serialize()[:PAGE])
