@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {
-        *("errors", "settings", "seeds", "address", "message", "codec", "events", "ledger"),
+        *("errors", "settings", "seeds", "address", "message", "kept", "codec", "events", "ledger"),
         *("report", "members"),
     },
     {"multicast", "endpoint"},
