@@ -29,20 +29,25 @@ class Arguments:
     """The parameters of one function, ready to check values against.
 
     Args:
-        owner: The class, for errors and to resolve annotations.
-        function: The method; its first parameter is the actor.
+        owner: The class, for errors; None for a function that is nobody's method.
+        function: The function; the first parameter of a method is the actor.
         are_texts: Whether the values are texts that stand for what the annotations say: "5" for
             an int.
+
+    Attributes:
+        is_open: Whether no annotation asks for anything.
     """
 
     def __init__(
-        self, owner: type, function: Callable[..., Any], *, are_texts: bool = False
+        self, owner: type | None, function: Callable[..., Any], *, are_texts: bool = False
     ) -> None:
         self._name = function.__name__
         self._is_strict = not are_texts
-        parameters = list(inspect.signature(function).parameters.values())[1:]
+        parameters = list(inspect.signature(function).parameters.values())
+        if owner is not None:
+            del parameters[0]
         self._signature = inspect.Signature(parameters)
-        hints = _hints(owner, function)
+        hints = _hints(owner.__name__ if owner else function.__module__, function)
         self._kinds = {p.name: hints.get(p.name, Any) for p in parameters}
         self._positional = [
             p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
@@ -56,6 +61,19 @@ class Arguments:
         kinds = tuple(self._kinds[name] for name in self._positional)
         are_exact = all(kind is Any or kind in _EXACT for kind in kinds)
         self._exact = kinds if self._is_simple and are_exact else None
+        self.is_open = all(kind is Any for kind in self._kinds.values())
+
+    @property
+    def single(self) -> Any:
+        """What one argument alone must be of, exactly, to need no check: a type, or Any.
+
+        None if it needs one.
+        """
+        if self._is_simple and self._required <= 1 <= len(self._positional):
+            kind = self._kinds[self._positional[0]]
+            if kind is Any or kind in _EXACT:
+                return kind
+        return None
 
     def checked(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """Check and convert arguments.
@@ -148,13 +166,13 @@ def _as_it_is(kind: Any, value: Any) -> Any:
     raise TypeError(f"expected {_type_name(kind)}, got {type(value).__name__}")
 
 
-def _hints(owner: type, function: Callable[..., Any]) -> dict[str, Any]:
+def _hints(owner: str, function: Callable[..., Any]) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function, include_extras=True)
     except (NameError, TypeError, AttributeError) as error:
         # Names imported for the type checker only, or classes made inside a function.
         warnings.warn(
-            f"arguments of {owner.__name__}.{function.__name__} are not checked: {error}; "
+            f"arguments of {owner}.{function.__name__} are not checked: {error}; "
             "import the types of its annotations at the top of the module",
             stacklevel=2,
         )

@@ -15,6 +15,8 @@ The branches answer the catcher's question: *did it run, and may I send again?*
             AskTimeout (TimeoutError)   RequestTimeout (TimeoutError)   PeerLost   HandlerCancelled
             ProcessLost
         RemoteError                      it ran and raised: carries type, text, traceback
+        TaskFailed                       likewise a task of a farm
+        ResultRefused                    a task of a farm ran, and its result cannot travel
         RestartLimitReached              a supervisor gave up
         ProtocolError
             LocalProtocolError           we would have broken the wire format
@@ -381,6 +383,24 @@ class RemoteError(ActormqError):
             traceback,
         )
         self.type, self.text, self.traceback = kind, text, traceback
+
+
+class TaskFailed(ActormqError):
+    """A task of a farm raised, and its exception cannot be made again here.
+
+    Attributes:
+        type: The exception's class, qualified by its module unless built in.
+        text: What `str()` of the exception gave.
+        traceback: The traceback as text, from the function inward.
+    """
+
+    def __init__(self, kind: str, text: str, traceback: str = "") -> None:
+        super().__init__(f"a task raised {_described(kind, text)}", kind, text, traceback)
+        self.type, self.text, self.traceback = kind, text, traceback
+
+
+class ResultRefused(ActormqError):
+    """A task of a farm has run, and its result cannot travel."""
 
 
 class RestartLimitReached(ActormqError):

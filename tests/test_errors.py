@@ -40,10 +40,12 @@ from actormq.errors import (
     RemoteProtocolError,
     RequestTimeout,
     RestartLimitReached,
+    ResultRefused,
     SecurityError,
     SetupError,
     SocketFull,
     StartFailed,
+    TaskFailed,
     rebuilt,
 )
 
@@ -101,6 +103,8 @@ TREE = {
     ProcessLost: OutcomeUnknown,
     HandlerCancelled: OutcomeUnknown,
     RemoteError: ActormqError,
+    TaskFailed: ActormqError,
+    ResultRefused: ActormqError,
     RestartLimitReached: ActormqError,
     ProtocolError: ActormqError,
     LocalProtocolError: ProtocolError,

@@ -38,6 +38,7 @@ LAYERS = [
     {"patterns"},
     {"devices"},
     {"elsewhere"},
+    {"farm"},
     {
         *("stopping", "draining", "unended", "machine", "steward", "assembly"),
         *("life", "node", "ending", "run", "topology", "blueprint"),

@@ -1,8 +1,8 @@
-"""Classes by name: what a process is told, and how it finds what was meant.
+"""Classes and functions by name: what a process is told, and how it finds what was meant.
 
-No object travels, only `module:Class`. The classes of a user's script are in `__main__`, which is
-another module in the other process: that one loads the script under a name of its own, up to where
-it starts its node.
+No object travels, only `module:Class` or `module:function`. Those of a user's script are in
+`__main__`, which is another module in the other process: that one loads the script under a name of
+its own, up to where it starts its node.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ import importlib
 import importlib.machinery
 import importlib.util
 import sys
+import types
 from pathlib import Path
+from typing import Any
 
 from actormq.actor import Actor
 from actormq.errors import SetupError
 
 MAIN = "__main__"
 LOADED_MAIN = "__actormq_main__"  # the script of the node, as a process of its actors has it
+
+
+_METHODS = (types.MethodType, types.BuiltinMethodType)
 
 
 class Reached(BaseException):
@@ -44,29 +49,43 @@ def target_of(kind: type, where: str = "process") -> str:
     Raises:
         SetupError: It cannot be found from its name, or lives where nobody else can look.
     """
-    module, path = kind.__module__, kind.__qualname__
-    if module == LOADED_MAIN:
-        module = MAIN
+    return named(kind, kind.__module__, kind.__qualname__, "class", where)
+
+
+def named(thing: object, module: str, path: str, noun: str, where: str) -> str:
+    """Name what stands in a module so that another process finds it.
+
+    Args:
+        thing: What is meant.
+        module: Where it says that it was defined.
+        path: What it says that it is called there.
+        noun: What it is, for errors.
+        where: What the other process is, for errors.
+
+    Raises:
+        SetupError: It cannot be found from its name, or lives where nobody else can look.
+    """
     if "<locals>" in path:
         raise SetupError(
             f"{path} is defined inside a function, where a {where} of its own cannot find it: "
-            "move the class to the top of its module"
+            f"move the {noun} to the top of its module"
         )
-    if kind.__module__ == MAIN and main_path() is None and main_name() is None:
+    if module == MAIN and main_path() is None and main_name() is None:
         raise SetupError(
             f"{path} was typed into a session, which a {where} of its own cannot read: put the "
-            "class into a file"
+            f"{noun} into a file"
         )
     try:
-        there = _at(sys.modules[kind.__module__], path)
+        there = at(sys.modules[module], path)
     except (KeyError, AttributeError):
         there = None
-    if there is not kind:
+    # A method of a class is made anew at each look.
+    if there is not thing and not (isinstance(thing, _METHODS) and there == thing):
         raise SetupError(
-            f"{kind.__module__}:{path} is not where its name says, and a {where} of its own would "
-            "not find it: bind the class to its own name at the top of its module"
+            f"{module}:{path} is not where its name says, and a {where} of its own would "
+            f"not find it: bind the {noun} to its own name at the top of its module"
         )
-    return f"{module}:{path}"
+    return f"{MAIN if module == LOADED_MAIN else module}:{path}"
 
 
 def main_path() -> str | None:
@@ -122,12 +141,8 @@ def found(target: str) -> type[Actor]:
         SetupError: It is not there, or no actor.
         Exception: Whatever its module raises as it is imported.
     """
-    module_name, _, path = target.partition(":")
-    if module_name == MAIN and LOADED_MAIN in sys.modules:
-        module_name = LOADED_MAIN
-    module = sys.modules.get(module_name) or importlib.import_module(module_name)
     try:
-        kind = _at(module, path)
+        kind = looked_up(target)
     except AttributeError:
         kind = None
     if not (isinstance(kind, type) and issubclass(kind, Actor)):
@@ -138,7 +153,25 @@ def found(target: str) -> type[Actor]:
     return kind
 
 
-def _at(module: object, path: str) -> object:
+def looked_up(target: str) -> Any:
+    """Find whatever a target names; `__main__` is the script of the node.
+
+    Raises:
+        AttributeError: The module has nothing of that name.
+        Exception: Whatever the module raises as it is imported.
+    """
+    module_name, _, path = target.partition(":")
+    if module_name == MAIN and LOADED_MAIN in sys.modules:
+        module_name = LOADED_MAIN
+    return at(sys.modules.get(module_name) or importlib.import_module(module_name), path)
+
+
+def at(module: object, path: str) -> object:
+    """What stands at a dotted path.
+
+    Raises:
+        AttributeError: Nothing does.
+    """
     value = module
     for part in path.split("."):
         value = getattr(value, part)

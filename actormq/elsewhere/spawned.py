@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import zmq
@@ -31,10 +31,11 @@ LAST_WORDS = 0.25  # s that what a dead process has said may take to come: it is
 KILL_MOMENT = 1.0  # s that this may hold the loop, where nobody can wait any longer
 KILL_WAIT = 5.0  # s for the system to take a killed process away
 
-_PROGRAM = (
-    "import sys, json; told = json.loads(sys.stdin.buffer.readline()); "
-    "sys.path[:] = told['path']; from actormq.elsewhere.child import main; main(told)"
+_BEGINNING = (
+    "import sys, json\ntold = json.loads(sys.stdin.buffer.readline())\nsys.path[:] = told['path']\n"
 )
+ACTOR = "from actormq.elsewhere.child import main; main(told)"
+"""The program of a process that is one actor's; `told` is what it read from standard input."""
 
 
 class Spawned:
@@ -46,6 +47,8 @@ class Spawned:
         hello: What the process is told at first, beside where to dial.
         heard: Called with each envelope that comes from it.
         gone: Called once when it has ended by itself, with what happened to it.
+        program: What it runs, in Python.
+        shared: Descriptors that it is given too, under the same numbers.
 
     Raises:
         SetupError: It could not be started.
@@ -58,6 +61,8 @@ class Spawned:
         hello: dict[str, Any],
         heard: Callable[[Envelope], None],
         gone: Callable[[str], None],
+        program: str = ACTOR,
+        shared: Sequence[int] = (),
     ) -> None:
         self._runtime = runtime
         self._label = label
@@ -78,14 +83,16 @@ class Spawned:
             transport.watch(self._port, zmq.EVENT_DISCONNECTED, self._cut)
             name = ipc_endpoint(f"{runtime.node_id}-{secrets.token_hex(6)}")
             self._endpoint = transport.bind(self._port, name, f"actor {label!r}")
-            self._process = self._started(hello)
+            self._process = self._started(hello, program, shared)
         except BaseException:
             transport.close_port(self._port, 0)
             raise
         self.pid = self._process.pid
         self._unwatch = _watch(self._process, runtime.loop, self._ended)
 
-    def _started(self, hello: dict[str, Any]) -> subprocess.Popen[bytes]:
+    def _started(
+        self, hello: dict[str, Any], program: str, shared: Sequence[int]
+    ) -> subprocess.Popen[bytes]:
         if not sys.executable:
             raise SetupError(
                 f"actor {self._label!r} cannot have a process: sys.executable does not say which "
@@ -98,8 +105,9 @@ class Spawned:
         )
         try:
             process = subprocess.Popen(  # noqa: S603 our own program
-                [sys.executable, "-P", "-c", _PROGRAM, self._label],
+                [sys.executable, "-P", "-c", _BEGINNING + program, self._label],
                 stdin=subprocess.PIPE,
+                pass_fds=shared,
                 **own_group,
             )
         except OSError as error:
