@@ -12,6 +12,7 @@ The public names. The package below them, from the ground up; an import points o
     patterns/                                     the sockets that actors own
     devices/                                      what forwards between two sockets
     elsewhere/                                    actors in a thread or process of their own
+    farm/                                         work for the whole mesh, and its store
     machine, steward, assembly, life, node, run   a node, put together
     observe/, cli/, testing/                      what people see, and test with
 """
@@ -55,6 +56,11 @@ from actormq.errors import (
     SetupError,
     SocketFull,
     StartFailed,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreInUse,
+    StoreMismatch,
 )
 from actormq.events import DeadLetter
 from actormq.ledger import Ledger
@@ -136,6 +142,11 @@ __all__ = [
     "SetupError",
     "SocketFull",
     "StartFailed",
+    "StoreDamaged",
+    "StoreError",
+    "StoreFull",
+    "StoreInUse",
+    "StoreMismatch",
     "Streamer",
     "Subscriber",
     "Supervisor",

@@ -45,6 +45,11 @@ from actormq.errors import (
     SetupError,
     SocketFull,
     StartFailed,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreInUse,
+    StoreMismatch,
     TaskFailed,
     rebuilt,
 )
@@ -110,6 +115,11 @@ TREE = {
     LocalProtocolError: ProtocolError,
     RemoteProtocolError: ProtocolError,
     SecurityError: ActormqError,
+    StoreError: ActormqError,
+    StoreInUse: StoreError,
+    StoreMismatch: StoreError,
+    StoreFull: StoreError,
+    StoreDamaged: StoreError,
     InternalError: ActormqError,
 }
 

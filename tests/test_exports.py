@@ -21,6 +21,7 @@ NAMES = {
     *("RemoteError", "RestartLimitReached"),
     *("ProtocolError", "LocalProtocolError", "RemoteProtocolError"),
     "SecurityError",
+    *("StoreError", "StoreInUse", "StoreMismatch", "StoreFull", "StoreDamaged"),
     "InternalError",
 }
 
