@@ -414,6 +414,22 @@ class ResultRefused(ActormqError):
     """A task of a farm has run, and its result cannot travel."""
 
 
+class TaskTimeout(TaskFailed, TimeoutError):
+    """A task of a farm took too long each time, and its process was ended each time."""
+
+    def __init__(self, how: str) -> None:
+        ActormqError.__init__(self, f"a task {how}", how)
+        self.type, self.text, self.traceback = "", how, ""
+
+
+class TaskLost(TaskFailed):
+    """A task of a farm during which its workers died, one after the other."""
+
+    def __init__(self, how: str) -> None:
+        ActormqError.__init__(self, f"a task was lost each time: the last process {how}", how)
+        self.type, self.text, self.traceback = "", how, ""
+
+
 class RestartLimitReached(ActormqError):
     """A supervisor gave up: its children failed more often than it may restart them."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar
 
 from actormq.errors import FarmClosed, NameTaken, SetupError
+from actormq.farm.durable import Durable
 from actormq.farm.job import Job, job_of
 from actormq.farm.reports import FARM_PREFIX, Progress
 from actormq.farm.results import TaskResult, result_maker
@@ -35,12 +36,14 @@ class FarmOptions(TypedDict, total=False):
         workers: Processes that this node itself starts for it; by default one a core, 0 for none.
         min_workers: Workers that must be there before the first task is given out, 1 by default.
         durable: A file that keeps tasks and results, so that a farm which was killed goes on.
+        resume: Whether to go on with what the file has; otherwise it must be new. True by default.
     """
 
     name: str | None
     workers: int | None
     min_workers: int
     durable: str | os.PathLike[str] | None
+    resume: bool
 
 
 class Farm(Generic[T, R]):
@@ -62,6 +65,7 @@ class Farm(Generic[T, R]):
         workers: int | None = None,
         min_workers: int = 1,
         durable: str | os.PathLike[str] | None = None,
+        resume: bool = True,
     ) -> None:
         self._node = node
         self._job: Job = job_of(function)
@@ -70,7 +74,10 @@ class Farm(Generic[T, R]):
         if not isinstance(min_workers, int) or min_workers < 0:
             raise SetupError(f"min_workers={min_workers!r}: it is a count of workers, 0 or more")
         self._min_workers = min_workers
-        self._durable = None if durable is None else Path(durable)
+        self._path = None if durable is None else Path(durable)
+        self._is_resumed = resume
+        self._durable: Durable | None = None
+        self._is_mapped = False
         self._is_named = name is not None
         self.name = name or self._job.target.rpartition(":")[2]
         self.failures: list[TaskResult[T, R]] = []
@@ -81,10 +88,20 @@ class Farm(Generic[T, R]):
     # -- its life -----------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
+        if self._path is not None:
+            job = f"{self._job.target} ({self._job.mode})"
+            self._durable = await Durable.opened(self._path, job, resume=self._is_resumed)
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def _start(self) -> None:
         self._ref = await self._spawned()
         if self._workers:
             self._worker = await self._node.spawn(Worker, None, self._workers, self._ref)
-        return self
 
     async def _spawned(self) -> Ref[Ventilator]:
         names = [self.name] if self._is_named else [self.name, f"{self.name}-{id(self):x}"]
@@ -105,9 +122,17 @@ class Farm(Generic[T, R]):
         self._ventilator = ventilator
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the farm, and what its workers are at; a second time it does nothing."""
         self._ventilator = None
         stopping = [ref.stop() for ref in (self._worker, self._ref) if ref is not None]
+        self._worker = self._ref = None
         await asyncio.gather(*stopping, return_exceptions=True)
+        durable, self._durable = self._durable, None
+        if durable is not None:
+            await durable.close()
 
     # -- its use ------------------------------------------------------------------------------
 
@@ -152,10 +177,21 @@ class Farm(Generic[T, R]):
             batch,
             self.name,
             self._made,
+            self._kept(),
             is_ordered=ordered,
         )
         stream.failures = self.failures
         return stream.results(inputs)
+
+    def _kept(self) -> Durable | None:
+        """The file of this call: it holds one batch, and so is good for one call."""
+        if self._durable is not None and self._is_mapped:
+            raise SetupError(
+                f"farm {self.name!r} is durable and has had its batch: {self._path} holds one, "
+                "make another farm with another file"
+            )
+        self._is_mapped = True
+        return self._durable
 
     def progress(self) -> Progress:
         """Tell how far it is.

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from actormq.actor import Actor
+from actormq.farm.failure import Failure
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -27,9 +28,10 @@ class TaskResult(Generic[T, R]):
         seconds: What the function took; of short tasks, what those took on average that were done
             together. 0.0 if it failed.
         node: The name of the node on which it was done.
+        failure: The error as it travelled, if there is one.
     """
 
-    __slots__ = ("_value", "error", "index", "input", "node", "seconds", "tries")
+    __slots__ = ("_value", "error", "failure", "index", "input", "node", "seconds", "tries")
 
     def __init__(
         self,
@@ -43,6 +45,7 @@ class TaskResult(Generic[T, R]):
     ) -> None:
         self.index = index
         self.input = input
+        self.failure: Failure | None = None
         self._value: Any = value
         self.error = error
         self.tries = tries

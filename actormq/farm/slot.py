@@ -89,6 +89,7 @@ class Slot:
         held: The tasks that it has, and how many seconds each may take, in the order in which they
             were given.
         since: When it was last given work, in seconds of the loop.
+        was_late: Whether its process was ended because a task took too long.
 
     Raises:
         SetupError: Its process could not be started.
@@ -119,6 +120,7 @@ class Slot:
         self._seen = (0.0, words.IDLE)
         self._stopped_at: float | None = None
         self._is_over = False
+        self.was_late = False
         self.number = number
         self.held: dict[int, float] = {}
         self.since = runtime.loop.now()
@@ -245,6 +247,7 @@ class Slot:
         left = start + limit - time.monotonic()
         if left <= 0:
             what = f" to load {self._loading()}" if at == words.LOADING else ""
+            self.was_late = True
             self.kill(f"took longer than {limit:g} s{what}")
             return
         is_still, self._seen = seen == self._seen, seen

@@ -171,6 +171,11 @@ class Store:
             self._commit_with_ballast(lambda: None, replace(self._head, total=count))
 
     @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
+    @property
     def accepted_count(self) -> int:
         """Tasks that were accepted, a count."""
         return self._head.accepted

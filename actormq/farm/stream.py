@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
+
+import msgspec
 
 from actormq.codec import Codec
-from actormq.errors import ActormqError
+from actormq.errors import ActormqError, StoreError
+from actormq.farm.durable import Durable
 from actormq.farm.failure import Failure, rebuilt
+from actormq.farm.records import Outcome
+from actormq.farm.payload import packed
 from actormq.farm.results import TaskResult
 from actormq.farm.ventilator import Ventilator
 from actormq.rules.leases import Batch, Task
@@ -23,19 +26,6 @@ GROUP = 512  # inputs read at a time, at most
 GROUP_SECONDS = 0.005  # s for that, before others have their turn on the loop
 
 
-class Record(Protocol):
-    """What outlives the process: the store of a durable farm, see `durable.py`."""
-
-    async def accept(self, payloads: Sequence[bytes]) -> Sequence[TaskResult[Any, Any] | None]:
-        """Keep payloads, the next ones in order; gives what has become of them already."""
-
-    async def keep(self, results: Sequence[tuple[TaskResult[Any, Any], Failure | None]]) -> None:
-        """Keep results."""
-
-    async def complete(self, count: int) -> None:
-        """Keep that the input has ended."""
-
-
 class Stream:
     """The tasks of one call: an `Owner` for the ventilator, an iterator for the user.
 
@@ -45,7 +35,11 @@ class Stream:
         batch: What the tasks have in common.
         name: What the farm is called, for errors.
         made: Makes what the function returned of what came, or None if it is that already.
+        durable: Keeps tasks and results on disk; None where nothing is kept.
         is_ordered: Whether results come in the order of the inputs.
+
+    Attributes:
+        failures: What became of the tasks that failed for good.
     """
 
     def __init__(
@@ -55,6 +49,7 @@ class Stream:
         batch: Batch,
         name: str,
         made: Callable[[Any], Any] | None,
+        durable: Durable | None,
         *,
         is_ordered: bool,
     ) -> None:
@@ -65,6 +60,7 @@ class Stream:
         self._batch = batch
         self._name = name
         self._made = made
+        self._durable = durable
         self._is_ordered = is_ordered
         self._ready: deque[TaskResult[Any, Any]] = deque()
         self._early: dict[int, TaskResult[Any, Any]] = {}  # ordered: those whose turn is not yet
@@ -72,7 +68,10 @@ class Stream:
         self._given = 0  # inputs taken
         self._fetched = 0  # results handed to the user
         self._waiting_bytes = 0
-        self._error: BaseException | None = None  # of the input
+        self._error: BaseException | None = None  # of the input: comes behind the results
+        self._unkept: list[TaskResult[Any, Any]] = []  # durable: those that are not on disk yet
+        self._broken: StoreError | None = None  # durable: no result can be kept any more
+        self._to_keep = asyncio.Event()
         self._is_fed = False
         self._changed = asyncio.Event()  # there is something for the user
         self._room = asyncio.Event()  # there is something for the feeder
@@ -83,14 +82,18 @@ class Stream:
         self, inputs: Iterable[Any] | AsyncIterable[Any]
     ) -> AsyncGenerator[TaskResult[Any, Any], None]:
         """Feed inputs and give results, until there are no more of either."""
-        feeder = asyncio.get_running_loop().create_task(self._feed(inputs))
-        ready = self._ready
+        loop, ready = asyncio.get_running_loop(), self._ready
+        helpers = [loop.create_task(self._feed(inputs))]
+        if self._durable is not None:
+            helpers.append(loop.create_task(self._keep(self._durable)))
         try:
             while True:
                 while ready:
                     self._fetched += 1
                     yield ready.popleft()
                 self._room.set()
+                if self._broken is not None:
+                    raise self._broken
                 if self._is_fed and self._fetched == self._given:
                     break
                 self._changed.clear()
@@ -98,9 +101,9 @@ class Stream:
             if self._error is not None:
                 raise self._error
         finally:
-            feeder.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await feeder
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.wait(helpers)
             self._ventilator.close_batch(self._batch, is_given_up=True)
 
     # -- in -----------------------------------------------------------------------------------
@@ -110,9 +113,11 @@ class Stream:
             if isinstance(inputs, AsyncIterable):
                 async for value in inputs:
                     await self._until_room()
-                    self._take([value])
+                    await self._take([value])
             else:
                 await self._feed_from(iter(inputs))
+            if self._durable is not None:
+                await self._durable.complete(self._given)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001 a border: the input is the user's, who gets it
@@ -123,23 +128,31 @@ class Stream:
         self._changed.set()
 
     async def _feed_from(self, inputs: Iterator[Any]) -> None:
-        now = self._ventilator.now
         while True:
-            room = await self._until_room()
-            group: list[Any] = []
-            end = now() + GROUP_SECONDS
-            try:
-                # Few at first: the function may take its time, and so may the generator.
-                for value in itertools.islice(inputs, min(room, GROUP)):
-                    group.append(value)
-                    if now() > end:
-                        break
-                else:
-                    if len(group) < min(room, GROUP):
-                        return
-            finally:
-                self._take(group)  # what came before a generator raised counts
+            room = min(await self._until_room(), GROUP)
+            group, error = self._read(inputs, room)
+            await self._take(group)  # what came before a generator raised counts
+            if error is not None:
+                if isinstance(error, StopIteration):
+                    return
+                raise error
             await asyncio.sleep(0)
+
+    def _read(
+        self, inputs: Iterator[Any], most: int
+    ) -> tuple[list[Any], BaseException | None]:
+        """Read inputs for a moment; and what ended them, if something did."""
+        group: list[Any] = []
+        now = self._ventilator.now
+        end = now() + GROUP_SECONDS
+        try:
+            while len(group) < most:
+                group.append(next(inputs))
+                if now() > end:
+                    break
+        except BaseException as error:  # noqa: BLE001 a border: the generator is the user's
+            return group, error
+        return group, None
 
     async def _until_room(self) -> int:
         """Wait until there is room for another task; say for how many."""
@@ -153,29 +166,78 @@ class Stream:
     def _window(self) -> int:
         return max(WINDOW, WINDOW_CREDITS * self._ventilator.credit)
 
-    def _take(self, values: Sequence[Any]) -> None:
+    async def _take(self, values: Sequence[Any]) -> None:
         """Pack inputs and hand them on.
 
         Raises:
             NotEncodable: One of them cannot travel; those before it have been handed on.
             MessageTooLarge: Likewise.
+            StoreError: They could not be kept.
         """
-        payloads: list[bytes] = []
-        pack, name = self._codec.pack_value, f"farm {self._name}"
-        error: ActormqError | None = None
-        for value in values:
-            try:
-                payloads.append(pack(name, value))
-            except ActormqError as refused:
-                error = refused
-                break
-        first = self._given
+        payloads, error = self._payloads(values)
+        first, ended = self._given, {}
+        if self._durable is not None:
+            ended = {one.id: one for one in await self._durable.accept(first, payloads)}
         self._given += len(payloads)
-        self._waiting_bytes += sum(map(len, payloads))
-        tags = zip(itertools.count(first), values, strict=False)
-        self._ventilator.put(self._batch, payloads, list(itertools.islice(tags, len(payloads))))
+        new = [number for number in range(len(payloads)) if first + number not in ended]
+        self._waiting_bytes += sum([len(payloads[number]) for number in new])
+        self._ventilator.put(
+            self._batch,
+            [payloads[number] for number in new] if ended else payloads,
+            [(first + number, values[number]) for number in new],
+        )
+        if ended:
+            self._deliver([self._known(one, values[one.id - first]) for one in ended.values()])
         if error is not None:
             raise error
+
+    def _payloads(self, values: Sequence[Any]) -> tuple[list[bytes], ActormqError | None]:
+        """The payloads of inputs, up to one that cannot travel, and why it cannot."""
+        payloads: list[bytes] = []
+        codec, name = self._codec, f"farm {self._name}"
+        try:
+            for value in values:
+                payloads.append(packed(codec, name, value))
+        except ActormqError as refused:
+            return payloads, refused
+        return payloads, None
+
+    # -- on disk ------------------------------------------------------------------------------
+
+    async def _keep(self, durable: Durable) -> None:
+        """Put results on disk, all at once that there are, before anybody sees them."""
+        while True:
+            await self._to_keep.wait()
+            self._to_keep.clear()
+            results, self._unkept = self._unkept, []
+            try:
+                await durable.keep([self._outcome(result) for result in results])
+            except StoreError as error:
+                self._broken = error
+                self._changed.set()
+                return
+            self._deliver(results)
+
+    def _outcome(self, result: TaskResult[Any, Any]) -> Outcome:
+        is_failure = result.error is not None
+        value = result.failure if is_failure else result.value
+        payload = packed(self._codec, f"the store of farm {self._name}", value)
+        return Outcome(
+            result.index, result.tries, is_failure, payload, result.seconds, result.node
+        )
+
+    def _known(self, outcome: Outcome, given: Any) -> TaskResult[Any, Any]:
+        """A result of a former run."""
+        [value] = self._codec.unpack_all(outcome.payload)
+        number = outcome.id
+        if outcome.is_failure:
+            failure = msgspec.convert(value, Failure)
+            return self._failure(number, given, failure, outcome.tries, outcome.node)
+        if self._made is not None:
+            value = self._made(value)
+        return TaskResult(
+            number, given, value, None, outcome.tries, outcome.seconds, outcome.node
+        )
 
     # -- what the ventilator says -------------------------------------------------------------
 
@@ -197,15 +259,27 @@ class Stream:
     def failed(self, task: Task, failure: Failure, node: str) -> None:
         """See `Owner`."""
         index, given = task.tag
-        error = rebuilt(self._codec, failure)
-        result: TaskResult[Any, Any] = TaskResult(
-            index, given, None, error, max(task.tries, 1), 0.0, node
-        )
-        self.failures.append(result)
+        result = self._failure(index, given, failure, max(task.tries, 1), node)
         self._ended([result], len(task.payload))
+
+    def _failure(
+        self, index: int, given: Any, failure: Failure, tries: int, node: str
+    ) -> TaskResult[Any, Any]:
+        error = rebuilt(self._codec, failure)
+        result: TaskResult[Any, Any] = TaskResult(index, given, None, error, tries, 0.0, node)
+        result.failure = failure
+        self.failures.append(result)
+        return result
 
     def _ended(self, results: list[TaskResult[Any, Any]], size: int) -> None:
         self._waiting_bytes -= size
+        if self._durable is None:
+            self._deliver(results)
+        else:
+            self._unkept += results
+            self._to_keep.set()
+
+    def _deliver(self, results: list[TaskResult[Any, Any]]) -> None:
         if self._is_ordered:
             early = self._early
             early.update((result.index, result) for result in results)

@@ -25,6 +25,7 @@ from actormq.events import LinkLost
 from actormq.farm.failure import Failure, failure_of
 from actormq.farm.job import Job
 from actormq.farm.pace import Pace, left
+from actormq.farm.payload import payload_codec, value_limit, values_of
 from actormq.farm.reports import FarmReport, Progress, WorkerFacts
 from actormq.ref import Ref
 from actormq.rules.credit import mean_after
@@ -126,7 +127,11 @@ class Ventilator(Actor):
     async def on_start(self) -> None:
         """Listen to what befalls the connections to workers."""
         runtime = self._actormq_own.runtime
-        self._loop, self.codec, self._events = runtime.loop, runtime.codec, runtime.events
+        self._loop, self._events = runtime.loop, runtime.events
+        limits = runtime.settings
+        self.codec = payload_codec(
+            value_limit(limits.message_limit, limits.buffer_limit, limits.link_limit)
+        )
         self.now = runtime.loop.now
         self._ticked_at = self._loop.now()
         self._waits_since = self._ticked_at
@@ -301,7 +306,7 @@ class Ventilator(Actor):
         crew = self._heard(key)
         lane = crew.lanes.get(slot) if crew is not None else None
         try:
-            values = self.codec.unpack_all(blob)
+            values = values_of(self.codec, blob)
         except RemoteProtocolError as error:
             self._repair(crew, lane, f"sent what is no result: {error}")
             return
@@ -365,6 +370,20 @@ class Ventilator(Actor):
             one.holder.refused.add(job)
         self.leases.refuse(lane.holder, job, ids)
         self.kick()
+
+    @handler
+    def broken(
+        self, key: str, slot: int, job: int, ids: list[int], failure: Failure
+    ) -> None:
+        """What a slot calls before its first task has raised: no task of the job can run."""
+        crew = self._heard(key)
+        lane = crew.lanes.get(slot) if crew is not None else None
+        if lane is not None:
+            lane.heard += len(ids)
+            self.leases.refuse(lane.holder, job, ids)
+        for task in [t for t in self.leases.tasks.values() if t.batch.job == job]:
+            self.leases.forget(task)
+            self._fail(task, failure, self._name(crew))
 
     @handler
     def returned(self, key: str, slot: int, ids: list[int]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -321,7 +322,10 @@ class Worker(Actor):
             return
         held.received += len(ids)
         self.idle_since = None
-        held.slot.work(job, ids, blob, timeout)
+        try:
+            held.slot.work(job, ids, blob, math.inf if timeout is None else timeout)
+        except DeliveryError as error:
+            held.slot.kill(f"could not be given its tasks: {error}")
 
     @handler
     def drop(self, farm: str, slot: int) -> None:
@@ -381,6 +385,13 @@ class Worker(Actor):
             self._say_line(f"takes no task of {target}: {text}")
             self._answered(held, len(ids), "cannot", job, ids, text)
 
+    def slot_broken(self, slot: Slot, job: int, ids: list[int], failure: Failure) -> None:
+        """See `SlotOwner`."""
+        held = self._find(slot.number)
+        if held is not None:
+            self._say_line(f"the initializer of {held.farm.name!r} failed: {failure.text}")
+            self._answered(held, len(ids), "broken", job, ids, failure)
+
     def _answered(self, held: Held, count: int, message: str, *args: Any) -> None:
         held.answered += count
         self._tell(held.farm, message, self._key, held.slot.number, *args)
@@ -389,9 +400,7 @@ class Worker(Actor):
                 self._end(held, "its slot is wanted elsewhere", CLOSE_SECONDS)
             self._note_idle()
 
-    def slot_lost(
-        self, slot: Slot, blamed: int | None, ids: list[int], how: str, *, is_slow: bool
-    ) -> None:
+    def slot_lost(self, slot: Slot, blamed: int | None, ids: list[int], how: str) -> None:
         """See `SlotOwner`."""
         held = self._find(slot.number)
         if held is None:
@@ -401,7 +410,7 @@ class Worker(Actor):
         self._say_line(f"slot {slot.number} {how}")
         if not held.is_ready:
             self._may_start_at = self._loop.now() + RESTART_PAUSE
-        self._tell(held.farm, "lost", self._key, slot.number, blamed, how, is_slow)
+        self._tell(held.farm, "lost", self._key, slot.number, blamed, how, slot.was_late)
         self._note_idle()
         self._balance()
 
