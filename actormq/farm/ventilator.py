@@ -241,8 +241,11 @@ class Ventilator(Actor):
     def _send(self, grant: Grant) -> None:
         holder, batch = grant.holder, grant.batch
         crew = self._crews[holder.worker]
-        ids = [task.id for task in grant.tasks]
-        blob = b"".join([task.payload for task in grant.tasks])
+        tasks = grant.tasks if batch.begin is None else self._wanted_of(grant)
+        if not tasks:
+            return
+        ids = [task.id for task in tasks]
+        blob = b"".join([task.payload for task in tasks])
         key, number = key_of(self.ref), batch.job
         try:
             if number not in crew.jobs:
@@ -255,6 +258,16 @@ class Ventilator(Actor):
             self._part(crew, str(error))
         else:
             crew.lanes[holder.slot].granted += len(ids)
+
+    def _wanted_of(self, grant: Grant) -> list[Task]:
+        """The tasks of a grant that are to be run; the others have ended by this."""
+        assert grant.batch.begin is not None
+        unwanted = {task.id for task in grant.batch.begin(grant.tasks)}
+        if not unwanted:
+            return grant.tasks
+        self.leases.done(grant.holder, unwanted)
+        self.kick()  # there is room now
+        return [task for task in grant.tasks if task.id not in unwanted]
 
     def _tell_wanted(self) -> None:
         """Tell the workers how many slots there is work for, where that changes what they do."""
@@ -382,6 +395,9 @@ class Ventilator(Actor):
             lane.heard += len(ids)
             self.leases.refuse(lane.holder, job, ids)
         for task in [t for t in self.leases.tasks.values() if t.batch.job == job]:
+            if task.batch.broken is not None:
+                task.batch.broken(failure)
+                break
             self.leases.forget(task)
             self._fail(task, failure, self._name(crew))
 
