@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import itertools
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -64,7 +65,7 @@ class Executor(concurrent.futures.Executor):
         if initializer is not None:
             self._hired.initializer = target_of(initializer)
             self._hired.initargs = _packed(self._hired, initializer, initargs)
-        self._hired.begin()
+        self._thread = self._hired.begin()
         # When it is thrown away without a word, what it was given is still done.
         weakref.finalize(self, self._hired.close).atexit = False
 
@@ -146,8 +147,9 @@ class Executor(concurrent.futures.Executor):
             cancel_futures: Whether calls that no worker has been given are cancelled.
         """
         self._hired.close(cancel_futures=cancel_futures)
-        if wait:
-            self._hired.join()
+        is_own = threading.current_thread() is self._thread  # a callback of a future
+        if wait and not is_own and not self._hired.is_forked:
+            self._thread.join()
 
     def __exit__(
         self,

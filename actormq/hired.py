@@ -6,7 +6,6 @@ import asyncio
 import atexit
 import os
 import threading
-import weakref
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from typing import Any
@@ -24,7 +23,7 @@ from actormq.farm.worker import Worker
 from actormq.node import Node
 from actormq.settings import NodeOptions, checked
 
-_ALIVE: weakref.WeakSet[Hired] = weakref.WeakSet()
+_ALIVE: dict[Hired, threading.Thread] = {}
 """Those whose work has to be done before the interpreter ends."""
 
 
@@ -68,13 +67,14 @@ class Hired:
         self._calls: Calls | None = None
         self._over: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        # A daemon: Python joins others before it runs what is registered to be run at its end.
-        self._thread = threading.Thread(target=self._serve, name="actormq-executor", daemon=True)
 
-    def begin(self) -> None:
-        """Start the node; does not wait for it."""
-        _ALIVE.add(self)
-        self._thread.start()
+    def begin(self) -> threading.Thread:
+        """Start the node; gives its thread, and does not wait for it."""
+        # A daemon: Python joins others before it runs what is registered to be run at its end.
+        thread = threading.Thread(target=self._serve, name="actormq-executor", daemon=True)
+        _ALIVE[self] = thread
+        thread.start()
+        return thread
 
     # -- from any thread ----------------------------------------------------------------------
 
@@ -116,6 +116,11 @@ class Hired:
             known = self._kinds.setdefault((function, mode), Kind(job, made))
         return known
 
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is a fork of the process that has the node."""
+        return os.getpid() != self._pid
+
     def put(self, calls: Sequence[Call]) -> None:
         """Hand calls to the node.
 
@@ -123,7 +128,7 @@ class Hired:
             BrokenExecutor: They cannot be run any more.
             RuntimeError: It has been closed, or this is a fork.
         """
-        if os.getpid() != self._pid:
+        if self.is_forked:
             raise RuntimeError(
                 "cannot schedule new futures in a fork of the process that has the executor: make "
                 "one in each process"
@@ -138,17 +143,12 @@ class Hired:
 
     def close(self, *, cancel_futures: bool = False) -> None:
         """Take no more calls; the node ends when those it has are done."""
-        if os.getpid() != self._pid:
-            return  # this is a fork: the node is another process'
+        if self.is_forked:
+            return
         with self._lock:
             self._is_shut = True
             self._is_cancelling = self._is_cancelling or cancel_futures
             self._ring()
-
-    def join(self) -> None:
-        """Wait until the node has ended."""
-        if os.getpid() == self._pid and threading.current_thread() is not self._thread:
-            self._thread.join()
 
     def _ring(self) -> None:
         """Let the loop look, once for all that comes until it does. The lock is held."""
@@ -165,7 +165,7 @@ class Hired:
         except BaseException as raised:  # noqa: BLE001 a border: it goes to all who wait
             error = raised
         self._end(error)
-        _ALIVE.discard(self)
+        _ALIVE.pop(self, None)
 
     async def _main(self) -> None:
         self._over = asyncio.Event()
@@ -178,9 +178,11 @@ class Hired:
                 self._loop = asyncio.get_running_loop()
                 self._ring()
             await self._over.wait()
+            with self._lock:
+                self._loop = None  # it closes, and whoever rings later would hear of that
+            await ref.stop()
             if worker is not None:
                 await worker.stop()
-            await ref.stop()
 
     def _attach(self, ventilator: Ventilator) -> None:
         codec = payload_codec(self._limit)
@@ -188,8 +190,8 @@ class Hired:
 
     def _look(self) -> None:
         """See what was put, and whether that was the last."""
-        assert self._calls is not None
-        assert self._over is not None
+        if self._calls is None or self._over is None:
+            return  # the node has ended
         with self._lock:
             self._is_rung = False
             calls, self._inbox = self._inbox, []
@@ -197,7 +199,7 @@ class Hired:
             is_shut = self._is_shut
         self._calls.put(calls)
         if is_cancelling:
-            self._calls.cancel_all()
+            self._calls.cancel_all(spared=self._workers)
         if is_shut and not self._calls.count:
             self._over.set()
 
@@ -221,6 +223,7 @@ class Hired:
         broken = BrokenExecutor(f"the node of the executor has ended: {why}")
         broken.__cause__ = error
         with self._lock:
+            self._loop = None
             calls, self._inbox = self._inbox, []
             if not self._is_shut and self.broken is None:
                 self.broken = broken
@@ -228,6 +231,7 @@ class Hired:
             fail(future, broken)
         if self._calls is not None:
             self._calls.fail_all(broken)
+        self._calls = None
 
 
 def _again(broken: Exception) -> Exception:
@@ -240,8 +244,12 @@ def _again(broken: Exception) -> Exception:
 @atexit.register
 def _finish() -> None:
     """Do what is left before the interpreter ends."""
-    alive = list(_ALIVE)
+    alive = dict(_ALIVE)
     for hired in alive:
         hired.close()
-    for hired in alive:
-        hired.join()
+    for thread in alive.values():
+        thread.join()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ALIVE.clear)  # they are not in the child

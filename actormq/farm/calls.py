@@ -92,9 +92,14 @@ class Calls:
         tasks = self._ventilator.put(batch, [payload for _, payload, _ in calls], futures)
         self._open.update(zip(futures, tasks, strict=True))
 
-    def cancel_all(self) -> None:
-        """Cancel what no worker has begun."""
-        for future, task in list(self._open.items()):
+    def cancel_all(self, spared: int) -> None:
+        """Cancel what no worker has begun.
+
+        Args:
+            spared: How many count as begun at least, the first ones: as many as have a worker that
+                is about to take them, or to start.
+        """
+        for future, task in list(self._open.items())[spared:]:
             if future.cancel() and self._ventilator.leases.withdraw(task):
                 future.set_running_or_notify_cancel()  # which tells those who wait
                 del self._open[future]
