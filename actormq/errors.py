@@ -6,7 +6,7 @@ The branches answer the catcher's question: *did it run, and may I send again?*
         SetupError (ValueError)          asked for something impossible: mend the call
             NameTaken   PortInUse   IncompatibleSockets
         LifecycleError (RuntimeError)    right call, wrong moment
-            NodeNotRunning   StartFailed
+            NodeNotRunning   StartFailed   FarmClosed
         DeliveryError                    no handler saw it: sending again is safe
             ActorNotFound   ActorStopped   MailboxFull   LinkFull   NodeUnreachable
             MeshNotFound   HandlerNotFound   ArgumentMismatch   MessageTooLarge   NotEncodable
@@ -16,6 +16,7 @@ The branches answer the catcher's question: *did it run, and may I send again?*
             ProcessLost
         RemoteError                      it ran and raised: carries type, text, traceback
         TaskFailed                       likewise a task of a farm
+            TaskTimeout (TimeoutError)   TaskLost
         ResultRefused                    a task of a farm ran, and its result cannot travel
         RestartLimitReached              a supervisor gave up
         ProtocolError

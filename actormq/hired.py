@@ -14,6 +14,7 @@ from actormq.codec import Codec
 from actormq.ending import run_to_end
 from actormq.errors import SetupError
 from actormq.farm.calls import Call, Calls, Kind, fail
+from actormq.farm.dispatch import Dispatch
 from actormq.farm.job import Mode, job_of
 from actormq.farm.payload import packed, payload_codec, value_limit
 from actormq.farm.reports import FARM_PREFIX
@@ -184,9 +185,8 @@ class Hired:
             if worker is not None:
                 await worker.stop()
 
-    def _attach(self, ventilator: Ventilator) -> None:
-        codec = payload_codec(self._limit)
-        self._calls = Calls(ventilator, codec, self._look, self._break)
+    def _attach(self, dispatch: Dispatch) -> None:
+        self._calls = Calls(dispatch, self._look, self._break)
 
     def _look(self) -> None:
         """See what was put, and whether that was the last."""

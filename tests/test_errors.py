@@ -15,6 +15,7 @@ from actormq.errors import (
     AskCircle,
     AskTimeout,
     DeliveryError,
+    FarmClosed,
     HandlerCancelled,
     HandlerNotFound,
     IncompatibleSockets,
@@ -51,6 +52,8 @@ from actormq.errors import (
     StoreInUse,
     StoreMismatch,
     TaskFailed,
+    TaskLost,
+    TaskTimeout,
     rebuilt,
 )
 
@@ -86,6 +89,7 @@ TREE = {
     LifecycleError: ActormqError,
     NodeNotRunning: LifecycleError,
     StartFailed: LifecycleError,
+    FarmClosed: LifecycleError,
     DeliveryError: ActormqError,
     ActorNotFound: DeliveryError,
     ActorStopped: DeliveryError,
@@ -109,6 +113,8 @@ TREE = {
     HandlerCancelled: OutcomeUnknown,
     RemoteError: ActormqError,
     TaskFailed: ActormqError,
+    TaskTimeout: TaskFailed,
+    TaskLost: TaskFailed,
     ResultRefused: ActormqError,
     RestartLimitReached: ActormqError,
     ProtocolError: ActormqError,
@@ -128,6 +134,7 @@ BUILTIN = [
     (LifecycleError, RuntimeError),
     (AskTimeout, TimeoutError),
     (RequestTimeout, TimeoutError),
+    (TaskTimeout, TimeoutError),
 ]
 
 

@@ -7,10 +7,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from actormq.codec import Codec
+from actormq.farm.dispatch import Dispatch
 from actormq.farm.failure import Failure, rebuilt
 from actormq.farm.job import Job
-from actormq.farm.ventilator import Ventilator
 from actormq.rules.leases import Batch, Task
 
 
@@ -34,27 +33,24 @@ Call = tuple[Kind, bytes, "Future[Any]"]
 
 
 class Calls:
-    """An `Owner` for the ventilator: what became of a task is what became of its future.
+    """An `Owner` of tasks: what became of a task is what became of its future.
 
     A future is pending as long as its task waits, and can be cancelled; it runs from when its task
     is given to a worker.
 
     Args:
-        ventilator: Who gives the tasks out.
-        codec: Unpacks what exceptions carry.
+        dispatch: The queue.
         ended: Called each time when no task is left.
         broken: Called with what an initializer has raised; no call can be run any more.
     """
 
     def __init__(
         self,
-        ventilator: Ventilator,
-        codec: Codec,
+        dispatch: Dispatch,
         ended: Callable[[], object],
         broken: Callable[[Exception], object],
     ) -> None:
-        self._ventilator = ventilator
-        self._codec = codec
+        self._dispatch = dispatch
         self._say_ended = ended
         self._say_broken = broken
         self._open: dict[Future[Any], Task] = {}
@@ -82,14 +78,14 @@ class Calls:
         batch = kind.batch
         if batch is None:
             batch = kind.batch = Batch(
-                self._ventilator.add_job(kind.job),
+                self._dispatch.add_job(kind.job),
                 is_speculative=False,  # a call may have effects, and nobody asked for two
                 owner=_Answers(self, kind.made),
                 begin=self._begin,
                 broken=self._broken,
             )
         futures = [future for _, _, future in calls]
-        tasks = self._ventilator.put(batch, [payload for _, payload, _ in calls], futures)
+        tasks = self._dispatch.put(batch, [payload for _, payload, _ in calls], futures)
         self._open.update(zip(futures, tasks, strict=True))
 
     def cancel_all(self, spared: int) -> None:
@@ -100,7 +96,7 @@ class Calls:
                 is about to take them, or to start.
         """
         for future, task in list(self._open.items())[spared:]:
-            if future.cancel() and self._ventilator.leases.withdraw(task):
+            if future.cancel() and self._dispatch.leases.withdraw(task):
                 future.set_running_or_notify_cancel()  # which tells those who wait
                 del self._open[future]
         self._look()
@@ -109,7 +105,7 @@ class Calls:
         """Let all fail that are not done, for a reason that is no task's own."""
         futures, self._open = self._open, {}
         for future, task in futures.items():
-            self._ventilator.leases.forget(task)
+            self._dispatch.leases.forget(task)
             fail(future, error)
         self._look()
 
@@ -129,7 +125,7 @@ class Calls:
         return unwanted
 
     def _broken(self, failure: Failure) -> None:
-        self._say_broken(rebuilt(self._codec, failure))
+        self._say_broken(rebuilt(self._dispatch.codec, failure))
 
     def succeeded(
         self,
@@ -147,7 +143,7 @@ class Calls:
     def failed(self, task: Task, failure: Failure) -> None:
         """Hand a failure to its future."""
         if self._open.pop(task.tag, None) is not None:
-            fail(task.tag, rebuilt(self._codec, failure))
+            fail(task.tag, rebuilt(self._dispatch.codec, failure))
         self._look()
 
     def _look(self) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar
 
 from actormq.errors import FarmClosed, NameTaken, SetupError
+from actormq.farm.dispatch import Dispatch
 from actormq.farm.durable import Durable
 from actormq.farm.job import Job, job_of
 from actormq.farm.reports import FARM_PREFIX, Progress
@@ -81,7 +82,7 @@ class Farm(Generic[T, R]):
         self._is_named = name is not None
         self.name = name or self._job.target.rpartition(":")[2]
         self.failures: list[TaskResult[T, R]] = []
-        self._ventilator: Ventilator | None = None
+        self._dispatch: Dispatch | None = None
         self._ref: Ref[Ventilator] | None = None
         self._worker: Ref[Worker] | None = None
 
@@ -118,15 +119,15 @@ class Farm(Generic[T, R]):
                 return ref
         raise AssertionError("the last name was taken, which raises")
 
-    def _attach(self, ventilator: Ventilator) -> None:
-        self._ventilator = ventilator
+    def _attach(self, dispatch: Dispatch) -> None:
+        self._dispatch = dispatch
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
         """End the farm, and what its workers are at; a second time it does nothing."""
-        self._ventilator = None
+        self._dispatch = None
         stopping = [ref.stop() for ref in (self._worker, self._ref) if ref is not None]
         self._worker = self._ref = None
         await asyncio.gather(*stopping, return_exceptions=True)
@@ -159,21 +160,21 @@ class Farm(Generic[T, R]):
             speculate: Whether, at the end, idle workers are given what others take long for.
 
         Returns:
-            What became of each task, as an asynchronous iterator. One that failed for good is no exception here: its `value`
-            raises, and it is in `failures` as well.
+            What became of each task, as an asynchronous iterator. One that failed for good is no
+            exception here: its `value` raises, and it is in `failures` as well.
 
         Raises:
             FarmClosed: The farm is not open.
             SetupError: An argument cannot be.
             NotEncodable: An input cannot travel.
         """
-        ventilator = self._open()
+        dispatch = self._open()
         _check(retries, timeout)
-        job = ventilator.add_job(self._job)
+        job = dispatch.add_job(self._job)
         batch = Batch(job, retries, timeout, is_speculative=speculate)
         stream = Stream(
-            ventilator,
-            ventilator.codec,
+            dispatch,
+            dispatch.codec,
             batch,
             self.name,
             self._made,
@@ -201,10 +202,10 @@ class Farm(Generic[T, R]):
         """
         return self._open().progress()
 
-    def _open(self) -> Ventilator:
-        if self._ventilator is None:
+    def _open(self) -> Dispatch:
+        if self._dispatch is None:
             raise FarmClosed(self.name)
-        return self._ventilator
+        return self._dispatch
 
 
 def count_of(workers: int | None, what: str) -> int:

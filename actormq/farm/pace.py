@@ -23,7 +23,7 @@ class Pace:
         notes = self._notes
         if now - notes[-1][0] >= LEAST:
             notes.append((now, count))
-            while len(notes) > 2 and now - notes[1][0] >= WINDOW:
+            while now - notes[1][0] >= WINDOW:  # the newest is no older
                 notes.popleft()
 
     def rate(self, now: float, count: int) -> float:

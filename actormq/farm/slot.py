@@ -36,8 +36,8 @@ spec = importlib.util.find_spec("actormq")
 package = importlib.util.module_from_spec(spec)
 sys.modules["actormq"] = package
 def whole(name):
-    if importlib.util.find_spec("actormq." + name):
-        return importlib.import_module("actormq." + name)
+    if importlib.util.find_spec(f"actormq.{name}"):
+        return importlib.import_module(f"actormq.{name}")
     package.__dict__.pop("__getattr__", None)
     spec.loader.exec_module(package)
     return getattr(package, name)

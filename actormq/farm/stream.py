@@ -11,15 +11,15 @@ import msgspec
 
 from actormq.codec import Codec
 from actormq.errors import ActormqError, StoreError
+from actormq.farm.dispatch import Dispatch
 from actormq.farm.durable import Durable
 from actormq.farm.failure import Failure, rebuilt
-from actormq.farm.records import Outcome
 from actormq.farm.payload import packed
+from actormq.farm.records import Outcome
 from actormq.farm.results import TaskResult
-from actormq.farm.ventilator import Ventilator
 from actormq.rules.leases import Batch, Task
 
-WINDOW = 4_096  # tasks of one call that are under way, or have ended and were not fetched, at least
+WINDOW = 4_096  # tasks of one call under way, or ended and not fetched, at least
 WINDOW_CREDITS = 4  # times what all workers may hold, if that is more
 WINDOW_BYTES = 64 * 1024 * 1024  # of payloads that wait
 GROUP = 512  # inputs read at a time, at most
@@ -27,10 +27,10 @@ GROUP_SECONDS = 0.005  # s for that, before others have their turn on the loop
 
 
 class Stream:
-    """The tasks of one call: an `Owner` for the ventilator, an iterator for the user.
+    """The tasks of one call: an `Owner` for the queue, an iterator for the user.
 
     Args:
-        ventilator: Who gives them out.
+        dispatch: The queue.
         codec: Packs the inputs.
         batch: What the tasks have in common.
         name: What the farm is called, for errors.
@@ -44,7 +44,7 @@ class Stream:
 
     def __init__(
         self,
-        ventilator: Ventilator,
+        dispatch: Dispatch,
         codec: Codec,
         batch: Batch,
         name: str,
@@ -55,7 +55,7 @@ class Stream:
     ) -> None:
         batch.owner = self
         self.failures: list[TaskResult[Any, Any]] = []
-        self._ventilator = ventilator
+        self._dispatch = dispatch
         self._codec = codec
         self._batch = batch
         self._name = name
@@ -104,7 +104,7 @@ class Stream:
             for helper in helpers:
                 helper.cancel()
             await asyncio.wait(helpers)
-            self._ventilator.close_batch(self._batch, is_given_up=True)
+            self._dispatch.close_batch(self._batch, is_given_up=True)
 
     # -- in -----------------------------------------------------------------------------------
 
@@ -123,8 +123,8 @@ class Stream:
         except BaseException as error:  # noqa: BLE001 a border: the input is the user's, who gets it
             self._error = error
         self._is_fed = True
-        self._ventilator.close_batch(self._batch)
-        self._ventilator.total = self._ventilator.given_count
+        self._dispatch.close_batch(self._batch)
+        self._dispatch.total = self._dispatch.given_count
         self._changed.set()
 
     async def _feed_from(self, inputs: Iterator[Any]) -> None:
@@ -138,12 +138,10 @@ class Stream:
                 raise error
             await asyncio.sleep(0)
 
-    def _read(
-        self, inputs: Iterator[Any], most: int
-    ) -> tuple[list[Any], BaseException | None]:
+    def _read(self, inputs: Iterator[Any], most: int) -> tuple[list[Any], BaseException | None]:
         """Read inputs for a moment; and what ended them, if something did."""
         group: list[Any] = []
-        now = self._ventilator.now
+        now = self._dispatch.now
         end = now() + GROUP_SECONDS
         try:
             while len(group) < most:
@@ -164,7 +162,7 @@ class Stream:
         return room
 
     def _window(self) -> int:
-        return max(WINDOW, WINDOW_CREDITS * self._ventilator.credit)
+        return max(WINDOW, WINDOW_CREDITS * self._dispatch.credit)
 
     async def _take(self, values: Sequence[Any]) -> None:
         """Pack inputs and hand them on.
@@ -181,7 +179,7 @@ class Stream:
         self._given += len(payloads)
         new = [number for number in range(len(payloads)) if first + number not in ended]
         self._waiting_bytes += sum([len(payloads[number]) for number in new])
-        self._ventilator.put(
+        self._dispatch.put(
             self._batch,
             [payloads[number] for number in new] if ended else payloads,
             [(first + number, values[number]) for number in new],
@@ -197,7 +195,7 @@ class Stream:
         codec, name = self._codec, f"farm {self._name}"
         try:
             for value in values:
-                payloads.append(packed(codec, name, value))
+                payloads.append(packed(codec, name, value))  # noqa: PERF401 some stay if one raises
         except ActormqError as refused:
             return payloads, refused
         return payloads, None
@@ -222,9 +220,7 @@ class Stream:
         is_failure = result.error is not None
         value = result.failure if is_failure else result.value
         payload = packed(self._codec, f"the store of farm {self._name}", value)
-        return Outcome(
-            result.index, result.tries, is_failure, payload, result.seconds, result.node
-        )
+        return Outcome(result.index, result.tries, is_failure, payload, result.seconds, result.node)
 
     def _known(self, outcome: Outcome, given: Any) -> TaskResult[Any, Any]:
         """A result of a former run."""
@@ -235,11 +231,9 @@ class Stream:
             return self._failure(number, given, failure, outcome.tries, outcome.node)
         if self._made is not None:
             value = self._made(value)
-        return TaskResult(
-            number, given, value, None, outcome.tries, outcome.seconds, outcome.node
-        )
+        return TaskResult(number, given, value, None, outcome.tries, outcome.seconds, outcome.node)
 
-    # -- what the ventilator says -------------------------------------------------------------
+    # -- what the queue says -------------------------------------------------------------
 
     def succeeded(
         self, tasks: Sequence[Task | None], values: Sequence[Any], seconds: float, node: str

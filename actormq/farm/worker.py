@@ -18,8 +18,8 @@ from actormq.errors import DeliveryError, SetupError
 from actormq.farm.failure import Failure
 from actormq.farm.job import Job
 from actormq.farm.reports import FARM_PREFIX, WorkerFacts, WorkerReport
+from actormq.farm.roster import key_of
 from actormq.farm.slot import Slot
-from actormq.farm.ventilator import key_of
 from actormq.ref import Ref
 from actormq.rules.credit import credit_for, mean_after
 from actormq.rules.shares import shares
@@ -101,7 +101,8 @@ class Worker(Actor):
         self._farms: dict[str, Served] = {}
         self._offered: set[str] = set()
         self._serials = itertools.count(1)
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], Slot] = {}
+        self._changed = asyncio.Event()
         self._is_leaving = False
         self._is_balancing = False
         self._may_start_at = 0.0
@@ -124,9 +125,13 @@ class Worker(Actor):
     async def on_stop(self) -> None:
         """End the slots, and tell the farms."""
         self._end_watch()
-        for farm in list(self._farms.values()):
+        self._is_leaving = True
+        for farm in self._farms.values():
             self._tell(farm, "leave", self._key)
             self._end_all(farm, 0.0)
+        self._farms.clear()
+        for slot in self._closing.values():
+            slot.kill("its worker was stopped")
         if self._closing:
             await asyncio.wait(self._closing)
 
@@ -205,9 +210,9 @@ class Worker(Actor):
             self._note_idle()
             self._balance()
 
-    def _tell(self, farm: Served, message: str, *args: Any) -> None:
+    def _tell(self, farm: Served, message: str, *args: Any, **kwargs: Any) -> None:
         try:
-            farm.ref.tell(message, *args)
+            farm.ref.tell(message, *args, **kwargs)
         except DeliveryError:
             return  # it will find out by what it does not hear
 
@@ -274,7 +279,7 @@ class Worker(Actor):
     def _end(self, held: Held, how: str, seconds: float) -> None:
         """End a slot that nobody has lost anything with, or that has just been given up."""
         if held.farm.slots.pop(held.slot.number, None) is not None:
-            self._tell(held.farm, "lost", self._key, held.slot.number, None, how, False)
+            self._tell(held.farm, "lost", self._key, held.slot.number, None, how, is_slow=False)
             self._close(held.slot, seconds)
 
     def _end_all(self, farm: Served, seconds: float) -> None:
@@ -284,11 +289,12 @@ class Worker(Actor):
 
     def _close(self, slot: Slot, seconds: float) -> None:
         task = self._loop.aio.create_task(slot.close(seconds))
-        self._closing.add(task)
+        self._closing[task] = slot
         task.add_done_callback(self._closed)
 
     def _closed(self, task: asyncio.Task[None]) -> None:
-        self._closing.discard(task)
+        del self._closing[task]
+        self._changed.set()
         self._balance()
 
     # -- tasks --------------------------------------------------------------------------------
@@ -318,7 +324,7 @@ class Worker(Actor):
             return
         held = served.slots.get(slot)
         if held is None:
-            self._tell(served, "returned", self._key, slot, ids)
+            self._tell(served, "returned", self._key, slot)
             return
         held.received += len(ids)
         self.idle_since = None
@@ -400,17 +406,18 @@ class Worker(Actor):
                 self._end(held, "its slot is wanted elsewhere", CLOSE_SECONDS)
             self._note_idle()
 
-    def slot_lost(self, slot: Slot, blamed: int | None, ids: list[int], how: str) -> None:
+    def slot_lost(self, slot: Slot, blamed: int | None, _ids: list[int], how: str) -> None:
         """See `SlotOwner`."""
         held = self._find(slot.number)
         if held is None:
             return
         del held.farm.slots[slot.number]
         self._lost_count += 1
+        self._changed.set()
         self._say_line(f"slot {slot.number} {how}")
         if not held.is_ready:
             self._may_start_at = self._loop.now() + RESTART_PAUSE
-        self._tell(held.farm, "lost", self._key, slot.number, blamed, how, slot.was_late)
+        self._tell(held.farm, "lost", self._key, slot.number, blamed, how, is_slow=slot.was_late)
         self._note_idle()
         self._balance()
 
@@ -431,7 +438,8 @@ class Worker(Actor):
         self._is_leaving = True
         self._balance_now()
         while self._slots or self._closing:
-            await asyncio.sleep(TICK / 10)
+            self._changed.clear()
+            await self._changed.wait()
         for farm in self._farms.values():
             self._tell(farm, "leave", self._key)
 

@@ -6,7 +6,8 @@
 - A task that raised is tried again as often as its batch says. One that its holder died of, or that
   took too long, is blamed for that: it is tried alone from then on, elsewhere if there is an
   elsewhere, so that it costs nobody else a try.
-- Where nothing waits any more, holders that are idle get what others have taken long for.
+- Where nothing waits any more, holders that are idle get what others have taken long for: at the
+  end of a batch all of that, before it what is held up behind a task that takes long.
 
 Source: the ventilator of the ZeroMQ guide hands tasks out blindly, and loses a fifth of them with
 one worker of four; credit and leases are those of its Paranoid Pirate and of Majordomo.
@@ -403,33 +404,38 @@ class Leases:
 
     def second_grants(self, now: float) -> list[Grant]:
         """Give what takes long to those who are idle, where nothing waits any more."""
-        if self.waiting_count:
-            return []
         idle = [holder for holder in self._hungry if not holder.held]
-        if not idle:
+        if self.waiting_count or not idle:
             return []
         late = self._stragglers(now)
         granted = []
-        for holder in idle:
-            choice = next((one for one in late if self._suits(holder, *one)), None)
-            if choice is not None:
-                late.remove(choice)
-                grant = Grant(holder, choice[0].batch, [choice[0]])
+        for number, holder in enumerate(idle):
+            share = -(-len(late) // (len(idle) - number))
+            suiting = [one for one in late if self._suits(holder, *one)]
+            tasks = [task for task, _ in suiting if task.batch is suiting[0][0].batch]
+            tasks = tasks[: min(share, holder.credit)]
+            if tasks:
+                given = {task.id for task in tasks}
+                late = [one for one in late if one[0].id not in given]
+                grant = Grant(holder, tasks[0].batch, tasks)
                 self._lease(grant, now)
-                self.second_count += 1
+                self.second_count += len(tasks)
                 granted.append(grant)
         return granted
 
     def _stragglers(self, now: float) -> list[tuple[Task, Holder]]:
+        """Tasks that one holder has had for long, and that holder; the longest first."""
         found = []
         for holder in self.holders.values():
-            for task, since in holder.held.values():
+            for number, (task, since) in enumerate(holder.held.values()):
                 batch = task.batch
-                if batch.is_open or not batch.is_speculative or batch.mean is None:
+                # As long as there may come more, only what stands behind another one, and so is
+                # held up by that: it may be done by the time that its holder comes to it.
+                may_be = batch.is_speculative and not (batch.is_open and number == 0)
+                if not may_be or batch.mean is None or task.copies != 1 or task.deaths:
                     continue
                 patience = max(STRAGGLER_FACTOR * batch.mean, STRAGGLER_LEAST)
-                is_late = now - since >= patience and task.copies == 1 and not task.deaths
-                if is_late and self.tasks.get(task.id) is task:
+                if now - since >= patience and self.tasks.get(task.id) is task:
                     found.append((since, task.id, task, holder))
         return [(task, holder) for _, _, task, holder in sorted(found, key=lambda one: one[:2])]
 

@@ -170,6 +170,19 @@ def test_what_takes_long_at_the_end_is_given_a_second_time_and_the_first_answer_
     assert leases.done(leases.holders["a", 1], [0]) == [None]
 
 
+def test_what_is_held_up_behind_a_long_task_is_given_to_others_before_the_end():
+    leases, batch = farm(4, holders=[("a", 8)])
+    leases.grants(0.0)
+    leases.grants(0.0)
+    leases.grants(0.0)
+    assert held(leases) == {"a": [0, 1, 2, 3]}
+    batch.mean = 0.001
+    leases.enter(Holder("b", 1, 2))
+    leases.enter(Holder("c", 1, 2))
+    assert ids(leases.second_grants(1.0)) == [("b", [1, 2]), ("c", [3])]
+    assert batch.is_open
+
+
 def test_a_task_can_be_taken_out_until_it_is_held():
     leases, _ = farm(3, holders=[("a", 1)])
     held_one, waiting = leases.tasks[0], leases.tasks[1]
@@ -188,7 +201,7 @@ def test_a_message_is_bounded_in_bytes():
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_every_task_ends_once_whatever_happens(seed):
+def test_every_task_ends_once_whatever_happens(seed):  # noqa: C901, PLR0912 a table of troubles
     """Random trouble, against a plain account of what must hold."""
     chance = random.Random(seed)
     leases, serial, given = Leases(), 0, 0
