@@ -14,6 +14,7 @@ The public names. The package below them, from the ground up; an import points o
     elsewhere/                                    actors in a thread or process of their own
     farm/                                         work for the whole mesh, and its store
     machine, steward, assembly, life, node, run   a node, put together
+    hired, executor                               a node behind `concurrent.futures.Executor`
     observe/, cli/, testing/                      what people see, and test with
 """
 

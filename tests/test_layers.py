@@ -41,7 +41,7 @@ LAYERS = [
     {"farm"},
     {
         *("stopping", "draining", "unended", "machine", "steward", "assembly"),
-        *("life", "node", "ending", "run", "topology", "blueprint"),
+        *("life", "node", "ending", "run", "topology", "blueprint", "hired", "executor"),
     },
     {"", "observe", "doctor"},
     {"cli", "testing", "__main__"},

@@ -10,7 +10,7 @@ import cpython_futures
 import pytest
 
 HERE = Path(__file__).parent
-SHARES = 4  # programs at once: most of these tests sleep
+SHARES = 6  # programs at once: most of these tests sleep
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
