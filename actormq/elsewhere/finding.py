@@ -49,7 +49,7 @@ def target_of(kind: type, where: str = "process") -> str:
     Raises:
         SetupError: It cannot be found from its name, or lives where nobody else can look.
     """
-    return named(kind, kind.__module__, kind.__qualname__, "class", where)
+    return named(kind, kind.__module__, kind.__qualname__, "class", f"a {where} of its own")
 
 
 def named(thing: object, module: str, path: str, noun: str, where: str) -> str:
@@ -60,19 +60,19 @@ def named(thing: object, module: str, path: str, noun: str, where: str) -> str:
         module: Where it says that it was defined.
         path: What it says that it is called there.
         noun: What it is, for errors.
-        where: What the other process is, for errors.
+        where: What the other process is, such as "a worker", for errors.
 
     Raises:
         SetupError: It cannot be found from its name, or lives where nobody else can look.
     """
     if "<locals>" in path:
         raise SetupError(
-            f"{path} is defined inside a function, where a {where} of its own cannot find it: "
+            f"{path} is defined inside a function, where {where} cannot find it: "
             f"move the {noun} to the top of its module"
         )
     if module == MAIN and main_path() is None and main_name() is None:
         raise SetupError(
-            f"{path} was typed into a session, which a {where} of its own cannot read: put the "
+            f"{path} was typed into a session, which {where} cannot read: put the "
             f"{noun} into a file"
         )
     try:
@@ -82,8 +82,8 @@ def named(thing: object, module: str, path: str, noun: str, where: str) -> str:
     # A method of a class is made anew at each look.
     if there is not thing and not (isinstance(thing, _METHODS) and there == thing):
         raise SetupError(
-            f"{module}:{path} is not where its name says, and a {where} of its own would "
-            f"not find it: bind the {noun} to its own name at the top of its module"
+            f"{module}:{path} is not where its name says, and {where} would not find it: bind the "
+            f"{noun} to its own name at the top of its module"
         )
     return f"{MAIN if module == LOADED_MAIN else module}:{path}"
 

@@ -49,6 +49,7 @@ class Spawned:
         gone: Called once when it has ended by itself, with what happened to it.
         program: What it runs, in Python.
         shared: Descriptors that it is given too, under the same numbers.
+        has_group: Whether the programs that it has started, and has not let go of, end with it.
 
     Raises:
         SetupError: It could not be started.
@@ -63,6 +64,8 @@ class Spawned:
         gone: Callable[[str], None],
         program: str = ACTOR,
         shared: Sequence[int] = (),
+        *,
+        has_group: bool = False,
     ) -> None:
         self._runtime = runtime
         self._label = label
@@ -88,7 +91,8 @@ class Spawned:
             transport.close_port(self._port, 0)
             raise
         self.pid = self._process.pid
-        self._unwatch = _watch(self._process, runtime.loop, self._ended)
+        self._has_group = has_group
+        self._unwatch = _watch(self._process, has_group, runtime.loop, self._ended)
 
     def _started(
         self, hello: dict[str, Any], program: str, shared: Sequence[int]
@@ -168,6 +172,8 @@ class Spawned:
         """End it by force; `how` is what `gone` will be told."""
         self._how = self._how or how
         if self._status is None:
+            if self._has_group:
+                _kill_group(self.pid)
             self._process.kill()
 
     def _ended(self, status: int) -> None:
@@ -232,9 +238,17 @@ class Spawned:
 
 
 def _watch(
-    process: subprocess.Popen[bytes], loop: Loop, ended: Callable[[int], None]
+    process: subprocess.Popen[bytes], has_group: bool, loop: Loop, ended: Callable[[int], None]
 ) -> Callable[[], None]:
     """Call `ended` with the status of a process, on the loop and at once; the result ends that."""
+
+    def status() -> int:
+        if has_group and hasattr(os, "waitid"):  # macOS has none
+            # As long as nobody has asked how it ended, no other process can have its number.
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+            _kill_group(process.pid)
+        return process.wait()
+
     descriptor = None
     if hasattr(os, "pidfd_open"):
         with contextlib.suppress(OSError):  # an old kernel, or a sandbox
@@ -242,7 +256,7 @@ def _watch(
     if descriptor is None:
 
         def wait() -> None:
-            loop.call_from_thread(ended, process.wait())
+            loop.call_from_thread(ended, status())
 
         name = f"actormq-wait-{process.pid}"
         threading.Thread(target=wait, name=name, daemon=True).start()
@@ -254,10 +268,15 @@ def _watch(
 
     def readable() -> None:
         end()
-        ended(process.wait())
+        ended(status())
 
     loop.aio.add_reader(descriptor, readable)
     return end
+
+
+def _kill_group(pid: int) -> None:
+    with contextlib.suppress(OSError):  # nobody is left of it
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _how(status: int) -> str:

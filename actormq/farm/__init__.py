@@ -2,13 +2,15 @@
 
 | Module | Holds |
 | --- | --- |
-| farm | what users hold: `async with node.farm(f) as farm`, `farm.map` |
-| ventilator | the actor with the one queue: leases tasks to workers, takes their answers |
-| worker, slot, program | the actor that offers slots, one slot, and the process behind it |
-| job | functions by name, values to payloads, exceptions that travel |
-| results, errors | what became of a task |
-| reports | what a farm tells of itself |
-| durable, store | tasks and results that outlive the process |
+| farm, stream, results | what users hold: `node.farm(f)`, one call of `map`, what became of a task |
+| dispatch | the queue, on the loop of its node |
+| ventilator, roster | the actor that leases tasks to workers and takes their answers |
+| worker | the actor that offers a machine's slots |
+| slot, program, outgoing, words | one slot, the process behind it, and what the two say |
+| job, payload, failure | functions by name, values and exceptions that travel |
+| reports, pace | what farms and workers tell of themselves |
+| durable | a batch that outlives its process, as the loop sees it |
+| store, tables, records, salvage, moving, ballast, claim | the same as a SQLite file |
 
 The decisions are in `rules/leases.py`, `rules/credit.py` and `rules/shares.py`.
 """

@@ -13,10 +13,11 @@ import os
 import struct
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from actormq.errors import StoreInUse
-from actormq.farm.records import NOTE, Altered, seal, unseal
+from actormq.farm.records import NOTE, Altered, Head, seal, unseal
 
 if sys.platform != "win32":
     import fcntl
@@ -61,6 +62,17 @@ class Claim:
         with suppress(OSError):  # it may stand behind what is on disk, and that is safe already
             os.lseek(self._file, 0, os.SEEK_SET)
             os.write(self._file, note)
+
+    def raised(self, head: Head) -> Head:
+        """Give the facts of a batch with the counts that were noted of it, if those are higher.
+
+        Args:
+            head: As the file has them.
+        """
+        if self.batch != head.batch:
+            return head
+        accepted = max(head.accepted, self.accepted)
+        return replace(head, accepted=accepted, outcomes=max(head.outcomes, self.outcomes))
 
     def let_go(self, *, is_clean: bool) -> None:
         """Let others have it.

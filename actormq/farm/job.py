@@ -28,7 +28,7 @@ Mode = Literal["one", "call", "chunk"]
 """What a payload is: a value, `[args, kwargs]`, or the arguments of many calls: a list of all the
 first ones, one of all the second ones, and so on."""
 
-_WHERE = "worker"
+_WHERE = "a worker"
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):
@@ -83,8 +83,14 @@ def target_of(function: Any) -> str:
         SetupError: See `job_of`.
     """
     if isinstance(function, str):
-        _at_target(function)
-        return function
+        target, function = function, _at_target(function)
+    else:
+        target = _named(function)
+    _handler_of(function, target)
+    return target
+
+
+def _named(function: Any) -> str:
     _check(function)
     module, path = _place_of(function)
     if not isinstance(module, str) or not isinstance(path, str):
@@ -115,8 +121,6 @@ def _check(function: Any) -> None:
             f"{function!r} is bound to an object, which does not travel: write a function at the "
             "top of a module that makes the object, or an Actor class with a handler"
         )
-    if isinstance(function, type) and issubclass(function, Actor):
-        _only_handler(function)
 
 
 def _place_of(function: Any) -> tuple[Any, Any]:
@@ -297,11 +301,8 @@ def _runner(
 ) -> Callable[[Any], Any]:
     if arguments is not None and arguments.is_open and job.mode != "one":
         arguments = None  # Python itself complains of a wrong count
-    if job.mode == "one":
-        return _runner_of_one(function, arguments, job.target)
-    return (_runner_of_call if job.mode == "call" else _runner_of_chunk)(
-        function, arguments, job.target
-    )
+    make = {"one": _runner_of_one, "call": _runner_of_call, "chunk": _runner_of_chunk}[job.mode]
+    return make(function, arguments, job.target.partition(":")[0])
 
 
 def _runner_of_one(

@@ -8,13 +8,14 @@ What is finished is gathered and sent together, see `outgoing.py`.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import mmap
 import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import zmq
@@ -75,8 +76,10 @@ class _Program:
         try:
             while self._has_obeyed(self._socket.recv_multipart()):
                 pass
-        finally:
-            self._context.destroy()  # what was sent leaves
+        except SystemExit as exit_:  # a task, or what it imports, means to end the process
+            self._context.destroy()
+            _leave(exit_)
+        self._context.destroy()  # what was sent leaves
 
     def _has_obeyed(self, frames: list[bytes]) -> bool:
         for envelope in self._codec.unpack(frames):
@@ -138,7 +141,13 @@ class _Program:
             self._run(loaded, ids, values)
             return
         # One of them cannot be read, or they have too many lists and maps together.
-        for id_, piece in zip(ids, self._payloads.split(blob), strict=True):
+        try:
+            pieces = self._payloads.split(blob)
+        except RemoteProtocolError as error:
+            for id_ in ids:
+                self._fail(id_, error)
+            return
+        for id_, piece in zip(ids, pieces, strict=True):
             try:
                 values = self._payloads.unpack_all(piece)
             except RemoteProtocolError as error:
@@ -193,6 +202,19 @@ class _Program:
                 "msgspec.Structs or arrays"
             )
         self._fail(id_, ResultRefused(text), is_final=True)
+
+
+def _leave(exit_: SystemExit) -> NoReturn:
+    """End as the interpreter would, but wait for no thread that a task has left behind."""
+    code = exit_.code
+    if code is not None and not isinstance(code, int):
+        print(code, file=sys.stderr)  # noqa: T201 as the interpreter does
+        code = 1
+    atexit._run_exitfuncs()  # noqa: SLF001 as multiprocessing does
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a task may have closed it
+            stream.flush()
+    os._exit((code or 0) & 0xFF)
 
 
 class _Unfit:

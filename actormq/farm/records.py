@@ -10,12 +10,13 @@ a page can mix up thousands of records at once, and of those one in 2**32 would 
 
 from __future__ import annotations
 
+import json
 import struct
 from dataclasses import dataclass
 from hashlib import blake2b
 
-TASK, OUTCOME, HEAD, NOTE = b"t", b"o", b"h", b"n"
-"""The kinds of records: a task, what became of it, the facts of the batch, the claim's note."""
+TASK, OUTCOME, HEAD, DAMAGE, NOTE = b"t", b"o", b"h", b"d", b"n"
+"""The kinds: a task, what became of it, the facts of the batch, a damage, the claim's note."""
 
 DIGEST = 8  # bytes
 FORMAT = 1  # of all that is written here
@@ -58,11 +59,13 @@ class Damage:
         what: "task", "outcome" or "file".
         id: Of the task; -1 where nobody can say which.
         reason: What is wrong with it, in words.
+        count: Of records; more than one only where nobody can say which.
     """
 
     what: str
     id: int
     reason: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,26 @@ def unpack_outcome(number: int, record: object) -> Outcome:
     end = _OUTCOME.size + length
     node = content[_OUTCOME.size : end].decode(errors="replace")
     return Outcome(number, tries, is_failure, content[end:], seconds, node)
+
+
+def pack_damage(number: int, damage: Damage) -> bytes:
+    """Give a damage's bytes, sealed.
+
+    Args:
+        number: Of the row that it stands in.
+        damage: What was found.
+    """
+    fields = [damage.what, damage.id, damage.reason, damage.count]
+    return seal(DAMAGE, number, json.dumps(fields).encode())
+
+
+def unpack_damage(number: int, record: object) -> Damage:
+    """Make a damage of its bytes.
+
+    Raises:
+        Altered: They are not what was written.
+    """
+    return Damage(*json.loads(unseal(DAMAGE, number, record)))
 
 
 def unpack_head(record: object) -> Head:

@@ -16,20 +16,23 @@ but for a few counters it is the same in all files of ours.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from actormq.farm import tables
+from actormq.farm.files import has_our_header, publish, remove, restore
 from actormq.farm.records import (
     OUTCOME,
     TASK,
     Altered,
     Damage,
     Head,
+    pack_damage,
+    unpack_damage,
     unpack_head,
     unseal,
 )
@@ -38,10 +41,13 @@ from actormq.farm.tables import Trouble, beside, connect, create, look_up, schem
 LOST, WAITING, DONE = range(3)
 """What a task is: its record damaged and no outcome there, accepted, or with an outcome."""
 
-PAGE = 4096  # bytes
 GROUP = 1024  # records in a transaction of a new file
 WHAT = {TASK: "task", OUTCOME: "outcome"}
 TABLE = {TASK: "tasks", OUTCOME: "outcomes"}
+
+FIRST_PAGE = Damage("file", -1, "first page altered")
+ELSEWHERE = Damage("file", -1, "altered where it holds no record")
+LOG = Damage("outcome", -1, "lost with the end of the write-ahead log")
 
 Aside = tuple[Damage, bytes | None]
 """What is put aside, and the bytes that stand in its place, if there are any."""
@@ -54,73 +60,92 @@ class Survey:
     Attributes:
         head: The facts of the batch, counts as they should be.
         states: Of each task, LOST, WAITING or DONE.
-        damages: What is damaged, now and as it was resumed earlier.
-        asides: Those that were found only now.
+        damages: What is damaged, found now or as it was resumed earlier, by the row it stands in.
+        asides: Those that were found only now, and what stands in their places.
         is_sound: Whether the file may be written to.
     """
 
     head: Head
     states: bytearray
-    damages: list[Damage]
+    damages: dict[int, Damage]
     asides: list[Aside]
     is_sound: bool
 
 
-def identify(path: Path) -> Head | None:
-    """Read the facts of the batch in a file; None if it is no file of ours.
+@dataclass(slots=True)
+class Found:
+    """A file that is one of ours.
+
+    Attributes:
+        head: The facts of its batch.
+        db: A connection to it; None if its first page has to be restored first.
+    """
+
+    head: Head
+    db: sqlite3.Connection | None
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self.db is not None:
+            self.db.close()
+
+
+def find(path: Path) -> Found | None:
+    """Look what batch a file holds; None if it is no file of ours, and then it is left as it is.
 
     Args:
-        path: Of the file, which is not changed.
+        path: Of the file.
     """
-    # By a copy of its first pages: opening what is not ours could change it.
-    copy = beside(path, "-look")
-    try:
-        _restore(path, copy, most=3 * PAGE)
-        db = connect(copy)
+    if has_our_header(path):
         try:
-            return _head(db)
-        finally:
+            db = connect(path)
+        except Trouble as error:
+            if not _is_damage(error):
+                raise
+        else:
+            head = _head_or_close(db)
+            if head is not None:
+                return Found(head, db)
+    copy = beside(path, "-look")  # opening what is not ours could change it
+    try:
+        restore(path, copy, most=3 * tables.PAGE)
+        db = connect(copy)
+        head = _head_or_close(db)
+        if head is not None:
             db.close()
+            return Found(head, None)
     except Trouble:
-        return None
+        pass
     finally:
-        _remove(copy)
+        remove(copy)
+    return None
 
 
-def open_sound(path: Path, noted: Head | None) -> tuple[sqlite3.Connection, Survey]:
+def open_sound(path: Path, found: Found, noted: Head) -> tuple[sqlite3.Connection, Survey]:
     """Open a file of ours, after it has been made anew if anything in it is damaged.
 
     Args:
         path: Of the file.
-        noted: What the claim noted of this batch.
+        found: What `find` has found.
+        noted: The head, with the counts that the claim's note says, if they are higher.
 
     Raises:
         sqlite3.DatabaseError: Nothing can be made of it.
     """
-    if _has_our_header(path):
-        try:
-            db = connect(path)
-        except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
-                raise
-        else:
-            found = _survey_or_close(db, noted)
-            if found is not None and found.is_sound:
-                return db, found
-            if found is not None:
-                return _made_anew(path, db, found)
+    if found.db is not None:
+        with _closing_on_error(found.db):
+            survey = _survey(found.db, found.head, noted)
+        return (found.db, survey) if survey.is_sound else _made_anew(path, found.db, survey)
     copy = beside(path, "-salvage")
     try:
-        _restore(path, copy)
+        restore(path, copy)
         db = connect(copy)
-        found = _survey_or_close(db, noted)
-        if found is None:
-            reason = "what it says of its batch cannot be read"
-            raise sqlite3.DatabaseError(reason)
-        found.asides.insert(0, (Damage("file", -1, "its first page was altered"), None))
-        return _made_anew(path, db, found)
+        with _closing_on_error(db):
+            survey = _survey(db, found.head, noted)
+        survey.damages[max(survey.damages, default=-1) + 1] = FIRST_PAGE
+        return _made_anew(path, db, survey)
     finally:
-        _remove(copy)
+        remove(copy)
 
 
 def begin(path: Path, head: Head) -> None:
@@ -137,30 +162,7 @@ def begin(path: Path, head: Head) -> None:
     finally:
         db.close()
     path.unlink(missing_ok=True)  # an empty one, of which nothing need be kept
-    _publish(path, building)
-
-
-def settle(path: Path) -> None:
-    """Finish what a process was about when it was killed: a new file takes its place.
-
-    Args:
-        path: Of the file.
-    """
-    for left in ("-building", "-look", "-salvage"):
-        _remove(beside(path, left))
-    new = beside(path, "-new")
-    if not new.exists():
-        return
-    # A file that is there as `-new` is complete. Each step can be the last one before a kill.
-    if path.exists():
-        path.replace(beside(path, "-damaged"))
-        _sync(path.parent)
-    log = beside(path, "-wal")  # must not be taken for the new file's
-    if log.exists():
-        log.replace(beside(path, "-damaged-wal"))
-        _sync(path.parent)
-    new.replace(path)
-    _sync(path.parent)
+    publish(path, building)
 
 
 def put_head(db: sqlite3.Connection, head: Head) -> None:
@@ -170,37 +172,24 @@ def put_head(db: sqlite3.Connection, head: Head) -> None:
     db.execute("REPLACE INTO spare VALUES (0, ?)", (record,))
 
 
-def _survey_or_close(db: sqlite3.Connection, noted: Head | None) -> Survey | None:
-    try:
-        return _survey(db, noted)
-    except Trouble:
-        db.close()
-        return None
-    except BaseException:
-        db.close()
-        raise
-
-
-def _survey(db: sqlite3.Connection, noted: Head | None) -> Survey | None:
-    head = _head(db)
-    if head is None or schema(db) != _schema():
-        raise sqlite3.DatabaseError
+def _survey(db: sqlite3.Connection, head: Head, noted: Head) -> Survey:
     heads = {_unpacked(look_up(db, table, 0)) for table in ("head", "spare")}
     is_sound = heads == {head} and _passes_check(db)
-    known = _known_damage(db)
-    missing = {(damage.what, damage.id) for damage in known}
     asides: list[Aside] = []
-    if noted is not None and noted.accepted > head.accepted:
-        head = replace(head, accepted=noted.accepted)
-    if noted is not None and noted.outcomes > head.outcomes:
-        reason = f"{noted.outcomes - head.outcomes} were lost with the end of the write-ahead log"
-        asides.append((Damage("outcome", -1, reason), None))
+    damages = dict(_known_damage(db, asides))
+    missing = {(damage.what, damage.id) for damage in damages.values()}
+    if noted.outcomes > head.outcomes:
+        asides.append((replace(LOG, count=noted.outcomes - head.outcomes), None))
+    head = replace(head, accepted=noted.accepted)
     states = bytearray(head.accepted)
     for number, _ in _sound(db, TASK, head, asides, missing):
         states[number] = WAITING
     for number, _ in _sound(db, OUTCOME, head, asides, missing):
         states[number] = DONE
-    damages = [*known, *(damage for damage, _ in asides)]
+    if not is_sound and not asides:
+        asides.append((ELSEWHERE, None))
+    if asides:  # then the rows are numbered anew, with those of the new file
+        damages = dict(enumerate([*damages.values(), *(damage for damage, _ in asides)]))
     return Survey(head, states, damages, asides, is_sound and not asides)
 
 
@@ -252,15 +241,16 @@ def _put_aside(
     expected: int,
 ) -> None:
     what = WHAT[kind]
+    absent = expected - seen.count(1)
     for number, raw in altered.items():
         is_task = 0 <= number < len(seen)
         if is_task and seen[number]:
-            continue
-        reason = "its record is not there" if raw is None else "its record was altered"
+            continue  # what stands here a second time is another's
+        absent -= 1
+        reason = "not where it should be" if raw is None else "altered"
         asides.append((Damage(what, number if is_task else -1, reason), raw))
-    absent = expected - seen.count(1) - len(altered)
     if kind == OUTCOME and absent > 0:
-        asides.append((Damage(what, -1, f"the records of {absent} are not there"), None))
+        asides.append((Damage(what, -1, "not where it should be", absent), None))
 
 
 def _made_anew(
@@ -278,73 +268,39 @@ def _made_anew(
         new = create(building)
         try:
             new.execute("PRAGMA synchronous=OFF")  # all of it is forced to the disk at the end
-            _copy(db, new, found)
+            head = _copy(db, new, found)
         finally:
             new.close()
     finally:
         db.close()
-    _publish(path, building)
-    return connect(path), found
+    publish(path, building)
+    db = connect(path)
+    with _closing_on_error(db):
+        again = _survey(db, head, head)
+        if not again.is_sound:
+            reason = "what was salvaged from it was damaged again"
+            raise sqlite3.DatabaseError(reason)
+    return db, again
 
 
-def _copy(db: sqlite3.Connection, new: sqlite3.Connection, found: Survey) -> None:
+def _copy(db: sqlite3.Connection, new: sqlite3.Connection, found: Survey) -> Head:
+    outcomes = 0
     for kind in (TASK, OUTCOME):
         records = _sound(db, kind, found.head, [], set())
+        outcomes = 0
         while group := list(islice(records, GROUP)):
+            outcomes += len(group)
             with transaction(new):
                 new.executemany(f"INSERT INTO {TABLE[kind]} VALUES (?, ?)", group)  # noqa: S608
-    found.head = replace(found.head, outcomes=found.states.count(DONE))
-    raws = [None] * (len(found.damages) - len(found.asides)) + [raw for _, raw in found.asides]
-    found.damages = found.damages[: len(raws) - len(found.asides)] + [d for d, _ in found.asides]
+    raws = dict(found.asides)
+    rows = [
+        (row, pack_damage(row, damage), raws.get(damage)) for row, damage in found.damages.items()
+    ]
+    head = replace(found.head, outcomes=outcomes)
     with transaction(new):
-        put_head(new, found.head)
-        new.executemany(
-            "INSERT INTO damaged (what, task, reason, raw) VALUES (?, ?, ?, ?)",
-            [(d.what, d.id, d.reason, raw) for d, raw in zip(found.damages, raws, strict=True)],
-        )
-
-
-def _publish(path: Path, building: Path) -> None:
-    with building.open("rb+") as file:
-        os.fsync(file.fileno())
-    building.replace(beside(path, "-new"))
-    _sync(path.parent)
-    settle(path)
-
-
-def _restore(path: Path, copy: Path, most: int | None = None) -> None:
-    """Copy a file and its write-ahead log, with a first page that is sound.
-
-    Args:
-        path: Of the file.
-        copy: Of the copy.
-        most: Bytes to copy, the rest reads as zeros; None for all.
-    """
-    pages = max(path.stat().st_size // PAGE, len(tables.SCHEMA) + 2)
-    first = bytearray(tables.first_page())
-    first[18:20] = b"\2\2"  # written with a write-ahead log
-    first[28:32] = pages.to_bytes(4, "big")
-    _remove(copy)
-    for ending, part in (("", most), ("-wal", None)):
-        if not beside(path, ending).exists():
-            continue
-        with beside(path, ending).open("rb") as source, beside(copy, ending).open("wb") as target:
-            while piece := source.read(1 << 20 if part is None else part - target.tell()):
-                target.write(piece)
-    with copy.open("rb+") as file:
-        file.write(first)
-        file.truncate(pages * PAGE)
-
-
-def _has_our_header(path: Path) -> bool:
-    """Say whether the fixed parts of the header are those of each file of ours."""
-    with path.open("rb") as file:
-        found = bytearray(file.read(100))
-    ours = bytearray(tables.first_page()[:100])
-    ours[18:20] = b"\2\2"
-    for start, end in ((24, 44), (92, 100)):  # counters, and the version of SQLite
-        ours[start:end] = found[start:end]
-    return found == ours
+        put_head(new, head)
+        new.executemany("INSERT INTO damaged VALUES (?, ?, ?)", rows)
+    return head
 
 
 def _schema() -> list[tuple[object, ...]]:
@@ -357,11 +313,26 @@ def _schema() -> list[tuple[object, ...]]:
         db.close()
 
 
-def _head(db: sqlite3.Connection) -> Head | None:
-    heads = [_unpacked(look_up(db, table, 0)) for table in ("head", "spare")]
-    return max(
-        (head for head in heads if head is not None), key=lambda head: head.accepted, default=None
-    )
+def _head_or_close(db: sqlite3.Connection) -> Head | None:
+    try:
+        if schema(db) == _schema():
+            for table in ("head", "spare"):
+                head = _unpacked(look_up(db, table, 0))
+                if head is not None:
+                    return head
+    except Trouble:
+        pass
+    db.close()
+    return None
+
+
+@contextmanager
+def _closing_on_error(db: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise
 
 
 def _unpacked(record: object) -> Head | None:
@@ -386,12 +357,12 @@ def _passes_check(db: sqlite3.Connection) -> bool:
         return False
 
 
-def _known_damage(db: sqlite3.Connection) -> list[Damage]:
+def _known_damage(db: sqlite3.Connection, asides: list[Aside]) -> Iterator[tuple[int, Damage]]:
     try:
-        rows = db.execute("SELECT what, task, reason FROM damaged ORDER BY id").fetchall()
-    except Trouble:
-        return []
-    return [Damage(str(what), int(task), str(reason)) for what, task, reason in rows]
+        for number, record in db.execute("SELECT id, record FROM damaged"):
+            yield number, unpack_damage(number, record)
+    except (*Trouble, Altered):
+        asides.append((Damage("file", -1, "what was noted of earlier damage altered"), None))
 
 
 def _holes(seen: bytearray) -> Iterator[int]:
@@ -401,21 +372,6 @@ def _holes(seen: bytearray) -> Iterator[int]:
         at = seen.find(0, at + 1)
 
 
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
+def _is_damage(error: BaseException) -> bool:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     return code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
-
-
-def _remove(path: Path) -> None:
-    for ending in ("", "-wal", "-journal"):
-        beside(path, ending).unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":  # there a folder cannot be opened
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -29,6 +29,7 @@ LOOK_LEAST = 0.01  # s between two looks at a page, however short the tasks' tim
 LOOK_MOST = 0.5  # s: a process that was stopped is seen within twice that
 STOPPED_LIMIT = 1.5  # s that a process may be stopped: a person who does that for longer means it
 STOPPED_LOOK = 0.25  # s between looks at one that is
+STATUS_INTERVAL = 1.0  # s between questions to the system about one that seems to be at work
 
 START = """
 import importlib.util
@@ -111,6 +112,7 @@ class Slot:
                 self._gone,
                 program=START,
                 shared=(descriptor,),
+                has_group=True,
             )
         except BaseException:
             self._page.close()
@@ -121,6 +123,8 @@ class Slot:
         self._timer: asyncio.TimerHandle | None = None
         self._seen = (0.0, words.IDLE)
         self._stopped_at: float | None = None
+        self._asked_at = runtime.loop.now()
+        self._status = psutil.Process(self.pid)
         self._is_over = False
         self.was_late = False
         self.number = number
@@ -175,11 +179,13 @@ class Slot:
 
         Its owner hears no more from now on.
         """
-        self._end()
+        if not self._is_over:
+            self._end()
         await self._spawned.close(seconds)
 
     def _end(self) -> None:
         self._is_over = True
+        self._page.close()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -214,8 +220,8 @@ class Slot:
     def _gone(self, how: str) -> None:
         if self._is_over:
             return
-        self._end()
         _, at = words.PAGE.unpack_from(self._page)
+        self._end()
         ids = list(self.held)
         blamed = at if at in self.held else None
         if at == words.LOADING and ids:
@@ -248,16 +254,18 @@ class Slot:
         limit = self._limit_of(at)
         left = start + limit - time.monotonic()
         if left <= 0:
-            what = f" to load {self._loading()}" if at == words.LOADING else ""
             self.was_late = True
-            self.kill(f"took longer than {limit:g} s{what}")
+            self.kill(f"took longer than {limit:g} s")
             return
-        is_still, self._seen = seen == self._seen, seen
-        if is_still and self._is_stopped_for_good():
+        has_moved, self._seen = seen != self._seen, seen
+        if not has_moved and self._does_nothing(at):
+            self.kill(f"did not begin its work within {self._runtime.settings.start_timeout:g} s")
+            return
+        if has_moved:
+            self._stopped_at = None
+        elif self._has_been_stopped():
             self.kill("was stopped")
             return
-        if not is_still:
-            self._stopped_at = None
         least = min(self.held.values())
         self._look_by(min(left, least, LOOK_MOST if self._stopped_at is None else STOPPED_LOOK))
 
@@ -266,11 +274,21 @@ class Slot:
             return self._runtime.settings.start_timeout
         return self.held.get(at, math.inf)
 
-    def _is_stopped_for_good(self) -> bool:
-        is_stopped = False
-        with contextlib.suppress(psutil.Error):
-            is_stopped = psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+    def _does_nothing(self, at: int) -> bool:
+        """Whether it has had work for so long that it should have begun."""
+        if at in self.held or at == words.LOADING:
+            return False
+        return self._runtime.loop.now() - self.since > self._runtime.settings.start_timeout
+
+    def _has_been_stopped(self) -> bool:
+        """Whether it has been stopped for `STOPPED_LIMIT`; a debugger's stop is another one."""
         now = self._runtime.loop.now()
+        if self._stopped_at is None and now - self._asked_at < STATUS_INTERVAL:
+            return False
+        self._asked_at = now
+        is_stopped = False
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            is_stopped = self._status.status() == psutil.STATUS_STOPPED
         if not is_stopped:
             self._stopped_at = None
         elif self._stopped_at is None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from actormq.errors import (
     StoreInUse,
     StoreMismatch,
 )
-from actormq.farm import salvage
+from actormq.farm import files, salvage
 from actormq.farm.ballast import Ballast
 from actormq.farm.claim import Claim
 from actormq.farm.records import (
@@ -58,9 +58,6 @@ class Store:
         job: What the batch runs, in words: a file of another job is refused.
         resume: Whether to go on with a batch that the file holds; a new file is fine with it.
 
-    Attributes:
-        damaged: What was found damaged and not given anew since.
-
     Raises:
         StoreInUse: Another process has it.
         StoreMismatch: It holds another job's batch, or one although `resume` is false.
@@ -86,7 +83,8 @@ class Store:
                 self._claim.let_go(is_clean=not self._claim.batch)
                 raise
         self._head, self._states = found.head, found.states
-        self.damaged = found.damages
+        self._damages = found.damages
+        self._rows = {(each.what, each.id): row for row, each in found.damages.items()}
         self._claim.write(self._head.batch, self._head.accepted, self._head.outcomes)
         self._ballast = Ballast(beside(self._path, "-ballast"), BALLAST)
         with suppress(OSError):  # there is no room: outcomes may fit, and `accept` will say so
@@ -190,6 +188,11 @@ class Store:
         """Tasks of the whole input, a count; None while it has not been read to its end."""
         return self._head.total
 
+    @property
+    def damaged(self) -> list[Damage]:
+        """What was found damaged, now or earlier, and was not given anew since."""
+        return list(self._damages.values())
+
     def pending(self, after: int, most: int) -> list[tuple[int, bytes]]:
         """Give tasks that have no outcome, in order of their ids.
 
@@ -271,24 +274,22 @@ class Store:
             self._claim.let_go(is_clean=not beside(self._path, "-wal").exists())
 
     def _open(self, job: str, *, resume: bool) -> tuple[sqlite3.Connection, Survey]:
-        salvage.settle(self._path)
-        noted: Head | None = None
-        if self._path.exists() and self._path.stat().st_size:
-            head = salvage.identify(self._path)
-            if head is None:
-                raise StoreError(str(self._path), _NOT_OURS)
-            if head.job != job:
-                raise StoreMismatch(str(self._path), head.job, job)
-            if not resume:
-                raise StoreMismatch(str(self._path), head.job, "", head.accepted)
-            if self._claim.batch == head.batch:
-                noted = replace(head, accepted=self._claim.accepted, outcomes=self._claim.outcomes)
-        elif self._path.exists() and self._claim.accepted and resume:
-            how = f"it is empty, and {self._claim.accepted} tasks had been accepted"
-            raise StoreDamaged(str(self._path), how)
-        else:
+        files.settle(self._path)
+        is_new = not self._path.exists() or not self._path.stat().st_size
+        if is_new:
+            if resume and self._path.exists() and self._claim.accepted:
+                how = f"it is empty, and {self._claim.accepted} tasks had been accepted"
+                raise StoreDamaged(str(self._path), how)
             salvage.begin(self._path, Head(secrets.token_bytes(16), job, 0, 0, None))
-        return salvage.open_sound(self._path, noted)
+        found = salvage.find(self._path)
+        if found is None:
+            raise StoreError(str(self._path), _NOT_OURS)
+        head = found.head
+        if head.job != job or not (resume or is_new):
+            found.close()
+            other = job if head.job != job else ""
+            raise StoreMismatch(str(self._path), head.job, other, head.accepted)
+        return salvage.open_sound(self._path, found, self._claim.raised(head))
 
     def _commit(self, write: Callable[[], None], head: Head) -> None:
         if self._broken is not None:
@@ -323,17 +324,17 @@ class Store:
     def _note(self, what: str, number: int, state: int) -> None:
         """Remember what turned out to be damaged while the file is open."""
         self._states[number] = state
-        self.damaged.append(Damage(what, number, "its record was altered"))
+        row = max(self._damages, default=-1) + 1
+        self._damages[row] = Damage(what, number, "altered")
+        self._rows[what, number] = row
 
-    def _forget(self, what: str, numbers: Sequence[int] | dict[int, Outcome]) -> None:
-        if self.damaged:
-            rows = [(what, number) for number in numbers]
-            self._db.executemany("DELETE FROM damaged WHERE what = ? AND task = ?", rows)
+    def _forget(self, what: str, mended: Iterable[int]) -> None:
+        rows = [(self._rows[what, number],) for number in mended if (what, number) in self._rows]
+        self._db.executemany("DELETE FROM damaged WHERE id = ?", rows)
 
-    def _drop(self, what: str, numbers: Sequence[int] | dict[int, Outcome]) -> None:
-        if self.damaged:
-            mended = set(numbers)
-            self.damaged = [d for d in self.damaged if d.what != what or d.id not in mended]
+    def _drop(self, what: str, mended: Iterable[int]) -> None:
+        for number in mended:
+            self._damages.pop(self._rows.pop((what, number), -1), None)
 
 
 _NOT_OURS = "it is not the file of a batch, and is left as it is: name another file"

@@ -20,6 +20,8 @@ from pathlib import Path
 from actormq.errors import StoreDamaged, StoreError, StoreFull, StoreInUse
 
 CHECKPOINT_PAGES = 1000  # pages of 4 KiB in the log before they are moved into the file
+PAGE = 4096  # bytes
+APPLICATION = int.from_bytes(b"amqF", "big")  # in the header: by it `file` tells ours from others
 CACHE = 8 << 20  # bytes
 
 SCHEMA = (
@@ -27,15 +29,16 @@ SCHEMA = (
     "CREATE TABLE spare (id INTEGER PRIMARY KEY, record BLOB)",
     "CREATE TABLE tasks (id INTEGER PRIMARY KEY, record BLOB)",
     "CREATE TABLE outcomes (id INTEGER PRIMARY KEY, record BLOB)",
-    "CREATE TABLE damaged (id INTEGER PRIMARY KEY, what TEXT, task INTEGER, reason TEXT, raw BLOB)",
+    "CREATE TABLE damaged (id INTEGER PRIMARY KEY, record BLOB, raw BLOB)",
 )
 """In this order, always in a new file: so each table has its root in the same page in all files."""
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 """What the operating system says when there is no room, for anybody or for this user."""
 
-Trouble = (sqlite3.Error, MemoryError, OverflowError)
-"""What reading a damaged file may raise: a length that flipped asks for any amount of memory."""
+Trouble = (sqlite3.Error, MemoryError, OverflowError, UnicodeDecodeError)
+"""What reading a damaged file may raise: a length that flipped asks for any amount of memory, and a
+word of the tables that flipped stands in the error's text."""
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -48,8 +51,8 @@ def connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
     try:
         db.execute("PRAGMA locking_mode=EXCLUSIVE")  # before the first look at the file
+        db.execute(f"PRAGMA page_size={PAGE}")
         db.execute("PRAGMA trusted_schema=OFF")
-        db.execute("PRAGMA cell_size_check=ON")
         db.execute("PRAGMA synchronous=FULL")
         db.execute(f"PRAGMA cache_size=-{CACHE >> 10}")
         db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
@@ -70,6 +73,7 @@ def create(path: Path) -> sqlite3.Connection:
         left.unlink(missing_ok=True)
     db = connect(path)
     try:
+        db.execute(f"PRAGMA application_id={APPLICATION}")
         db.execute("PRAGMA journal_mode=WAL")
         with transaction(db):
             for statement in SCHEMA:
@@ -89,9 +93,11 @@ def first_page() -> bytes:
     """Give the first page of a new file: that of every file of ours, but for a few counters."""
     db = sqlite3.connect(":memory:", isolation_level=None)
     try:
+        db.execute(f"PRAGMA page_size={PAGE}")
+        db.execute(f"PRAGMA application_id={APPLICATION}")
         for statement in SCHEMA:
             db.execute(statement)
-        return bytes(db.serialize()[:4096])
+        return bytes(db.serialize()[:PAGE])
     finally:
         db.close()
 

@@ -4,8 +4,8 @@ import asyncio
 import itertools
 import resource
 
+import chores
 import pytest
-import work
 
 from actormq import (
     ArgumentMismatch,
@@ -37,9 +37,16 @@ async def gather(seen, stream):
         seen.append(result.value)
 
 
+async def serving(worker, farms):
+    """Wait until a worker has given its slots to these farms."""
+    while (report := await worker.ask(Worker.report)).farms != farms:  # noqa: ASYNC110 far away
+        await asyncio.sleep(0)
+    return report
+
+
 async def test_every_input_gives_one_result_in_whatever_order_it_comes(mesh):
     node = await mesh.start()
-    async with node.farm(work.double, workers=2) as farm:
+    async with node.farm(chores.double, workers=2) as farm:
         found = await results(farm, range(5_000))
         assert {result.input: result.value for result in found} == {n: 2 * n for n in range(5_000)}
         assert sorted(result.index for result in found) == list(range(5_000))
@@ -58,14 +65,14 @@ async def test_inputs_may_come_asynchronously_and_be_none_at_all(mesh):
             yield number
 
     node = await mesh.start()
-    async with node.farm(work.double, workers=1) as farm:
+    async with node.farm(chores.double, workers=1) as farm:
         assert await values(farm, inputs(), ordered=True) == [2 * n for n in range(20)]
         assert await values(farm, []) == []
 
 
 async def test_what_raises_is_tried_again_and_fails_with_its_own_error(mesh):
     node = await mesh.start()
-    async with node.farm(work.odd_only, workers=2) as farm:
+    async with node.farm(chores.odd_only, workers=2) as farm:
         found = await results(farm, range(6), retries=2, ordered=True)
         assert [result.error is None for result in found] == [False, True] * 3
         assert [result.tries for result in found] == [3, 1] * 3
@@ -80,7 +87,7 @@ async def test_what_raises_is_tried_again_and_fails_with_its_own_error(mesh):
 
 async def test_a_task_that_kills_its_workers_fails_alone_after_five_tries(mesh):
     node = await mesh.start()
-    async with node.farm(work.kill_at_seven, workers=2) as farm:
+    async with node.farm(chores.kill_at_seven, workers=2) as farm:
         found = await results(farm, range(40))
         failed = [result for result in found if result.error is not None]
     assert len(found) == 40
@@ -91,7 +98,7 @@ async def test_a_task_that_kills_its_workers_fails_alone_after_five_tries(mesh):
 
 async def test_a_task_that_takes_too_long_is_ended_and_holds_up_no_other(mesh):
     node = await mesh.start()
-    async with node.farm(work.hang_at_three, workers=2) as farm:
+    async with node.farm(chores.hang_at_three, workers=2) as farm:
         found = await results(farm, range(30), timeout=0.2, retries=1)
     failed = [result for result in found if result.error is not None]
     assert len(found) == 30
@@ -103,14 +110,14 @@ async def test_a_straggler_is_given_a_second_time_and_the_first_answer_counts(me
     # The first who takes it hangs for a minute; whoever comes second does not.
     node = await mesh.start()
     mark = tmp_path / "mark"
-    async with node.farm(work.hang_unless_marked, workers=2) as farm:
+    async with node.farm(chores.hang_unless_marked, workers=2) as farm:
         found = await values(farm, [str(mark), *["" for _ in range(20)]])
     assert len(found) == 21
 
 
 async def test_what_cannot_travel_fails_in_one_sentence_and_nothing_else_does(mesh):
     node = await mesh.start()
-    async with node.farm(work.strange, workers=1) as farm:
+    async with node.farm(chores.strange, workers=1) as farm:
         refused, *good = await results(farm, ["object", "plain", "huge"], ordered=True)
         assert isinstance(refused.error, ResultRefused)
         assert refused.tries == 1
@@ -130,7 +137,7 @@ async def test_a_generator_that_raises_ends_the_batch_behind_what_it_gave(mesh):
         raise OSError("the list of inputs is gone")
 
     node = await mesh.start()
-    async with node.farm(work.double, workers=1) as farm:
+    async with node.farm(chores.double, workers=1) as farm:
         seen = []
         with pytest.raises(OSError, match="is gone"):
             await gather(seen, farm.map(inputs()))
@@ -140,7 +147,7 @@ async def test_a_generator_that_raises_ends_the_batch_behind_what_it_gave(mesh):
 
 async def test_an_endless_generator_takes_no_more_memory_than_there_is_room_for(mesh):
     node = await mesh.start()
-    async with node.farm(work.nothing, workers=1) as farm:
+    async with node.farm(chores.same, workers=1) as farm:
         count, most = 0, 0
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         async for _ in farm.map(bytes(1_000) for _ in itertools.count()):
@@ -156,7 +163,7 @@ async def test_an_endless_generator_takes_no_more_memory_than_there_is_room_for(
 
 async def test_whoever_stops_reading_gives_up_the_rest(mesh, until):
     node = await mesh.start()
-    async with node.farm(work.nap, workers=1) as farm:
+    async with node.farm(chores.nap, workers=1) as farm:
         stream = farm.map([0.01] * 1_000)
         async for _ in stream:
             break
@@ -169,18 +176,16 @@ async def test_workers_of_other_nodes_join_by_themselves_and_are_shared(mesh):
     here, there = await mesh.pair()
     worker = await there.spawn(Worker, WORKER_NAME, 2)
     async with (
-        here.farm(work.nap, workers=0, min_workers=1, name="one") as one,
-        here.farm(work.nap, workers=0, min_workers=1, name="two") as two,
+        here.farm(chores.nap, workers=0, min_workers=1, name="one") as one,
+        here.farm(chores.nap, workers=0, min_workers=1, name="two") as two,
     ):
         first, second = await asyncio.gather(results(one, [0.02] * 20), results(two, [0.02] * 20))
         assert {result.node for result in [*first, *second]} == {there.name}
-        while (report := await worker.ask(Worker.report)).farms != {"one": 1, "two": 1}:
-            await asyncio.sleep(0)
+        report = await serving(worker, {"one": 1, "two": 1})
         assert report.done >= 40
         farm = await here.find(FARM_PREFIX + "one")
-        assert (await farm.ask(Ventilator.report)).workers == {there.name: 1}
-    while (report := await worker.ask(Worker.report)).farms:  # each farm takes its slots along
-        await asyncio.sleep(0)
+        assert list((await farm.ask(Ventilator.report)).workers) == [there.name]
+    await serving(worker, {})  # each farm takes its slots along
 
 
 async def test_a_worker_without_the_module_says_so_and_takes_nothing(mesh, until, tmp_path):
@@ -209,7 +214,7 @@ async def test_a_worker_without_the_module_says_so_and_takes_nothing(mesh, until
 
 async def test_a_batch_waits_for_as_many_workers_as_it_wants(mesh, until, caplog):
     node = await mesh.start()
-    async with node.farm(work.double, workers=1, min_workers=2) as farm:
+    async with node.farm(chores.double, workers=1, min_workers=2) as farm:
         stream = farm.map([1])
         first = asyncio.ensure_future(anext(stream))
         await until(lambda: "waits for 2 workers, and 1 are there" in caplog.text)
@@ -222,7 +227,7 @@ async def test_a_batch_waits_for_as_many_workers_as_it_wants(mesh, until, caplog
 async def test_a_draining_worker_ends_what_it_is_at_and_takes_no_more(mesh):
     here, there = await mesh.pair(shutdown_timeout=5.0)
     await there.spawn(Worker, WORKER_NAME, 1)
-    async with here.farm(work.nap, workers=0) as farm:
+    async with here.farm(chores.nap, workers=0) as farm:
         stream = farm.map([0.2] * 6)
         first = await anext(stream)
         assert first.node == there.name
@@ -245,12 +250,12 @@ async def test_a_draining_worker_ends_what_it_is_at_and_takes_no_more(mesh):
 async def test_an_option_that_cannot_be_is_refused(mesh, options, text):
     node = await mesh.start()
     with pytest.raises(SetupError, match=text):
-        node.farm(work.double, **options)
+        node.farm(chores.double, **options)
 
 
 @pytest.mark.parametrize("options", [{"retries": -1}, {"timeout": 0}, {"timeout": "soon"}])
 async def test_an_argument_of_map_that_cannot_be_is_refused(mesh, options):
     node = await mesh.start()
-    async with node.farm(work.double, workers=0) as farm:
+    async with node.farm(chores.double, workers=0) as farm:
         with pytest.raises(SetupError, match="=".join(map(str, next(iter(options.items()))))[:7]):
             farm.map([1], **options)
