@@ -2,7 +2,7 @@
 
 import pytest
 
-from actormq.cli.farm.status import Status
+from actormq.cli.farm.asked import Status
 from actormq.cli.farm.tables import show
 from actormq.farm.reports import FarmReport, Progress, WorkerReport
 

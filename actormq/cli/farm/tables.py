@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
-from actormq.cli.farm.status import Status
+from actormq.cli.farm.asked import Status
 from actormq.cli.farm.words import how_far, pace
 from actormq.cli.words import counted, duration, number
 from actormq.errors import one_line
