@@ -156,11 +156,15 @@ def begin(path: Path, head: Head) -> None:
         head: The facts of the batch.
     """
     building = beside(path, "-building")
-    db = create(building)
     try:
-        put_head(db, head)
-    finally:
-        db.close()
+        db = create(building)
+        try:
+            put_head(db, head)
+        finally:
+            db.close()
+    except BaseException:
+        remove(building)
+        raise
     path.unlink(missing_ok=True)  # an empty one, of which nothing need be kept
     publish(path, building)
 
