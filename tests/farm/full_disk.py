@@ -24,7 +24,9 @@ def payload(number):
 
 
 def outcome(number):
-    return Outcome(number, 1, False, payload(number)[::-1][:200], 0.5, "roof")
+    return Outcome(
+        number, 1, is_failure=False, payload=payload(number)[::-1][:200], seconds=0.5, node="roof"
+    )
 
 
 def mount(folder, size, *options):
@@ -39,10 +41,8 @@ def accept_all(batch, most):
     while (first := batch.accepted_count) < most:
         try:
             batch.accept([(number, payload(number)) for number in range(first, first + 16)])
-        except StoreFull as error:
-            assert "the disk is full" in str(error)
-            assert batch.accepted_count == first
-            return True
+        except StoreFull:
+            return batch.accepted_count == first
     return False
 
 

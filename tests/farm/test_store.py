@@ -1,6 +1,7 @@
 """A durable batch: what is accepted and recorded is there when the file is opened again."""
 
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -130,13 +131,8 @@ def test_each_group_is_on_disk_before_the_call_returns(batch, path):
     """A reader that is told of a commit finds it in the log, which was forced to the disk."""
     assert batch._db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert batch._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    before = (
-        path.with_name("batch-wal").stat().st_size if path.with_name("batch-wal").exists() else 0
-    )
     batch.accept([(0, b"in the log" * 3)])
-    log = path.with_name("batch-wal").read_bytes()
-    assert len(log) > before
-    assert b"in the log" * 3 in log
+    assert b"in the log" * 3 in path.with_name("batch-wal").read_bytes()
 
 
 def test_it_is_used_by_a_thread_that_did_not_open_it(batch):
@@ -253,7 +249,7 @@ def test_where_nothing_can_be_written_the_sentence_says_so(batch, path, mode):
     batch.close()
     place = path if mode == 0o400 else path.parent
     place.chmod(mode)
-    with pytest.raises(StoreError, match="written to|write to"):
+    with pytest.raises(StoreError, match=r"written to|write to"):
         Store(path, JOB, resume=True)
     place.chmod(0o700)
 
@@ -280,31 +276,28 @@ import sys
 from actormq.errors import StoreError
 from actormq.farm.store import Store
 batch = Store(sys.argv[1], "words:count one", resume=True)
-batch.accept([(0, b"before")])
-for number in (1, 1, 1, 1, 1):
+for _ in range(12):
     try:
-        batch.accept([(number, b"a task")])
+        batch.accept([(batch.accepted_count, b"a task")])
+        print("accepted")
     except StoreError as error:
         print(error)
-assert batch.accepted_count == 1
 """
 
 
-def test_after_the_disk_failed_once_nothing_more_is_accepted(path, tmp_path):
+def test_after_the_disk_failed_once_nothing_more_is_accepted(path):
     """What was not forced to the disk may be gone although the next fsync succeeds."""
-    if subprocess.run(["which", "strace"], capture_output=True, check=False).returncode:
+    if shutil.which("strace") is None:
         pytest.skip("strace makes the disk fail, and is not there")
     reopened(path)
-    inject = "inject=fdatasync:error=EIO:when=3"  # the log's header, the first group, the second
-    done = subprocess.run(
-        ["strace", "-o", "/dev/null", "-e", "trace=fdatasync", "-e", inject]
-        + [sys.executable, "-c", FAILING, path],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    failing = ["strace", "-o", "/dev/null", "-e", "trace=fdatasync"]
+    failing += ["-e", "inject=fdatasync:error=EIO:when=6", sys.executable, "-c", FAILING, path]
+    done = subprocess.run(failing, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert len(lines) == 5
-    assert set(lines) == {lines[0]}
-    assert "the disk failed (disk I/O error, SQLITE_IOERR_FSYNC)" in lines[0]
+    good = lines.count("accepted")
+    assert 0 < good < 10
+    assert lines[:good] == ["accepted"] * good
+    assert set(lines[good:]) == {lines[-1]}
+    assert "the disk failed (disk I/O error, SQLITE_IOERR_FSYNC)" in lines[-1]
+    assert reopened(path).accepted_count >= good
