@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from actormq.errors import StoreFull
+from actormq.errors import StoreError, StoreFull
 from actormq.farm import store, tables
 from actormq.farm.records import Outcome
 from actormq.farm.store import Store
@@ -144,8 +144,22 @@ def no_room_at_all(folder):
     batch.close()
 
 
+def read_only(folder):
+    """What cannot be written to is refused in one sentence."""
+    path = folder / "batch"
+    Store(path, JOB, resume=False).close()
+    mount(folder, DISK, "remount", "ro")
+    for name, why in (("batch", "it may not be written to"), ("other", "Read-only file system")):
+        try:
+            Store(folder / name, JOB, resume=True)
+        except StoreError as error:
+            said = str(error)
+        assert why in said, said
+        assert "\n" not in said
+
+
 if __name__ == "__main__":
-    for part in (one_batch, each_room, no_room_at_all):
+    for part in (one_batch, each_room, no_room_at_all, read_only):
         mount(sys.argv[1], DISK)
         part(Path(sys.argv[1]))
     sys.stdout.write("ok\n")

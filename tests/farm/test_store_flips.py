@@ -92,10 +92,11 @@ def look(path):
         payloads = {number: opened.payload(number) for number in range(COUNT)}
         lost = {number for number, payload in payloads.items() if payload is None}
         assert all(payloads[number] == TASKS[number] for number in set(TASKS) - lost)
-        assert lost <= {each.id for each in damaged if each.what == "task"}
+        assert lost == {each.id for each in damaged if each.what == "task"} - {-1}
         found = {outcome.id: outcome for outcome in opened.outcomes(-1, COUNT)}
         assert all(OUTCOMES[number] == outcome for number, outcome in found.items())
         again = set(OUTCOMES) - set(found)
+        assert not set(found) & {each.id for each in damaged if each.what == "outcome"}
         assert len(again) <= sum(each.count for each in damaged if each.what == "outcome")
         waiting = opened.pending(-1, COUNT)
         assert {number for number, _ in waiting} == set(TASKS) - lost - set(found)
