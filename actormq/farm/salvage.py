@@ -23,6 +23,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from actormq.errors import StoreDamaged
 from actormq.farm import tables
 from actormq.farm.files import has_our_header, publish, remove, restore
 from actormq.farm.records import (
@@ -130,7 +131,7 @@ def open_sound(path: Path, found: Found, noted: Head) -> tuple[sqlite3.Connectio
         noted: The head, with the counts that the claim's note says, if they are higher.
 
     Raises:
-        sqlite3.DatabaseError: Nothing can be made of it.
+        StoreDamaged: What was made of it was damaged again.
     """
     if found.db is not None:
         with _closing_on_error(found.db):
@@ -282,8 +283,7 @@ def _made_anew(
     with _closing_on_error(db):
         again = _survey(db, head, head)
         if not again.is_sound:
-            reason = "what was salvaged from it was damaged again"
-            raise sqlite3.DatabaseError(reason)
+            raise StoreDamaged(str(path), "as was the new file that was made of it")
     return db, again
 
 

@@ -18,6 +18,7 @@ from actormq.errors import (
     StoreInUse,
     StoreMismatch,
 )
+from actormq.farm import store as module
 from actormq.farm.records import Outcome
 from actormq.farm.store import Store
 
@@ -172,6 +173,28 @@ def test_sqlite_itself_lets_no_other_in(batch, path):
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         other.execute("SELECT * FROM tasks")
     other.close()
+
+
+def test_who_reads_it_with_other_means_has_it_open_too(batch, path):
+    filled(batch, 1).close()
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM tasks").fetchall()
+    with pytest.raises(StoreInUse, match="another process has this batch open"):
+        Store(path, JOB, resume=True)
+    other.close()
+    assert reopened(path).accepted_count == 1
+
+
+def test_a_record_that_is_too_large_is_refused_by_its_task(batch, monkeypatch):
+    monkeypatch.setattr(module, "RECORD_LIMIT", 100)
+    filled(batch, 1)
+    with pytest.raises(StoreError, match="task 1 has 109 bytes, over the limit of 100"):
+        batch.accept([(1, bytes(101))])
+    with pytest.raises(StoreError, match=r"task 0 has .* bytes, over the limit of 100"):
+        batch.record([outcome(0, bytes(101))])
+    batch.accept([(1, b"small")])
+    assert batch.outcome_count == 0
 
 
 def test_a_batch_of_another_job_is_refused_by_name(batch, path):

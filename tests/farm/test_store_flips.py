@@ -12,7 +12,7 @@ from actormq.farm import store as module
 from actormq.farm.records import Outcome
 from actormq.farm.store import Store
 
-FLIPS = int(os.environ.get("ACTORMQ_FLIPS", "800"))
+FLIPS = int(os.environ.get("ACTORMQ_FLIPS", "600"))
 JOB = "words:count one"
 COUNT = 150  # tasks; with their outcomes they take 20 pages, some of which lead to others
 SEED = 6
