@@ -25,7 +25,7 @@ from pathlib import Path
 
 from actormq.errors import StoreDamaged
 from actormq.farm import tables
-from actormq.farm.files import has_our_header, publish, remove, restore
+from actormq.farm.files import ROOTS, has_our_header, publish, remove, restore
 from actormq.farm.records import (
     OUTCOME,
     TASK,
@@ -109,7 +109,7 @@ def find(path: Path) -> Found | None:
                 return Found(head, db)
     copy = beside(path, "-look")  # opening what is not ours could change it
     try:
-        restore(path, copy, most=3 * tables.PAGE)
+        restore(path, copy, most=ROOTS * tables.PAGE)
         db = connect(copy)
         head = _head_or_close(db)
         if head is not None:
@@ -320,10 +320,10 @@ def _schema() -> list[tuple[object, ...]]:
 def _head_or_close(db: sqlite3.Connection) -> Head | None:
     try:
         if schema(db) == _schema():
-            for table in ("head", "spare"):
-                head = _unpacked(look_up(db, table, 0))
-                if head is not None:
-                    return head
+            heads = [_unpacked(look_up(db, table, 0)) for table in ("head", "spare")]
+            sound = [head for head in heads if head is not None]
+            if sound:  # they differ where the log was damaged while it was moved into the file
+                return max(sound, key=lambda head: (head.accepted, head.outcomes))
     except Trouble:
         pass
     db.close()

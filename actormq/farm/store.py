@@ -285,6 +285,8 @@ class Store:
                 raise StoreDamaged(str(self._path), how)
             salvage.begin(self._path, Head(secrets.token_bytes(16), job, 0, 0, None))
         found = salvage.find(self._path)
+        if found is None and files.has_our_header(self._path):
+            raise StoreDamaged(str(self._path), "both copies of its facts")
         if found is None:
             raise StoreError(str(self._path), _NOT_OURS)
         head = found.head

@@ -8,6 +8,7 @@ import random
 
 import pytest
 
+from actormq.errors import StoreDamaged
 from actormq.farm import store as module
 from actormq.farm.records import Outcome
 from actormq.farm.store import Store
@@ -154,6 +155,31 @@ def test_a_file_that_was_cut_short_gives_back_what_is_left(batch, cut):
 
     assert is_anew
     assert lost + again > 0
+
+
+@pytest.mark.parametrize("page", range(6))
+def test_a_page_that_was_wiped_out_is_told_of(batch, page):
+    filled(batch).close()
+    whole = batch.read_bytes()
+    batch.write_bytes(whole[: page * 4096] + bytes(4096) + whole[(page + 1) * 4096 :])
+
+    lost, again, is_anew = look(batch)
+
+    assert is_anew
+    assert bool(lost + again) == (page in {2, 3})  # where all tasks, and all outcomes, hang
+
+
+def test_a_file_without_its_facts_is_refused(batch):
+    filled(batch).close()
+    whole = bytearray(batch.read_bytes())
+    for page in (1, 5):
+        whole[page * 4096 + 100 : (page + 1) * 4096] = bytes(3996)
+    batch.write_bytes(whole)
+    with pytest.raises(
+        StoreDamaged, match=r"both copies of its facts\): take a copy of it that is sound"
+    ):
+        Store(batch, JOB, resume=True)
+    assert batch.read_bytes() == whole
 
 
 def test_what_was_put_aside_is_mended_by_what_is_given_again(batch):
