@@ -282,6 +282,7 @@ def test_a_job_with_too_long_a_text_is_refused(path):
         Store(path, "x" * 2001, resume=False)
 
 
+@pytest.mark.slow
 def test_a_disk_that_gets_full_loses_nothing_and_goes_on_when_there_is_room(tmp_path):
     if not sys.platform.startswith("linux") or os.geteuid() != 0:
         pytest.skip("only root on Linux can mount a small disk")
@@ -308,6 +309,7 @@ for _ in range(12):
 """
 
 
+@pytest.mark.slow
 def test_after_the_disk_failed_once_nothing_more_is_accepted(path):
     """What was not forced to the disk may be gone although the next fsync succeeds."""
     if shutil.which("strace") is None:
