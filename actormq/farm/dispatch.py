@@ -183,6 +183,7 @@ class Dispatch:
             failed=self.failed_count,
             retried=leases.repeated_count,
             redelivered=leases.redelivered_count,
+            second=leases.second_count,
             running=len(leases.tasks) - leases.waiting_count,
             waiting=leases.waiting_count,
             workers=self.worker_count,
