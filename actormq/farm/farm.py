@@ -194,6 +194,14 @@ class Farm(Generic[T, R]):
         self._is_mapped = True
         return self._durable
 
+    def pause(self) -> None:
+        """Give no more tasks out; what workers hold still ends, and its results come.
+
+        Raises:
+            FarmClosed: The farm is not open.
+        """
+        self._open().pause()
+
     def progress(self) -> Progress:
         """Tell how far it is.
 

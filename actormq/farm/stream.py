@@ -82,15 +82,19 @@ class Stream:
         self, inputs: Iterable[Any] | AsyncIterable[Any]
     ) -> AsyncGenerator[TaskResult[Any, Any], None]:
         """Feed inputs and give results, until there are no more of either."""
-        loop, ready = asyncio.get_running_loop(), self._ready
+        loop, ready, now = asyncio.get_running_loop(), self._ready, self._dispatch.now
         helpers = [loop.create_task(self._feed(inputs))]
         if self._durable is not None:
             helpers.append(loop.create_task(self._keep(self._durable)))
         try:
             while True:
+                turn = now()
                 while ready:
                     self._fetched += 1
                     yield ready.popleft()
+                    if now() - turn > GROUP_SECONDS:  # what is done with results holds the loop too
+                        await asyncio.sleep(0)
+                        turn = now()
                 self._room.set()
                 if self._broken is not None:
                     raise self._broken
