@@ -16,7 +16,8 @@ from actormq.farm.pace import Pace, left
 from actormq.farm.reports import Progress
 from actormq.loop import Loop
 from actormq.rules.credit import mean_after
-from actormq.rules.leases import Batch, Grant, Leases, Task
+from actormq.rules.leases import Leases
+from actormq.rules.tasks import Batch, Grant, Task
 
 
 class Owner(Protocol):

@@ -18,7 +18,7 @@ from actormq.farm.stream import Stream
 from actormq.farm.ventilator import Ventilator
 from actormq.farm.worker import Worker
 from actormq.ref import Ref
-from actormq.rules.leases import Batch
+from actormq.rules.tasks import Batch
 
 if TYPE_CHECKING:
     from actormq.node import Node

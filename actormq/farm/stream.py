@@ -17,7 +17,7 @@ from actormq.farm.failure import Failure, rebuilt
 from actormq.farm.payload import packed
 from actormq.farm.records import Outcome
 from actormq.farm.results import TaskResult
-from actormq.rules.leases import Batch, Task
+from actormq.rules.tasks import Batch, Task
 
 WINDOW = 4_096  # tasks of one call under way, or ended and not fetched, at least
 WINDOW_CREDITS = 4  # times what all workers may hold, if that is more

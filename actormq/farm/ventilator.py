@@ -27,7 +27,7 @@ from actormq.farm.payload import payload_codec, value_limit, values_of
 from actormq.farm.reports import FarmReport, WorkerFacts
 from actormq.farm.roster import Crew, Lane, key_of
 from actormq.ref import Ref
-from actormq.rules.leases import Grant, Holder
+from actormq.rules.tasks import Grant, Holder
 from actormq.signals import NODE_LOST, Terminated
 
 TICK = 0.1  # s between looks at stragglers, and at what could not be sent

@@ -6,12 +6,14 @@ import sys
 import time
 from pathlib import Path
 
-import msgpack
 from work import hold_the_lock, same
 
 from actormq import Node
+from actormq.codec import Codec
 from actormq.farm.job import job_of
 from actormq.farm.slot import Slot
+
+CODEC = Codec(1 << 30, 1 << 30)
 
 
 class Owner:
@@ -32,9 +34,7 @@ class Owner:
         self._note("ready")
 
     def slot_done(self, slot, ids, blob, seconds):
-        unpacker = msgpack.Unpacker(max_buffer_size=0)
-        unpacker.feed(blob)
-        values = list(unpacker)
+        values = CODEC.unpack_all(blob)
         assert len(values) == len(ids)
         assert not self.results.keys() & set(ids), "a result came twice"
         self.results.update(zip(ids, values, strict=True))
@@ -101,7 +101,9 @@ class Bench:
     def _given(self, number, payloads, timeout):
         ids = [self._ids + n for n, _ in enumerate(payloads)]
         self._ids += len(payloads)
-        self.slot.work(number, ids, b"".join(map(msgpack.packb, payloads)), timeout)
+        self.slot.work(
+            number, ids, b"".join(CODEC.pack_value("a slot", value) for value in payloads), timeout
+        )
         return ids
 
     async def run(self, function, *payloads, **how):

@@ -41,7 +41,7 @@ async def test_payloads_are_values_calls_or_chunks_and_fit_the_annotations(bench
     [[first, loop], [second, same_loop]] = await run(work.later, 1, 2)
     assert (first, second, loop) == (1, 2, same_loop)
     # its standard input is empty
-    assert await run(work.names, 0) == [[False, ""]]
+    assert await run(work.names, 0) == [(False, "")]
 
 
 async def test_an_actor_is_made_once_and_its_handler_runs(bench):
