@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,8 @@ from actormq.cli import main
 
 pytestmark = pytest.mark.slow
 
-ACTORMQ = [sys.executable, "-W", "error", "-m", "actormq"]
+COMMAND = str(Path(sys.executable).with_name("actormq"))  # other than -m, it adds no folder
+ACTORMQ = [sys.executable, "-W", "error", COMMAND]
 
 SOURCE = """
 import os
