@@ -115,6 +115,11 @@ async def test_a_result_that_cannot_travel_fails_its_task_for_good_and_no_other(
         assert type(rebuilt(CODEC, failure)) is ResultRefused
 
 
+async def test_results_that_are_large_together_do_not_wait_for_each_other(bench):
+    assert await bench.run(work.zeros, *[200_000] * 3, 10) == [bytes(200_000)] * 3 + [bytes(10)]
+    assert bench.owner.count("done") >= 3
+
+
 async def test_payloads_may_be_large_and_a_bad_one_fails_its_task_alone(bench):
     assert await bench.run(len, b"a" * 20 * MB, b"") == [20 * MB, 0]
     wrong, right = await bench.run(work.double, "no number", 1)
