@@ -12,6 +12,7 @@ The public names. The package below them, from the ground up; an import points o
     patterns/                                     the sockets that actors own
     devices/                                      what forwards between two sockets
     elsewhere/                                    actors in a thread or process of their own
+    farm/                                         work for the whole mesh, and its store
     machine, steward, assembly, life, node, run   a node, put together
     observe/, cli/, testing/                      what people see, and test with
 """
@@ -26,6 +27,7 @@ from actormq.errors import (
     AskCircle,
     AskTimeout,
     DeliveryError,
+    FarmClosed,
     HandlerCancelled,
     HandlerNotFound,
     IncompatibleSockets,
@@ -51,10 +53,19 @@ from actormq.errors import (
     RemoteProtocolError,
     RequestTimeout,
     RestartLimitReached,
+    ResultRefused,
     SecurityError,
     SetupError,
     SocketFull,
     StartFailed,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreInUse,
+    StoreMismatch,
+    TaskFailed,
+    TaskLost,
+    TaskTimeout,
 )
 from actormq.events import DeadLetter
 from actormq.ledger import Ledger
@@ -92,6 +103,7 @@ __all__ = [
     "DeliveryError",
     "DeviceStatistics",
     "Failure",
+    "FarmClosed",
     "Forwarder",
     "HandlerCancelled",
     "HandlerNotFound",
@@ -131,14 +143,23 @@ __all__ = [
     "RequestTimeout",
     "Requester",
     "RestartLimitReached",
+    "ResultRefused",
     "Router",
     "SecurityError",
     "SetupError",
     "SocketFull",
     "StartFailed",
+    "StoreDamaged",
+    "StoreError",
+    "StoreFull",
+    "StoreInUse",
+    "StoreMismatch",
     "Streamer",
     "Subscriber",
     "Supervisor",
+    "TaskFailed",
+    "TaskLost",
+    "TaskTimeout",
     "Terminated",
     "child",
     "every",

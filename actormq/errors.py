@@ -6,7 +6,7 @@ The branches answer the catcher's question: *did it run, and may I send again?*
         SetupError (ValueError)          asked for something impossible: mend the call
             NameTaken   PortInUse   IncompatibleSockets
         LifecycleError (RuntimeError)    right call, wrong moment
-            NodeNotRunning   StartFailed
+            NodeNotRunning   StartFailed   FarmClosed
         DeliveryError                    no handler saw it: sending again is safe
             ActorNotFound   ActorStopped   MailboxFull   LinkFull   NodeUnreachable
             MeshNotFound   HandlerNotFound   ArgumentMismatch   MessageTooLarge   NotEncodable
@@ -16,12 +16,15 @@ The branches answer the catcher's question: *did it run, and may I send again?*
             ProcessLost
         RemoteError                      it ran and raised: carries type, text, traceback
         TaskFailed                       likewise a task of a farm
+            TaskTimeout (TimeoutError)   TaskLost
         ResultRefused                    a task of a farm ran, and its result cannot travel
         RestartLimitReached              a supervisor gave up
         ProtocolError
             LocalProtocolError           we would have broken the wire format
             RemoteProtocolError          a peer did
         SecurityError                    not let in
+        StoreError                       the file of a durable batch: nothing was lost silently
+            StoreInUse   StoreMismatch   StoreFull   StoreDamaged
         InternalError                    our bug: please report
 
 An error is built from facts, plain values, and writes its own sentence.
@@ -116,6 +119,15 @@ class StartFailed(LifecycleError):
             stage,
             kind,
             text,
+        )
+
+
+class FarmClosed(LifecycleError):
+    """A farm was used that has ended, or has not begun."""
+
+    def __init__(self, farm: str) -> None:
+        super().__init__(
+            f"farm {farm!r} is not open: use it within `async with node.farm(...)`", farm
         )
 
 
@@ -403,6 +415,22 @@ class ResultRefused(ActormqError):
     """A task of a farm has run, and its result cannot travel."""
 
 
+class TaskTimeout(TaskFailed, TimeoutError):
+    """A task of a farm took too long each time, and its process was ended each time."""
+
+    def __init__(self, how: str) -> None:
+        ActormqError.__init__(self, f"a task {how}", how)
+        self.type, self.text, self.traceback = "", how, ""
+
+
+class TaskLost(TaskFailed):
+    """A task of a farm during which its workers died, one after the other."""
+
+    def __init__(self, how: str) -> None:
+        ActormqError.__init__(self, f"a task was lost each time: the last process {how}", how)
+        self.type, self.text, self.traceback = "", how, ""
+
+
 class RestartLimitReached(ActormqError):
     """A supervisor gave up: its children failed more often than it may restart them."""
 
@@ -434,6 +462,67 @@ class RemoteProtocolError(ProtocolError):
 
 class SecurityError(ActormqError):
     """Not let in: another mesh, another protocol version, another user's loopback."""
+
+
+class StoreError(ActormqError):
+    """The file of a durable batch could not be used.
+
+    Attributes:
+        path: Of the file.
+    """
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(f"{path}: {why}", path, why)
+        self.path = path
+
+
+class StoreInUse(StoreError):
+    """Another process has the file open; the number of that process may be unknown, 0."""
+
+    def __init__(self, path: str, process: int = 0) -> None:
+        by = f"process {process}" if process else "another process"
+        super().__init__(path, f"{by} has this batch open: wait for it, or name another file")
+        self.facts = (path, process)
+        self.process = process
+
+
+class StoreMismatch(StoreError):
+    """The file holds another batch than the one that was meant."""
+
+    def __init__(self, path: str, found: str, asked: str = "", accepted: int = 0) -> None:
+        if asked:
+            why = f"it holds a batch of {found!r}, not of {asked!r}: name another file"
+        else:
+            why = (
+                f"it holds a batch of {found!r} already, with {accepted} tasks accepted: "
+                "go on with it with --resume (resume=True), or name another file"
+            )
+        super().__init__(path, why)
+        self.facts = (path, found, asked, accepted)
+
+
+class StoreFull(StoreError):
+    """The disk is full: the call did nothing, and what was accepted before is safe."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            path,
+            "the disk is full: no further task is accepted, and nothing that was is lost; make "
+            "room, and it goes on",
+        )
+        self.facts = (path,)
+
+
+class StoreDamaged(StoreError):
+    """The file is damaged beyond what could be salvaged."""
+
+    def __init__(self, path: str, how: str) -> None:
+        super().__init__(
+            path,
+            f"the file is damaged ({how}): take a copy of it that is sound, or name another file "
+            "and start anew",
+        )
+        self.facts = (path, how)
 
 
 class InternalError(ActormqError):

@@ -76,6 +76,19 @@ class MemberChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LinkLost(Event):
+    """The connection to a peer has ended, and not by this node; it may come back at once.
+
+    Attributes:
+        node: The peer's id.
+        name: Its name, for people.
+    """
+
+    node: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class NameElected(Event):
     """An actor holds an elected name from now on, as this node sees it.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
-from typing import Any, ParamSpec, TypeVar, Unpack
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 import msgspec
 
@@ -27,7 +27,12 @@ from actormq.runtime import Runtime
 from actormq.settings import NodeOptions
 from actormq.steward import Steward
 
+if TYPE_CHECKING:
+    from actormq.farm.farm import Farm, FarmOptions
+
 A = TypeVar("A")
+R = TypeVar("R")
+T = TypeVar("T")
 P = ParamSpec("P")
 
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
@@ -186,6 +191,34 @@ class Node(Life):
             cell.place = runtime.places.new(cell, kind, args, kwargs)
         runtime.registry.add(cell)
         return cell
+
+    # -- farms --------------------------------------------------------------------------------
+
+    @overload
+    def farm(
+        self, function: Callable[[T], Awaitable[R]], **options: Unpack[FarmOptions]
+    ) -> Farm[T, R]: ...
+    @overload
+    def farm(self, function: Callable[[T], R], **options: Unpack[FarmOptions]) -> Farm[T, R]: ...
+    @overload
+    def farm(self, function: Any, **options: Unpack[FarmOptions]) -> Farm[Any, Any]: ...
+    def farm(self, function: Any, **options: Unpack[FarmOptions]) -> Farm[Any, Any]:
+        """Make a farm: it runs one function over many inputs on the workers of the mesh.
+
+        Use it as `async with node.farm(f) as farm`; see `Farm.map`.
+
+        Args:
+            function: A function at the top of a module that the workers have as well, an Actor
+                class with exactly one handler, or such a handler as `Class.handler`. It runs in
+                processes, one task at a time in each.
+            options: See `FarmOptions`.
+
+        Raises:
+            SetupError: The function cannot be found by its name, or an option cannot be.
+        """
+        from actormq.farm.farm import Farm  # noqa: PLC0415 nodes without a farm need none of it
+
+        return Farm(self, function, **options)
 
     # -- members ------------------------------------------------------------------------------
 

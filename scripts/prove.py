@@ -23,6 +23,7 @@ FIGURES = (
     "cpu ",
     "kills ",
     "lan: ",
+    "flips ",
 )  # what lines begin with that tests print for those who want to know
 
 
@@ -75,7 +76,12 @@ def tests(*names: str) -> tuple[str, ...]:
 
 
 def checks(
-    examples: int, seeds: int, kills: int, cuts: int = 200, lan_kills: int = 500
+    examples: int,
+    seeds: int,
+    kills: int,
+    cuts: int = 200,
+    lan_kills: int = 500,
+    flips: int = 10_000,
 ) -> list[Check]:
     """All checks.
 
@@ -85,6 +91,7 @@ def checks(
         kills: Processes of an actor that are killed under load.
         cuts: Cuts of lines on LANs of seven hosts.
         lan_kills: Nodes that are killed there.
+        flips: Bits in the file of a store.
     """
     machines = {
         "supervision": "tests/rules/test_supervision_model.py",
@@ -122,6 +129,12 @@ def checks(
                 "ACTORMQ_LAN_TIME": "7200",
             },
         ),
+        Check(
+            "store",
+            f"{flips} bits that flip in the file of a durable batch",
+            tests(*hours, "tests/farm/test_store_flips.py"),
+            {"ACTORMQ_FLIPS": str(flips)},
+        ),
         Check("storm", "1000 actors that crash always", tests("tests/test_storm.py"), {}),
     ]
 
@@ -136,8 +149,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--kills", type=int, default=300, help="processes to kill (300)")
     parser.add_argument("--cuts", type=int, default=200, help="cuts on LANs (200)")
     parser.add_argument("--lan-kills", type=int, default=500, help="nodes to kill there (500)")
+    parser.add_argument("--flips", type=int, default=10_000, help="bits of a store (10000)")
     given = parser.parse_args(arguments)
-    figures = (given.examples, given.seeds, given.kills, given.cuts, given.lan_kills)
+    figures = (
+        *(given.examples, given.seeds, given.kills),
+        *(given.cuts, given.lan_kills, given.flips),
+    )
     known = {check.name: check for check in checks(*figures)}
     unknown = [name for name in given.names if name not in known]
     if unknown:

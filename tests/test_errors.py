@@ -15,6 +15,7 @@ from actormq.errors import (
     AskCircle,
     AskTimeout,
     DeliveryError,
+    FarmClosed,
     HandlerCancelled,
     HandlerNotFound,
     IncompatibleSockets,
@@ -45,7 +46,14 @@ from actormq.errors import (
     SetupError,
     SocketFull,
     StartFailed,
+    StoreDamaged,
+    StoreError,
+    StoreFull,
+    StoreInUse,
+    StoreMismatch,
     TaskFailed,
+    TaskLost,
+    TaskTimeout,
     rebuilt,
 )
 
@@ -81,6 +89,7 @@ TREE = {
     LifecycleError: ActormqError,
     NodeNotRunning: LifecycleError,
     StartFailed: LifecycleError,
+    FarmClosed: LifecycleError,
     DeliveryError: ActormqError,
     ActorNotFound: DeliveryError,
     ActorStopped: DeliveryError,
@@ -104,12 +113,19 @@ TREE = {
     HandlerCancelled: OutcomeUnknown,
     RemoteError: ActormqError,
     TaskFailed: ActormqError,
+    TaskTimeout: TaskFailed,
+    TaskLost: TaskFailed,
     ResultRefused: ActormqError,
     RestartLimitReached: ActormqError,
     ProtocolError: ActormqError,
     LocalProtocolError: ProtocolError,
     RemoteProtocolError: ProtocolError,
     SecurityError: ActormqError,
+    StoreError: ActormqError,
+    StoreInUse: StoreError,
+    StoreMismatch: StoreError,
+    StoreFull: StoreError,
+    StoreDamaged: StoreError,
     InternalError: ActormqError,
 }
 
@@ -118,6 +134,7 @@ BUILTIN = [
     (LifecycleError, RuntimeError),
     (AskTimeout, TimeoutError),
     (RequestTimeout, TimeoutError),
+    (TaskTimeout, TimeoutError),
 ]
 
 

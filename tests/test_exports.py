@@ -21,6 +21,8 @@ NAMES = {
     *("RemoteError", "RestartLimitReached"),
     *("ProtocolError", "LocalProtocolError", "RemoteProtocolError"),
     "SecurityError",
+    *("TaskFailed", "TaskTimeout", "TaskLost", "ResultRefused", "FarmClosed"),
+    *("StoreError", "StoreInUse", "StoreMismatch", "StoreFull", "StoreDamaged"),
     "InternalError",
 }
 

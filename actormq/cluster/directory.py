@@ -144,6 +144,10 @@ class Directory:
         found.sort(key=lambda pair: pair[0] != self._own)
         return found
 
+    def names(self, prefix: str) -> list[str]:
+        """All names that begin so; takes a look at each name there is."""
+        return [name for name in self._names if name.startswith(prefix)]
+
     def services(self, service: str) -> list[tuple[str, ServiceEntry]]:
         """Who offers a service: (node id, entry)."""
         return [

@@ -27,7 +27,7 @@ from actormq.cluster.sorter import Deliver, Sorter
 from actormq.cluster.views import infos
 from actormq.codec import Codec
 from actormq.errors import DeliveryError
-from actormq.events import Events, MemberChanged
+from actormq.events import Events, LinkLost, MemberChanged
 from actormq.loop import Loop
 from actormq.members import MemberInfo
 from actormq.message import Envelope, Facts
@@ -236,6 +236,7 @@ class Mesh:
         if member is not None:
             member.link = None
             member.outbox.detach()
+            self._events.emit(LinkLost(member.facts.node, member.facts.name))
             self.membership.broke(member.facts.node, self.now())
             self.act()
 

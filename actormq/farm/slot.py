@@ -37,6 +37,8 @@ spec = importlib.util.find_spec("actormq")
 package = importlib.util.module_from_spec(spec)
 sys.modules["actormq"] = package
 def whole(name):
+    if importlib.util.find_spec(f"actormq.{name}"):
+        return importlib.import_module(f"actormq.{name}")
     package.__dict__.pop("__getattr__", None)
     spec.loader.exec_module(package)
     return getattr(package, name)
@@ -90,6 +92,7 @@ class Slot:
         held: The tasks that it has, and how many seconds each may take, in the order in which they
             were given.
         since: When it was last given work, in seconds of the loop.
+        was_late: Whether its process was ended because a task took too long.
 
     Raises:
         SetupError: Its process could not be started.
@@ -123,6 +126,7 @@ class Slot:
         self._asked_at = runtime.loop.now()
         self._status = psutil.Process(self.pid)
         self._is_over = False
+        self.was_late = False
         self.number = number
         self.held: dict[int, float] = {}
         self.since = runtime.loop.now()
@@ -250,6 +254,7 @@ class Slot:
         limit = self._limit_of(at)
         left = start + limit - time.monotonic()
         if left <= 0:
+            self.was_late = True
             self.kill(f"took longer than {limit:g} s")
             return
         has_moved, self._seen = seen != self._seen, seen

@@ -1,0 +1,388 @@
+"""The actor that holds a farm's one queue: gives tasks to workers, takes their answers.
+
+What it decides stands in `rules/leases.py`. Workers are heard twice a second; one that falls
+silent, or whose connection ends, has its tasks given to others. Should it come back, what it has
+done meanwhile counts if it is the first to have done it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from actormq.actor import Actor, every, handler
+from actormq.errors import (
+    DeliveryError,
+    LinkFull,
+    MailboxFull,
+    RemoteProtocolError,
+    TaskLost,
+    TaskTimeout,
+)
+from actormq.events import LinkLost
+from actormq.farm.dispatch import Dispatch
+from actormq.farm.failure import Failure, failure_of
+from actormq.farm.payload import payload_codec, value_limit, values_of
+from actormq.farm.reports import FarmReport, WorkerFacts
+from actormq.farm.roster import Crew, Lane, key_of
+from actormq.ref import Ref
+from actormq.rules.leases import Grant, Holder
+from actormq.signals import NODE_LOST, Terminated
+
+TICK = 0.1  # s between looks at stragglers, and at what could not be sent
+PING_INTERVAL = 0.5  # s
+SILENCE_LIMIT = 2.0  # s without a word, after which a worker's tasks are given to others
+PATIENCE = 3.0  # s that a batch may wait for workers before it is said
+WANTED_MOST = 1 << 20  # tasks; more than there are slots anywhere
+
+
+class Ventilator(Actor):
+    """Gives out the tasks of one farm.
+
+    Args:
+        farm: The farm's name.
+        min_workers: Slots that must be there before the first task is given out.
+        attach: Called with its queue once it has started.
+    """
+
+    mailbox_limit = 100_000  # 50 workers of 64 slots, each with some messages under way
+
+    def __init__(self, farm: str, min_workers: int, attach: Callable[[Dispatch], None]) -> None:
+        self._farm = farm
+        self._min_workers = min_workers
+        self._is_open = min_workers <= 0
+        self._attach = attach
+        self._crews: dict[str, Crew] = {}
+        self._parted: dict[str, list[int]] = {}  # by worker: what its slots were at, to be blamed
+        self._ping = 0
+        self._wanted = 0
+
+    async def on_start(self) -> None:
+        """Listen to what befalls the connections to workers."""
+        runtime = self._actormq_own.runtime
+        self._loop, self._events = runtime.loop, runtime.events
+        limits = runtime.settings
+        self._codec = payload_codec(
+            value_limit(limits.message_limit, limits.buffer_limit, limits.link_limit)
+        )
+        self._dispatch = Dispatch(runtime.loop, self._codec, self._give)
+        self._leases = self._dispatch.leases
+        self._ticked_at = self._waits_since = self._loop.now()
+        self._end_listening = runtime.events.listen(self._link_lost, LinkLost)
+        self._attach(self._dispatch)
+
+    async def on_stop(self) -> None:
+        """Let the workers go."""
+        self._end_listening()
+        key = key_of(self.ref)
+        for crew in self._crews.values():
+            self._say(crew, "dismiss", key)
+
+    @handler
+    def report(self) -> FarmReport:
+        """Tell what the farm is, and how far."""
+        workers: dict[str, int] = {}
+        for crew in self._crews.values():
+            workers[crew.facts.node] = workers.get(crew.facts.node, 0) + len(crew.lanes)
+        return FarmReport(
+            name=self._farm,
+            node=self.node.name,
+            jobs=[job.target for job in self._dispatch.jobs],
+            progress=self._dispatch.progress(),
+            workers=workers,
+            refusals={
+                crew.facts.node: text
+                for crew in self._crews.values()
+                for text in crew.refusals.values()
+            },
+        )
+
+    # -- giving out ---------------------------------------------------------------------------
+
+    def _give(self) -> None:
+        if self._is_open:
+            for grant in self._leases.grants(self._loop.now()):
+                self._send(grant)
+        self._tell_wanted()
+
+    def _send(self, grant: Grant) -> None:
+        holder, batch = grant.holder, grant.batch
+        crew = self._crews[holder.worker]
+        ids = [task.id for task in grant.tasks]
+        blob = b"".join([task.payload for task in grant.tasks])
+        key, number = key_of(self.ref), batch.job
+        try:
+            if number not in crew.jobs:
+                crew.ref.tell("job", key, number, self._dispatch.jobs[number])
+                crew.jobs.add(number)
+            crew.ref.tell("work", key, holder.slot, number, ids, blob, batch.timeout)
+        except (LinkFull, MailboxFull):
+            self._leases.give_back(holder, ids)  # the tick tries again
+        except DeliveryError as error:
+            self._part(crew, str(error))
+        else:
+            crew.lanes[holder.slot].granted += len(ids)
+
+    def _tell_wanted(self) -> None:
+        """Tell the workers how many slots there is work for, where that changes what they do."""
+        count = len(self._leases.tasks)
+        wanted = min(1 << count.bit_length(), WANTED_MOST) if count else 0
+        if wanted != self._wanted:
+            self._wanted = wanted
+            for crew in list(self._crews.values()):
+                self._say(crew, "want", key_of(self.ref), wanted)
+
+    def _say(self, crew: Crew, message: str, *args: Any) -> None:
+        try:
+            crew.ref.tell(message, *args)
+        except DeliveryError:
+            return  # its silence, or its end, will be noticed
+
+    # -- workers ------------------------------------------------------------------------------
+
+    @handler
+    def join(self, worker: Ref[Any], facts: WorkerFacts) -> None:
+        """A worker offers itself, for the first time or again."""
+        key = key_of(worker)
+        if key in self._crews:
+            self._part(self._crews[key], "it has begun anew")
+        self._parted.pop(key, None)
+        self._crews[key] = Crew(worker, facts, self._loop.now())
+        self.watch(worker)
+        self._say(self._crews[key], "welcome", self.ref, self._farm, self._wanted)
+
+    @handler
+    def ready(self, key: str, slot: int, credit: int, ids: list[int]) -> None:
+        """A slot can take tasks; `ids` are those it works on already, given by a former lease."""
+        crew = self._heard(key)
+        if crew is None:
+            return
+        now, tasks = self._loop.now(), self._leases.tasks
+        held = {id_: (tasks[id_], now) for id_ in ids if id_ in tasks}
+        holder = Holder(key, slot, credit, held)
+        crew.lanes[slot] = Lane(holder, len(ids), len(ids))
+        self._leases.enter(holder)
+        self._is_open = self._is_open or self._dispatch.worker_count >= self._min_workers
+        self._dispatch.kick()
+
+    @handler
+    def done(
+        self, key: str, slot: int, ids: list[int], blob: bytes, seconds: float, credit: int
+    ) -> None:
+        """A slot has done tasks: their values, and what they took together."""
+        crew = self._heard(key)
+        lane = crew.lanes.get(slot) if crew is not None else None
+        try:
+            values = values_of(self._codec, blob)
+        except RemoteProtocolError as error:
+            self._repair(crew, lane, f"sent what is no result: {error}")
+            return
+        if len(values) != len(ids):
+            self._repair(crew, lane, "sent another number of results than of tasks")
+            return
+        tasks = self._leases.done(lane.holder if lane is not None else None, ids)
+        if lane is not None:
+            lane.heard += len(ids)
+            self._leases.give_credit(lane.holder, credit)
+        self._dispatch.deliver(tasks, values, seconds / max(len(ids), 1), self._name(crew))
+        self._dispatch.kick()
+
+    @handler
+    def failed(self, key: str, slot: int, id_: int, failure: Failure, credit: int) -> None:
+        """A task has raised, or its result cannot travel."""
+        crew = self._heard(key)
+        lane = crew.lanes.get(slot) if crew is not None else None
+        holder = lane.holder if lane is not None else None
+        task = self._leases.raised(holder, id_, is_final=failure.is_final)
+        if lane is not None:
+            lane.heard += 1
+            self._leases.give_credit(lane.holder, credit)
+        if task is not None:
+            self._dispatch.fail(task, failure, self._name(crew))
+        self._dispatch.kick()
+
+    @handler
+    def cannot(self, key: str, slot: int, job: int, ids: list[int], text: str) -> None:
+        """A slot cannot run a job: its module is not there, or cannot be loaded."""
+        crew = self._heard(key)
+        if crew is None or slot not in crew.lanes:
+            return
+        lane = crew.lanes[slot]
+        lane.heard += len(ids)
+        if job not in crew.refusals:
+            crew.refusals[job] = text
+            self._events.notice(
+                logging.WARNING,
+                f"farm {self._farm!r}: node {crew.facts.node!r} takes no task of "
+                f"{self._dispatch.jobs[job].target}: {text}",
+            )
+        for one in crew.lanes.values():
+            one.holder.refused.add(job)
+        self._leases.refuse(lane.holder, job, ids)
+        self._dispatch.kick()
+
+    @handler
+    def broken(self, key: str, slot: int, job: int, ids: list[int], failure: Failure) -> None:
+        """What a slot calls before its first task has raised: no task of the job can run."""
+        crew = self._heard(key)
+        lane = crew.lanes.get(slot) if crew is not None else None
+        if lane is not None:
+            lane.heard += len(ids)
+            self._leases.refuse(lane.holder, job, ids)
+        for task in [t for t in self._leases.tasks.values() if t.batch.job == job]:
+            self._leases.forget(task)
+            self._dispatch.fail(task, failure, self._name(crew))
+
+    @handler
+    def returned(self, key: str, slot: int) -> None:
+        """Tasks come back that were not begun: their slot had ended when they came."""
+        crew = self._heard(key)
+        lane = crew.lanes.get(slot) if crew is not None else None
+        if lane is not None:
+            self._lose(lane, None, "", "")
+
+    @handler
+    def lost(self, key: str, slot: int, blamed: int | None, how: str, is_slow: bool) -> None:
+        """The process of a slot has ended, and what it held with it.
+
+        Args:
+            key: The worker.
+            slot: The slot.
+            blamed: The task that it was at.
+            how: What happened to it, in words.
+            is_slow: Whether it was ended because that task took too long.
+        """
+        crew = self._heard(key)
+        lane = crew.lanes.get(slot) if crew is not None else None
+        if crew is not None and lane is not None:
+            self._lose(lane, blamed, how, crew.facts.node, is_slow=is_slow)
+            self._dispatch.kick()
+
+    @handler
+    def beat(self, key: str, ping: int, counts: list[tuple[int, int, int]]) -> None:
+        """A worker answers a ping: what each slot was given, and has answered, by count."""
+        crew = self._heard(key)
+        if crew is None:
+            return
+        for slot, received, answered in counts:
+            lane = crew.lanes.get(slot)
+            if lane is None:
+                continue
+            is_late = ping == self._ping and received < lane.at_ping
+            if is_late or lane.heard < answered:
+                self._repair(crew, lane, "lost messages on its way")
+
+    @handler
+    def leave(self, key: str) -> None:
+        """A worker takes no more tasks of this farm, and has none."""
+        crew = self._crews.get(key)
+        if crew is not None:
+            self._part(crew, "it left")
+
+    def _heard(self, key: str) -> Crew | None:
+        crew = self._crews.get(key)
+        if crew is not None:
+            crew.heard_at = self._loop.now()
+        return crew
+
+    def _name(self, crew: Crew | None) -> str:
+        return crew.facts.node if crew is not None else ""
+
+    # -- their ends ---------------------------------------------------------------------------
+
+    def _lose(
+        self, lane: Lane, blamed: int | None, how: str, node: str, *, is_slow: bool = False
+    ) -> None:
+        holder = lane.holder
+        self._crews[holder.worker].lanes.pop(holder.slot, None)
+        for task in self._leases.lose(holder, blamed, is_slow=is_slow):
+            self._dispatch.fail(
+                task, failure_of(self._codec, (TaskTimeout if is_slow else TaskLost)(how)), node
+            )
+
+    def _repair(self, crew: Crew | None, lane: Lane | None, why: str) -> None:
+        """Begin anew with a slot of which nobody knows any more what it holds."""
+        if crew is None or lane is None:
+            return
+        self._events.notice(
+            logging.WARNING,
+            f"farm {self._farm!r}: a slot of node {crew.facts.node!r} {why}; it is started anew",
+        )
+        self._lose(lane, None, "", "")
+        self._say(crew, "drop", key_of(self.ref), lane.holder.slot)
+        self._dispatch.kick()
+
+    def _part(self, crew: Crew, why: str) -> None:
+        """Give what a worker held to others, and let it introduce itself again if it is there."""
+        key = key_of(crew.ref)
+        self._parted[key] = [
+            next(iter(lane.holder.held)) for lane in crew.lanes.values() if lane.holder.held
+        ]
+        held = sum(len(lane.holder.held) for lane in crew.lanes.values())
+        for lane in list(crew.lanes.values()):
+            self._lose(lane, None, "", "")
+        del self._crews[key]
+        if held:
+            self._events.notice(
+                logging.WARNING,
+                f"farm {self._farm!r}: {held} tasks of node {crew.facts.node!r} are given to "
+                f"others: {why}",
+            )
+        self._say(crew, "rejoin", self.ref)
+        self._dispatch.kick()
+
+    def _link_lost(self, event: LinkLost) -> None:
+        for crew in [c for c in self._crews.values() if c.ref.address.node == event.node]:
+            self._part(crew, "its connection broke")
+
+    async def on_terminated(self, terminated: Terminated) -> None:
+        """A worker has ended, or its whole node."""
+        key = key_of(terminated.ref)
+        crew = self._crews.get(key)
+        node = crew.facts.node if crew is not None else ""
+        if crew is not None:
+            self._part(crew, terminated.detail or "it ended")
+        at_work = self._parted.pop(key, [])
+        if terminated.reason == NODE_LOST:
+            how = f"its worker's node was lost: {terminated.detail}"
+            for task in self._leases.blame(at_work, key):
+                self._dispatch.fail(task, failure_of(self._codec, TaskLost(how)), node)
+
+    # -- time ---------------------------------------------------------------------------------
+
+    @every(TICK)
+    def tick(self) -> None:
+        """Look at what time brings: stragglers, silence, what could not be sent."""
+        now = self._loop.now()
+        lag, self._ticked_at = max(now - self._ticked_at - 2 * TICK, 0.0), now
+        for crew in list(self._crews.values()):
+            crew.heard_at += lag  # we did not listen either
+            if now - crew.heard_at > SILENCE_LIMIT:
+                self._part(crew, f"it was silent for {now - crew.heard_at:.1f} s")
+        self._dispatch.note_pace()
+        if self._is_open:
+            for grant in self._leases.second_grants(now):
+                self._send(grant)
+        elif self._waits_since and self._leases.tasks and now - self._waits_since > PATIENCE:
+            self._waits_since = 0.0
+            self._say_waiting()
+        if self._leases.waiting_count:
+            self._dispatch.kick()
+
+    def _say_waiting(self) -> None:
+        self._events.notice(
+            logging.WARNING,
+            f"farm {self._farm!r} waits for {self._min_workers} workers, and "
+            f"{self._dispatch.worker_count} are there: start `actormq farm worker --mesh "
+            f"{self.node.mesh}` on other machines, or ask for fewer with min_workers=",
+        )
+
+    @every(PING_INTERVAL)
+    def ping(self) -> None:
+        """Ask every worker what it holds."""
+        self._ping += 1
+        for crew in list(self._crews.values()):
+            for lane in crew.lanes.values():
+                lane.at_ping = lane.granted
+            self._say(crew, "ping", key_of(self.ref), self._ping)

@@ -1,0 +1,463 @@
+"""The actor that offers a machine's slots to the farms of its mesh.
+
+It passes tasks on to its slots and their answers back, and looks into neither. A slot belongs to
+one farm as long as its process lives: that one has loaded the farm's modules, as they are now.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from actormq.actor import Actor, every, handler
+from actormq.errors import DeliveryError, SetupError
+from actormq.farm.failure import Failure
+from actormq.farm.job import Job
+from actormq.farm.reports import FARM_PREFIX, WorkerFacts, WorkerReport
+from actormq.farm.roster import key_of
+from actormq.farm.slot import Slot
+from actormq.ref import Ref
+from actormq.rules.credit import credit_for, mean_after
+from actormq.rules.shares import shares
+from actormq.signals import Terminated
+
+TICK = 0.25  # s between looks at whether the node drains
+RETRY_PAUSE = 1.0  # s until a farm is offered a worker again that could not be told of it
+RESTART_PAUSE = 0.5  # s until a slot is started whose last process never got ready
+CLOSE_SECONDS = 2.0  # s that a slot's process may take to end what it is at, when its farm ends
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """One slot, and what the farm knows of it.
+
+    Attributes:
+        slot: The slot.
+        farm: Whose it is.
+        received: Tasks it was given, by count.
+        answered: Tasks it has answered.
+        mean: Seconds that a task takes it, None as long as none has ended.
+        is_ready: Whether its process has said so.
+        is_leaving: Whether it is given no more tasks, and ends once it has none.
+    """
+
+    slot: Slot
+    farm: Served
+    received: int = 0
+    answered: int = 0
+    mean: float | None = None
+    is_ready: bool = False
+    is_leaving: bool = False
+
+    @property
+    def credit(self) -> int:
+        """How many tasks it asks for."""
+        return 0 if self.is_leaving else credit_for(self.mean)
+
+
+@dataclass(slots=True, eq=False)
+class Served:
+    """One farm that is served here.
+
+    Attributes:
+        ref: Its ventilator.
+        name: What people call it.
+        wanted: How many slots it could use.
+        jobs: What it runs, by number.
+        slots: The slots that work for it.
+    """
+
+    ref: Ref[Any]
+    name: str
+    wanted: int
+    jobs: dict[int, Job] = field(default_factory=dict)
+    slots: dict[int, Held] = field(default_factory=dict)
+
+
+class Worker(Actor):
+    """Runs tasks of farms in processes of this machine.
+
+    Args:
+        slots: How many tasks at a time.
+        farm: The ventilator of the one farm that it serves; None to serve all of the mesh.
+        said: Called with a line of what it does, for people.
+    """
+
+    mailbox_limit = 100_000
+
+    def __init__(
+        self,
+        slots: int,
+        farm: Ref[Any] | None = None,
+        said: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self._count = slots
+        self._only = farm
+        self._say_line = said
+        self._farms: dict[str, Served] = {}
+        self._offered: set[str] = set()
+        self._serials = itertools.count(1)
+        self._closing: dict[asyncio.Task[None], Slot] = {}
+        self._changed = asyncio.Event()
+        self._is_leaving = False
+        self._is_balancing = False
+        self._may_start_at = 0.0
+        self._done_count = 0
+        self._lost_count = 0
+
+    async def on_start(self) -> None:
+        """Find the farms."""
+        runtime = self._actormq_own.runtime
+        self._loop = runtime.loop
+        self.idle_since: float | None = self._loop.now()
+        self._key = key_of(self.ref)
+        self._end_watch = self.node.directory.watch(self._names_changed)
+        names = [] if self._only is not None else self.node.directory.names(FARM_PREFIX)
+        for ref in [r for name in names for r in self.node.find_all(name)]:
+            self._offer(ref)
+        if self._only is not None:
+            self._offer(self._only)
+
+    async def on_stop(self) -> None:
+        """End the slots, and tell the farms."""
+        self._end_watch()
+        self._is_leaving = True
+        for farm in self._farms.values():
+            self._tell(farm, "leave", self._key)
+            self._end_all(farm, 0.0)
+        self._farms.clear()
+        for slot in self._closing.values():
+            slot.kill("its worker was stopped")
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    # -- farms --------------------------------------------------------------------------------
+
+    def _names_changed(self, names: set[str], _services: set[str]) -> None:
+        if self._only is None:
+            for name in names:
+                if name.startswith(FARM_PREFIX):
+                    for ref in self.node.find_all(name):
+                        self._offer(ref)
+
+    def _offer(self, ref: Ref[Any]) -> None:
+        key = key_of(ref)
+        if key not in self._farms and key not in self._offered and not self._is_leaving:
+            self._offered.add(key)
+            self.watch(ref)
+            self._introduce(ref)
+
+    def _introduce(self, ref: Ref[Any]) -> None:
+        facts = WorkerFacts(self.node.name, self._count, self._only is not None)
+        try:
+            ref.tell("join", self.ref, facts)
+        except DeliveryError:
+            self._offered.discard(key_of(ref))
+            self._loop.call_later(RETRY_PAUSE, self._offer_again, ref)
+
+    def _offer_again(self, ref: Ref[Any]) -> None:
+        if self.node.is_running and ref in self.node.find_all(ref.name):
+            self._offer(ref)
+
+    @handler
+    def welcome(self, farm: Ref[Any], name: str, wanted: int) -> None:
+        """A farm takes this worker, with the slots that work for it already, if there are any."""
+        key = key_of(farm)
+        if self._is_leaving or key not in self._offered:
+            return
+        served = self._farms.get(key)
+        if served is None:
+            served = self._farms[key] = Served(farm, name, wanted)
+            self._say_line(f"joins farm {name!r}")
+        served.wanted = wanted
+        for held in list(served.slots.values()):
+            if held.is_ready:
+                self._announce(held)
+        self._balance()
+
+    @handler
+    def rejoin(self, farm: Ref[Any]) -> None:
+        """A farm has taken this worker for lost."""
+        if key_of(farm) in self._farms and not self._is_leaving:
+            self._introduce(farm)
+
+    @handler
+    def want(self, farm: str, wanted: int) -> None:
+        """A farm says how many slots it could use."""
+        if farm in self._farms:
+            self._farms[farm].wanted = wanted
+            self._balance()
+
+    @handler
+    def dismiss(self, farm: str) -> None:
+        """A farm has ended."""
+        self._forget(farm)
+
+    async def on_terminated(self, terminated: Terminated) -> None:
+        """A farm has ended, or its whole node."""
+        self._forget(key_of(terminated.ref))
+
+    def _forget(self, key: str) -> None:
+        self._offered.discard(key)
+        farm = self._farms.pop(key, None)
+        if farm is not None:
+            self._say_line(f"farm {farm.name!r} has ended")
+            self._end_all(farm, CLOSE_SECONDS)
+            self._note_idle()
+            self._balance()
+
+    def _tell(self, farm: Served, message: str, *args: Any, **kwargs: Any) -> None:
+        try:
+            farm.ref.tell(message, *args, **kwargs)
+        except DeliveryError:
+            return  # it will find out by what it does not hear
+
+    # -- slots --------------------------------------------------------------------------------
+
+    @property
+    def _slots(self) -> list[Held]:
+        return [held for farm in self._farms.values() for held in farm.slots.values()]
+
+    def _balance(self) -> None:
+        """Start and end slots, soon, so that each farm has its share."""
+        if not self._is_balancing:
+            self._is_balancing = True
+            self._loop.call_soon(self._balance_now)
+
+    def _balance_now(self) -> None:
+        self._is_balancing = False
+        due = shares(
+            0 if self._is_leaving else self._count,
+            {key: farm.wanted for key, farm in self._farms.items()},
+        )
+        for key, farm in self._farms.items():
+            staying = [held for held in farm.slots.values() if not held.is_leaving]
+            # Those that have something to do are let go last.
+            staying.sort(key=lambda held: not held.slot.is_idle)
+            for held in staying[: max(len(staying) - due[key], 0)]:
+                self._let_go(held)
+        for key, farm in self._farms.items():
+            staying = [held for held in farm.slots.values() if not held.is_leaving]
+            if len(staying) < due[key] and len(self._slots) < self._count:
+                self._start(farm)
+
+    def _start(self, farm: Served) -> None:
+        """Start one slot; the next one comes after it, for each takes the loop some ms."""
+        pause = self._may_start_at - self._loop.now()
+        if pause > 0:
+            self._loop.call_later(pause, self._balance)
+            return
+        number = next(self._serials)
+        try:
+            slot = Slot(self._actormq_own.runtime, number, f"farm {farm.name}", self)
+        except SetupError as error:
+            self._say_line(str(error))
+            self._may_start_at = self._loop.now() + RESTART_PAUSE
+            self._loop.call_later(RESTART_PAUSE, self._balance)
+            return
+        farm.slots[number] = Held(slot, farm)
+        for job_number, job in farm.jobs.items():
+            slot.add_job(job_number, job)
+        self._balance()
+
+    def _find(self, number: int) -> Held | None:
+        for farm in self._farms.values():
+            if number in farm.slots:
+                return farm.slots[number]
+        return None
+
+    def _let_go(self, held: Held) -> None:
+        """Give a slot no more tasks, and end it when it has none."""
+        held.is_leaving = True
+        if held.slot.is_idle:
+            self._end(held, "its slot is wanted elsewhere", CLOSE_SECONDS)
+
+    def _end(self, held: Held, how: str, seconds: float) -> None:
+        """End a slot that nobody has lost anything with, or that has just been given up."""
+        if held.farm.slots.pop(held.slot.number, None) is not None:
+            self._tell(held.farm, "lost", self._key, held.slot.number, None, how, is_slow=False)
+            self._close(held.slot, seconds)
+
+    def _end_all(self, farm: Served, seconds: float) -> None:
+        for held in farm.slots.values():
+            self._close(held.slot, seconds)
+        farm.slots.clear()
+
+    def _close(self, slot: Slot, seconds: float) -> None:
+        task = self._loop.aio.create_task(slot.close(seconds))
+        self._closing[task] = slot
+        task.add_done_callback(self._closed)
+
+    def _closed(self, task: asyncio.Task[None]) -> None:
+        del self._closing[task]
+        self._changed.set()
+        self._balance()
+
+    # -- tasks --------------------------------------------------------------------------------
+
+    @handler
+    def job(self, farm: str, number: int, job: Job) -> None:
+        """A farm tells what tasks of a number run."""
+        served = self._farms.get(farm)
+        if served is not None:
+            served.jobs[number] = job
+            for held in served.slots.values():
+                held.slot.add_job(number, job)
+
+    @handler
+    def work(
+        self,
+        farm: str,
+        slot: int,
+        job: int,
+        ids: list[int],
+        blob: bytes,
+        timeout: float | None,
+    ) -> None:
+        """Tasks for a slot."""
+        served = self._farms.get(farm)
+        if served is None:
+            return
+        held = served.slots.get(slot)
+        if held is None:
+            self._tell(served, "returned", self._key, slot)
+            return
+        held.received += len(ids)
+        self.idle_since = None
+        try:
+            held.slot.work(job, ids, blob, math.inf if timeout is None else timeout)
+        except DeliveryError as error:
+            held.slot.kill(f"could not be given its tasks: {error}")
+
+    @handler
+    def drop(self, farm: str, slot: int) -> None:
+        """A farm does not know any more what a slot holds: it is ended."""
+        served = self._farms.get(farm)
+        held = served.slots.pop(slot, None) if served is not None else None
+        if held is not None:
+            self._close(held.slot, 0.0)
+
+    @handler
+    def ping(self, farm: str, number: int) -> None:
+        """A farm asks what its slots hold."""
+        served = self._farms.get(farm)
+        if served is not None:
+            counts = [
+                (slot, held.received, held.answered)
+                for slot, held in served.slots.items()
+                if held.is_ready
+            ]
+            self._tell(served, "beat", self._key, number, counts)
+
+    # -- what slots say -----------------------------------------------------------------------
+
+    def slot_ready(self, slot: Slot) -> None:
+        """See `SlotOwner`."""
+        held = self._find(slot.number)
+        if held is not None:
+            held.is_ready = True
+            self._announce(held)
+
+    def _announce(self, held: Held) -> None:
+        ids = list(held.slot.held)
+        held.received, held.answered = len(ids), 0
+        self._tell(held.farm, "ready", self._key, held.slot.number, held.credit, ids)
+
+    def slot_done(self, slot: Slot, ids: list[int], blob: bytes, seconds: float) -> None:
+        """See `SlotOwner`."""
+        held = self._find(slot.number)
+        if held is None:
+            return
+        held.mean = mean_after(held.mean, seconds, len(ids))
+        self._done_count += len(ids)
+        self._answered(held, len(ids), "done", ids, blob, seconds, held.credit)
+
+    def slot_failed(self, slot: Slot, id_: int, failure: Failure) -> None:
+        """See `SlotOwner`."""
+        held = self._find(slot.number)
+        if held is not None:
+            self._done_count += 1
+            self._answered(held, 1, "failed", id_, failure, held.credit)
+
+    def slot_cannot(self, slot: Slot, job: int, ids: list[int], text: str) -> None:
+        """See `SlotOwner`."""
+        held = self._find(slot.number)
+        if held is not None:
+            target = held.farm.jobs[job].target
+            self._say_line(f"takes no task of {target}: {text}")
+            self._answered(held, len(ids), "cannot", job, ids, text)
+
+    def slot_broken(self, slot: Slot, job: int, ids: list[int], failure: Failure) -> None:
+        """See `SlotOwner`."""
+        held = self._find(slot.number)
+        if held is not None:
+            self._say_line(f"the initializer of {held.farm.name!r} failed: {failure.text}")
+            self._answered(held, len(ids), "broken", job, ids, failure)
+
+    def _answered(self, held: Held, count: int, message: str, *args: Any) -> None:
+        held.answered += count
+        self._tell(held.farm, message, self._key, held.slot.number, *args)
+        if held.slot.is_idle:
+            if held.is_leaving:
+                self._end(held, "its slot is wanted elsewhere", CLOSE_SECONDS)
+            self._note_idle()
+
+    def slot_lost(self, slot: Slot, blamed: int | None, _ids: list[int], how: str) -> None:
+        """See `SlotOwner`."""
+        held = self._find(slot.number)
+        if held is None:
+            return
+        del held.farm.slots[slot.number]
+        self._lost_count += 1
+        self._changed.set()
+        self._say_line(f"slot {slot.number} {how}")
+        if not held.is_ready:
+            self._may_start_at = self._loop.now() + RESTART_PAUSE
+        self._tell(held.farm, "lost", self._key, slot.number, blamed, how, is_slow=slot.was_late)
+        self._note_idle()
+        self._balance()
+
+    # -- the end ------------------------------------------------------------------------------
+
+    def _note_idle(self) -> None:
+        if self.idle_since is None and all(held.slot.is_idle for held in self._slots):
+            self.idle_since = self._loop.now()
+
+    @handler
+    def idle(self) -> float:
+        """Tell for how many seconds nobody has had a task here; 0 if somebody has."""
+        return 0.0 if self.idle_since is None else self._loop.now() - self.idle_since
+
+    @handler(concurrent=True)
+    async def retire(self) -> None:
+        """Take no more tasks; ends when those that have been taken have ended."""
+        self._is_leaving = True
+        self._balance_now()
+        while self._slots or self._closing:
+            self._changed.clear()
+            await self._changed.wait()
+        for farm in self._farms.values():
+            self._tell(farm, "leave", self._key)
+
+    @handler
+    def report(self) -> WorkerReport:
+        """Tell what it does."""
+        slots = self._slots
+        return WorkerReport(
+            node=self.node.name,
+            slots=self._count,
+            busy=sum(not held.slot.is_idle for held in slots),
+            farms={farm.name: len(farm.slots) for farm in self._farms.values()},
+            done=self._done_count,
+            lost=self._lost_count,
+        )
+
+    @every(TICK)
+    def tick(self) -> None:
+        """Look whether the node drains."""
+        if self.node.is_draining and not self._is_leaving:
+            self.ref.tell("retire")

@@ -1,0 +1,438 @@
+"""Who works on which task: the one queue of a farm, as a state machine without sockets or a clock.
+
+- A task waits, or is leased to one holder, or to two. It ends with the first answer.
+- A holder is one slot of a worker. Its lease ends with an answer, or with the holder, whatever
+  happened to that: then what it held waits again, at the head of the queue.
+- A task that raised is tried again as often as its batch says. One that its holder died of, or that
+  took too long, is blamed for that: it is tried alone from then on, elsewhere if there is an
+  elsewhere, so that it costs nobody else a try.
+- Where nothing waits any more, holders that are idle get what others have taken long for: at the
+  end of a batch all of that, before it what is held up behind a task that takes long.
+
+Source: the ventilator of the ZeroMQ guide hands tasks out blindly, and loses a fifth of them with
+one worker of four; credit and leases are those of its Paranoid Pirate and of Majordomo.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+DEATHS_LIMIT = 5  # holders that a task may take with it before it counts as failed
+GRANT_BYTES = 1024 * 1024  # of one message: a longer one holds the loop, and a slow link
+STRAGGLER_FACTOR = 2.0  # times what a task of its batch takes on average
+STRAGGLER_LEAST = 0.25  # s: below that a second run ends no sooner than the first
+
+
+@dataclass(slots=True, eq=False)
+class Batch:
+    """What tasks have in common that were given together.
+
+    Attributes:
+        job: The number of the job they run.
+        retries: How often one that raised or took too long is tried again.
+        timeout: Seconds that one may run, None for as long as it likes.
+        is_speculative: Whether those that take long are given a second time at the end.
+        is_open: Whether there may be more of them.
+        mean: Seconds that one takes, None as long as none has ended.
+        owner: Whatever takes the answers.
+    """
+
+    job: int
+    retries: int = 0
+    timeout: float | None = None
+    is_speculative: bool = True
+    is_open: bool = True
+    mean: float | None = None
+    owner: Any = None
+
+
+class Task:
+    """One task that has not ended.
+
+    Attributes:
+        id: Its number in the farm.
+        batch: What it belongs to.
+        payload: What the function gets, packed.
+        tag: Whatever its owner wants to find again.
+        raised: How often it raised, or took too long.
+        deaths: How many holders died of it.
+        copies: How many hold it now.
+        shunned: Workers of which a holder died of it.
+    """
+
+    __slots__ = ("batch", "copies", "deaths", "id", "payload", "raised", "shunned", "tag")
+
+    def __init__(self, id: int, batch: Batch, payload: bytes, tag: Any = None) -> None:  # noqa: A002 its name everywhere
+        self.id = id
+        self.batch = batch
+        self.payload = payload
+        self.tag = tag
+        self.raised = 0
+        self.deaths = 0
+        self.copies = 0
+        self.shunned: tuple[str, ...] = ()
+
+    @property
+    def tries(self) -> int:
+        """How often it was tried so far and did not end well."""
+        return self.raised + self.deaths
+
+
+@dataclass(slots=True, eq=False)
+class Holder:
+    """One slot of a worker, as the ventilator sees it.
+
+    Attributes:
+        worker: Whose it is.
+        slot: Its number at that worker, never used again.
+        credit: How many tasks it may hold.
+        held: What it holds, in the order given, and since when.
+        refused: Jobs that it cannot run.
+        is_alone: Whether it holds a task that is to be tried alone.
+    """
+
+    worker: str
+    slot: int
+    credit: int = 1
+    held: dict[int, tuple[Task, float]] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)
+    is_alone: bool = False
+
+    @property
+    def is_hungry(self) -> bool:
+        """Whether there is room worth a message: half of its credit, or all of a small one."""
+        return not self.is_alone and 2 * len(self.held) <= self.credit - (self.credit == 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Tasks for a holder, all of one batch."""
+
+    holder: Holder
+    batch: Batch
+    tasks: list[Task]
+
+
+class Leases:
+    """The queue and the leases of one farm.
+
+    Attributes:
+        tasks: All that have not ended, by id.
+        waiting_count: How many of them wait.
+        holders: Who may hold some.
+        redelivered_count: How often a task was given again because its holder was lost.
+        repeated_count: How often one was tried again because it raised or took too long.
+        second_count: How often one was given a second time because it took long.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: dict[int, Task] = {}
+        self.holders: dict[tuple[str, int], Holder] = {}
+        self.waiting_count = 0
+        self.redelivered_count = 0
+        self.repeated_count = 0
+        self.second_count = 0
+        self._queues: dict[Batch, deque[Task]] = {}
+        self._alone: deque[Task] = deque()
+        self._hungry: dict[Holder, None] = {}
+
+    # -- tasks --------------------------------------------------------------------------------
+
+    def add(self, tasks: Sequence[Task]) -> None:
+        """Put tasks of one batch at the end of the queue."""
+        if tasks:
+            self._queues.setdefault(tasks[0].batch, deque()).extend(tasks)
+            self.tasks.update((task.id, task) for task in tasks)
+            self.waiting_count += len(tasks)
+
+    def withdraw(self, task: Task) -> bool:
+        """Take a task out that nobody holds; say whether that was so."""
+        if task.copies or self.tasks.get(task.id) is not task:
+            return False
+        self._end(task)
+        return True
+
+    def forget(self, task: Task) -> None:
+        """Nobody wants the result of a task any more, whether somebody is at it or not."""
+        if self.tasks.get(task.id) is task:
+            self._end(task)
+
+    def _wait_again(self, task: Task) -> None:
+        self.waiting_count += 1
+        if task.deaths:
+            self._alone.append(task)
+        else:
+            self._queues.setdefault(task.batch, deque()).appendleft(task)
+
+    # -- holders ------------------------------------------------------------------------------
+
+    def enter(self, holder: Holder) -> None:
+        """Take in a holder; one that was lost may come back with tasks it still works on."""
+        self.holders[holder.worker, holder.slot] = holder
+        for task, _ in holder.held.values():
+            task.copies += 1
+        self._look(holder)
+
+    def lose(
+        self, holder: Holder, blamed: int | None = None, *, is_slow: bool = False
+    ) -> list[Task]:
+        """Forget a holder that is gone, or silent; what it held waits again.
+
+        Args:
+            holder: Which one.
+            blamed: The task that it was at when it died, if it died.
+            is_slow: Whether it was ended because that task took too long.
+
+        Returns:
+            The tasks that have failed for good by that.
+        """
+        self.holders.pop((holder.worker, holder.slot), None)
+        self._hungry.pop(holder, None)
+        held, holder.held = holder.held, {}
+        failed = []
+        for id_, (task, _) in reversed(held.items()):
+            if self.tasks.get(id_) is not task:
+                continue  # it has ended elsewhere
+            task.copies -= 1
+            if id_ == blamed and self._is_too_much(task, holder.worker, is_slow=is_slow):
+                failed.append(task)
+            if not task.copies:
+                self._wait_again(task)
+                self.redelivered_count += not (id_ == blamed and is_slow)
+        return [self._end(task) for task in failed]
+
+    def blame(self, ids: Iterable[int], worker: str) -> list[Task]:
+        """Put the death of a worker down to tasks that it seems to have been at.
+
+        Returns:
+            Those that have failed for good by that.
+        """
+        failed = []
+        for id_ in ids:
+            task = self.tasks.get(id_)
+            if task is None:
+                continue
+            if not (task.copies or task.deaths):
+                self._queues[task.batch].remove(task)  # it is at the head: it came back just now
+                self._alone.append(task)
+            if self._is_too_much(task, worker):
+                failed.append(self._end(task))
+        return failed
+
+    def _is_too_much(self, task: Task, worker: str, *, is_slow: bool = False) -> bool:
+        if is_slow:
+            task.raised += 1
+            self.repeated_count += task.raised <= task.batch.retries
+            return task.raised > task.batch.retries
+        task.deaths += 1
+        if worker not in task.shunned:
+            task.shunned += (worker,)
+        return task.deaths >= DEATHS_LIMIT
+
+    def give_credit(self, holder: Holder, credit: int) -> None:
+        """Say how many tasks a holder may hold from now on; 0 for no more."""
+        holder.credit = credit
+        self._look(holder)
+
+    def refuse(self, holder: Holder, job: int, ids: Iterable[int]) -> None:
+        """Take tasks back that a holder cannot run, nor any other of that job."""
+        holder.refused.add(job)
+        self.give_back(holder, ids)
+
+    def give_back(self, holder: Holder, ids: Iterable[int]) -> None:
+        """Take tasks back that a holder has not begun."""
+        for id_ in sorted(ids, reverse=True):
+            task = self._let_go(holder, id_)
+            if task is not None and not task.copies:
+                self._wait_again(task)
+        self._look(holder)
+
+    def _look(self, holder: Holder) -> None:
+        if holder.credit and holder.is_hungry:
+            self._hungry[holder] = None
+        else:
+            self._hungry.pop(holder, None)
+
+    def _let_go(self, holder: Holder, id_: int) -> Task | None:
+        """End a lease; give the task if it was held, and has not ended."""
+        entry = holder.held.pop(id_, None)
+        if not holder.held:
+            holder.is_alone = False
+        if entry is None:
+            return None
+        task = entry[0]
+        task.copies -= 1
+        return task if self.tasks.get(id_) is task else None
+
+    # -- answers ------------------------------------------------------------------------------
+
+    def done(self, holder: Holder | None, ids: Iterable[int]) -> list[Task | None]:
+        """Take the results of tasks.
+
+        Args:
+            holder: Whose, None if it is not known any more: what it has done counts all the same.
+            ids: Which tasks.
+
+        Returns:
+            The tasks, in that order; None for one that had ended before.
+        """
+        tasks = self.tasks
+        held = {} if holder is None else holder.held
+        ended: list[Task | None] = []
+        for id_ in ids:
+            task = tasks.pop(id_, None)
+            ended.append(task)
+            if held.pop(id_, None) is None and task is not None and not task.copies:
+                self.waiting_count -= 1  # it waits to be tried again
+        if holder is not None:
+            if not held:
+                holder.is_alone = False
+            self._look(holder)
+        return ended
+
+    def raised(self, holder: Holder | None, id_: int, *, is_final: bool = False) -> Task | None:
+        """Take an answer that is an exception.
+
+        Args:
+            holder: Whose, None if it is not known any more.
+            id_: Which task raised it.
+            is_final: Whether it would do so again.
+
+        Returns:
+            The task, if it has failed for good by that.
+        """
+        task = self.tasks.get(id_)
+        was_held = holder is not None and self._let_go(holder, id_) is not None
+        if task is not None:
+            task.raised += 1
+            if was_held and not task.copies:
+                self._wait_again(task)
+            if is_final or task.raised > task.batch.retries:
+                self._end(task)
+            else:
+                self.repeated_count += 1
+                task = None
+        if holder is not None:
+            self._look(holder)
+        return task
+
+    def _end(self, task: Task) -> Task:
+        """Let a task have ended; where it still stands in a queue it is passed over."""
+        del self.tasks[task.id]
+        if not task.copies:
+            self.waiting_count -= 1
+        return task
+
+    # -- grants -------------------------------------------------------------------------------
+
+    def grants(self, now: float) -> list[Grant]:
+        """Give what waits to those who have room: a share each, where there is not much left."""
+        granted: list[Grant] = []
+        for holder in list(self._hungry):
+            if not self.waiting_count:
+                break
+            grant = self._alone_for(holder) or self._next_for(holder)
+            if grant is not None:
+                self._lease(grant, now)
+                granted.append(grant)
+        return granted
+
+    def _lease(self, grant: Grant, now: float) -> None:
+        held = grant.holder.held
+        for task in grant.tasks:
+            task.copies += 1
+            held[task.id] = (task, now)
+        self._look(grant.holder)
+
+    def _alone_for(self, holder: Holder) -> Grant | None:
+        """Give a task that others died of to a holder that has nothing else to lose."""
+        if not self._alone or holder.held:
+            return None
+        workers = {one.worker for one in self.holders.values()}
+        for task in list(self._alone):
+            if self.tasks.get(task.id) is not task:
+                self._alone.remove(task)
+                continue
+            is_shunned = holder.worker in task.shunned and not workers <= set(task.shunned)
+            if not is_shunned and task.batch.job not in holder.refused:
+                self._alone.remove(task)
+                self.waiting_count -= 1
+                holder.is_alone = True
+                return Grant(holder, task.batch, [task])
+        return None
+
+    def _next_for(self, holder: Holder) -> Grant | None:
+        while (batch := self._next_batch(holder.refused)) is not None:
+            queue = self._queues[batch]
+            share = -(-len(queue) // (2 * len(self.holders)))
+            tasks = self._taken(queue, min(holder.credit - len(holder.held), share))
+            if not queue:
+                del self._queues[batch]
+            if tasks:
+                self.waiting_count -= len(tasks)
+                return Grant(holder, batch, tasks)
+        return None
+
+    def _taken(self, queue: deque[Task], count: int) -> list[Task]:
+        """Take tasks from the head of a queue, as many as fit a message."""
+        tasks: list[Task] = []
+        size, unfinished = 0, self.tasks
+        while queue and len(tasks) < count:
+            if tasks and size + len(queue[0].payload) > GRANT_BYTES:
+                break
+            task = queue.popleft()
+            if task.id in unfinished:
+                size += len(task.payload)
+                tasks.append(task)
+        return tasks
+
+    def _next_batch(self, refused: set[int]) -> Batch | None:
+        """The batch whose next task is the oldest, among those that can be run."""
+        if len(self._queues) == 1 and not refused:
+            return next(iter(self._queues))
+        able = [batch for batch in self._queues if batch.job not in refused]
+        return min(able, key=lambda batch: self._queues[batch][0].id, default=None)
+
+    def second_grants(self, now: float) -> list[Grant]:
+        """Give what takes long to those who are idle, where nothing waits any more."""
+        idle = [holder for holder in self._hungry if not holder.held]
+        if self.waiting_count or not idle:
+            return []
+        late = self._stragglers(now)
+        granted = []
+        for number, holder in enumerate(idle):
+            share = -(-len(late) // (len(idle) - number))
+            suiting = [one for one in late if self._suits(holder, *one)]
+            tasks = [task for task, _ in suiting if task.batch is suiting[0][0].batch]
+            tasks = tasks[: min(share, holder.credit)]
+            if tasks:
+                given = {task.id for task in tasks}
+                late = [one for one in late if one[0].id not in given]
+                grant = Grant(holder, tasks[0].batch, tasks)
+                self._lease(grant, now)
+                self.second_count += len(tasks)
+                granted.append(grant)
+        return granted
+
+    def _stragglers(self, now: float) -> list[tuple[Task, Holder]]:
+        """Tasks that one holder has had for long, and that holder; the longest first."""
+        found = []
+        for holder in self.holders.values():
+            for number, (task, since) in enumerate(holder.held.values()):
+                batch = task.batch
+                # As long as there may come more, only what stands behind another one, and so is
+                # held up by that: it may be done by the time that its holder comes to it.
+                may_be = batch.is_speculative and not (batch.is_open and number == 0)
+                if not may_be or batch.mean is None or task.copies != 1 or task.deaths:
+                    continue
+                patience = max(STRAGGLER_FACTOR * batch.mean, STRAGGLER_LEAST)
+                if now - since >= patience and self.tasks.get(task.id) is task:
+                    found.append((since, task.id, task, holder))
+        return [(task, holder) for _, _, task, holder in sorted(found, key=lambda one: one[:2])]
+
+    @staticmethod
+    def _suits(idle: Holder, task: Task, holder: Holder) -> bool:
+        return holder is not idle and task.batch.job not in idle.refused

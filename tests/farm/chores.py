@@ -1,0 +1,48 @@
+"""What the tests of farms let them run."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+
+def same(value):
+    return value
+
+
+def double(value: int) -> int:
+    return 2 * value
+
+
+def odd_only(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError(f"{value} is even")
+    return value
+
+
+def kill_at_seven(value: int) -> int:
+    if value == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return value
+
+
+def hang_at_three(value: int) -> int:
+    if value == 3:
+        time.sleep(60)
+    return value
+
+
+def hang_unless_marked(path: str) -> None:
+    if path and not Path(path).exists():
+        Path(path).touch()
+        time.sleep(60)
+    time.sleep(0.005)
+
+
+def nap(seconds: float) -> float:
+    time.sleep(seconds)
+    return seconds
+
+
+def strange(what: str) -> object:
+    return {"object": object(), "plain": "plain", "huge": bytes(100_000_000)}[what]
