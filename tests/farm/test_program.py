@@ -164,6 +164,26 @@ async def test_a_job_that_is_not_here_is_refused_without_a_run(tmp_path, monkeyp
         await bench.slot.close(0)
 
 
+async def test_the_package_is_loaded_whole_where_a_module_asks_for_it_and_only_there(
+    tmp_path, monkeypatch, node
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "quick.py").write_text(
+        "import sys\nfrom actormq import errors\n"
+        "def loaded(_):\n    return 'actormq.node' in sys.modules, errors.__name__\n"
+    )
+    (tmp_path / "whole.py").write_text(
+        "import actormq\nfrom actormq import run\nfrom actormq import Node\n"
+        "def loaded(_):\n    return [run.__module__, Node.__name__, actormq.codec.__name__]\n"
+    )
+    bench = Bench(node)
+    try:
+        assert await bench.run("quick:loaded", 0) == [[False, "actormq.errors"]]
+        assert await bench.run("whole:loaded", 0) == [["actormq.run", "Node", "actormq.codec"]]
+    finally:
+        await bench.slot.close(0)
+
+
 async def test_an_initializer_runs_once_before_the_first_task(bench):
     how = {"initializer": work.set_up, "initargs": msgpack.packb([1, "two"])}
     assert await bench.run(work.what_is_set, 0, 0, **how) == [[1, "two"]] * 2
