@@ -16,6 +16,9 @@ import threading
 from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 def tie(told: dict[str, Any]) -> None:
@@ -59,11 +62,16 @@ def _leave_signals_to_the_node() -> None:
     """Let whoever ends the node, and with it all its group, not end this before its time.
 
     Handlers that do nothing, and not SIG_IGN: that one would be passed on to programs that user
-    code starts.
+    code starts. What it forks without starting a program takes the handlers along: those obey.
     """
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: None)
+    for name in _SIGNALS:
+        signal.signal(name, lambda *_: None)
+
+    def obey() -> None:
+        for name in _SIGNALS:
+            signal.signal(name, signal.SIG_DFL)
+
+    os.register_at_fork(after_in_child=obey)
 
 
 def _log(how: dict[str, Any]) -> None:

@@ -166,6 +166,7 @@ class Slot:
         Raises:
             DeliveryError: They cannot be sent; it holds none of them.
         """
+        assert not self._is_over, "a slot that is closed or lost was given work"
         aside = self._runtime.codec.aside(self._label, blob)
         self._spawned.say([words.WORK, job, ids, aside])
         self.held.update(dict.fromkeys(ids, timeout))

@@ -1,5 +1,7 @@
 """What runs in a slot's process: values in, values out, and failures."""
 
+import signal
+
 import msgpack
 import pytest
 import work
@@ -42,6 +44,7 @@ async def test_payloads_are_values_calls_or_chunks_and_fit_the_annotations(bench
     assert await run(work.Tool.made, 1) == [["Tool", 1]]
     [[first, loop], [second, same_loop]] = await run(work.later, 1, 2)
     assert (first, second, loop) == (1, 2, same_loop)
+    assert await run(work.end_of_a_fork, 0) == [-signal.SIGTERM]
     # its standard input is empty
     assert await run(work.names, 0) == [[False, ""]]
 

@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import functools
+import multiprocessing
 import os
 import re
 import signal
@@ -86,6 +87,15 @@ def start_another_and_wait(path):
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     Path(path).write_text(str(child.pid))
     time.sleep(60)
+
+
+def end_of_a_fork(_):
+    """How a process ends that was forked and is told to."""
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    process.start()
+    process.terminate()
+    process.join(10)
+    return process.exitcode
 
 
 # -- values ---------------------------------------------------------------------------------------
