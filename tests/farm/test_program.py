@@ -123,6 +123,20 @@ async def test_results_that_are_large_together_do_not_wait_for_each_other(bench)
     assert bench.owner.count("done") >= 3
 
 
+async def test_where_messages_are_small_failures_and_results_come_in_many(mesh):
+    bench = Bench(await mesh.start(message_limit=100_000))
+    try:
+        failures = await bench.run(work.complain, *[25_000] * 20, 300_000)
+        assert {failure.kind for failure in failures} == {"builtins:ValueError"}
+        assert isinstance(rebuilt(CODEC, failures[0]), ValueError)
+        *most, last = await bench.run(work.zeros, *[20_000] * 20, 200_000)
+        assert most == [bytes(20_000)] * 20
+        assert "over the limit of 99488" in last.text
+    finally:
+        await bench.slot.close(0)
+    assert bench.owner.lost is None
+
+
 async def test_payloads_may_be_large_and_a_bad_one_fails_its_task_alone(bench):
     assert await bench.run(len, b"a" * 20 * MB, b"") == [20 * MB, 0]
     wrong, right = await bench.run(work.double, "no number", 1)

@@ -162,6 +162,10 @@ def spoil(value):
     raise Spoilt(value, 3)
 
 
+def complain(length):
+    raise ValueError("x" * length)
+
+
 def fail_with(value):
     match value:
         case "stranger":
