@@ -14,8 +14,11 @@ The public names. The package below them, from the ground up; an import points o
     elsewhere/                                    actors in a thread or process of their own
     farm/                                         work for the whole mesh, and its store
     machine, steward, assembly, life, node, run   a node, put together
+    hired, executor                               a node behind `concurrent.futures.Executor`
     observe/, cli/, testing/                      what people see, and test with
 """
+
+from typing import TYPE_CHECKING, Any
 
 from actormq.actor import Actor, every, handler
 from actormq.devices.device import DeviceStatistics, Forwarder, Queue, Streamer
@@ -88,6 +91,9 @@ from actormq.run import run
 from actormq.signals import Failure, Terminated
 from actormq.supervisor import Child, Supervisor, child
 
+if TYPE_CHECKING:
+    from actormq.executor import Executor
+
 __all__ = [
     "Actor",
     "ActorNotFound",
@@ -102,6 +108,7 @@ __all__ = [
     "Dealer",
     "DeliveryError",
     "DeviceStatistics",
+    "Executor",
     "Failure",
     "FarmClosed",
     "Forwarder",
@@ -166,3 +173,13 @@ __all__ = [
     "handler",
     "run",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what stands on the whole package, once somebody wants it."""
+    if name != "Executor":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from actormq.executor import Executor  # noqa: PLC0415 it takes a tenth of a second
+
+    globals()[name] = Executor
+    return Executor

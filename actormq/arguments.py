@@ -75,6 +75,20 @@ class Arguments:
                 return kind
         return None
 
+    def are_exact(self, columns: Sequence[Sequence[Any]]) -> bool:
+        """Say whether the arguments of many calls need no check.
+
+        Args:
+            columns: All the first arguments, all the second ones, and so on.
+        """
+        exact = self._exact
+        if exact is None or not self._required <= len(columns) <= len(exact):
+            return False
+        return all(
+            kind is Any or set(map(type, column)) <= {kind}
+            for kind, column in zip(exact, columns, strict=False)
+        )
+
     def checked(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """Check and convert arguments.
 

@@ -4,6 +4,7 @@ What msgpack itself has travels as it is.
 Dataclasses, `msgspec.Struct`s, enums, dates, `UUID`, `Decimal` and sets travel in their plain form;
 the receiver's annotation makes them again (`arguments.py`).
 Refs and numpy arrays have ext types, so that they arrive as what they were without an annotation.
+So do tuples, sets, dates and some more, where both ends are Python (`kept.py`).
 Buffers from `BUFFER_BYTES` on leave their message and travel beside it, uncopied.
 """
 
@@ -26,6 +27,7 @@ import msgspec
 
 from actormq.address import Address
 from actormq.errors import MessageTooLarge, NotEncodable, RemoteProtocolError
+from actormq.kept import EXT_KIND, MARK, Reader, form
 from actormq.message import Envelope
 from actormq.settings import BUFFER_BYTES, FRAME_BYTES
 
@@ -78,7 +80,9 @@ class Codec:
         self._ref_to = ref_to
         self._outgoing: list[Buffer] | None = None
         self._incoming: Sequence[Buffer] = ()
+        self._reader: Reader | None = None
         self._packer = msgpack.Packer(default=self._plain)
+        self._keeper = msgpack.Packer(default=self._kept, strict_types=True)
         self._unpacker = self._new_unpacker()
         self._skipper = self._new_unpacker()
 
@@ -115,16 +119,16 @@ class Codec:
         return packed, buffers
 
     def pack_value(self, to: str, value: Any) -> bytes:
-        """Pack one value of any kind, large buffers within it.
+        """Pack one value of any kind that keeps its type, large buffers within it (`kept.py`).
 
         Raises:
             NotEncodable: It holds something without a form on the wire.
             MessageTooLarge: It is over `message_limit`.
         """
         try:
-            packed: bytes = self._packer.pack(value)
+            packed: bytes = self._keeper.pack(value)
         except _UNPACKABLE as error:
-            self._packer.reset()
+            self._keeper.reset()
             raise NotEncodable(to, str(error) or type(error).__name__) from error
         if len(packed) > self.message_limit:
             raise MessageTooLarge(to, len(packed), self.message_limit)
@@ -202,6 +206,11 @@ class Codec:
             return self._array_form(numpy.ascontiguousarray(value), value.shape)
         return msgspec.to_builtins(value)
 
+    def _kept(self, value: Any) -> Any:
+        """The form of a value that arrives as what it is; called by the packer that keeps types."""
+        known = form(value)
+        return self._plain(value) if known is None else known
+
     def _array_form(self, array: Any, shape: tuple[int, ...]) -> msgpack.ExtType:
         if array.dtype.hasobject:
             raise TypeError("a numpy array of Python objects has no form on the wire")
@@ -260,8 +269,11 @@ class Codec:
         try:
             if _LONG_ARRAY in frame or _LONGER_ARRAY in frame:
                 self._check_claims(frame)
-            if len(frame) > FRAME_BYTES and _containers_at_most(frame) > CONTAINERS_LIMIT:
-                count = _Counter()
+            is_large = len(frame) > FRAME_BYTES and _containers_at_most(frame) > CONTAINERS_LIMIT
+            count = _Counter() if is_large else None
+            if MARK in frame:
+                return self._kept_values(frame, count)
+            if count is not None:
                 return _values(self._new_unpacker(list_hook=count, object_hook=count), frame)
             try:
                 return _values(self._unpacker, frame)
@@ -277,6 +289,23 @@ class Codec:
         # What has failed may hold the beginning of a value: it must not meet the next frame.
         self._unpacker, self._skipper = self._new_unpacker(), self._new_unpacker()
         raise RemoteProtocolError(text)
+
+    def _kept_values(self, frame: bytes, count: _Counter | None) -> list[Any]:
+        """Read all values of a frame in which some keep their types, or seem to."""
+        reader = self._reader = Reader()
+
+        def made(items: list[Any]) -> Any:
+            return reader.made(items if count is None else count(items))
+
+        def map_of(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+            return _map_of_pairs(pairs if count is None else count(pairs))
+
+        try:
+            values = _values(self._new_unpacker(list_hook=made, object_pairs_hook=map_of), frame)
+        finally:
+            self._reader = None
+        reader.check()
+        return values
 
     def _check_claims(self, frame: bytes) -> None:
         """Walk a frame without making its values.
@@ -332,6 +361,8 @@ class Codec:
                     max_map_len=0,
                 )
             )
+        if code == EXT_KIND and self._reader is not None:
+            return self._reader.mark(data)
         raise ValueError(f"ext type {code} is unknown")
 
     def _buffer_extension(self, code: int, data: bytes) -> Any:

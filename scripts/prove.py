@@ -24,6 +24,7 @@ FIGURES = (
     "kills ",
     "lan: ",
     "flips ",
+    "farm: ",
 )  # what lines begin with that tests print for those who want to know
 
 
@@ -82,6 +83,7 @@ def checks(
     cuts: int = 200,
     lan_kills: int = 500,
     flips: int = 10_000,
+    farm_kills: int = 100,
 ) -> list[Check]:
     """All checks.
 
@@ -92,6 +94,8 @@ def checks(
         cuts: Cuts of lines on LANs of seven hosts.
         lan_kills: Nodes that are killed there.
         flips: Bits in the file of a store.
+        farm_kills: Workers of a farm that are killed, and a fifth as often stopped; its ventilator
+            and its sink are killed a fifth as often, too.
     """
     machines = {
         "supervision": "tests/rules/test_supervision_model.py",
@@ -135,6 +139,19 @@ def checks(
             tests(*hours, "tests/farm/test_store_flips.py"),
             {"ACTORMQ_FLIPS": str(flips)},
         ),
+        Check(
+            "farm",
+            f"{1_000 * farm_kills} tasks, {farm_kills} kill -9 and {farm_kills // 5} SIGSTOP of "
+            f"workers, {farm_kills // 5} kills of the ventilator and of the sink of a durable batch",
+            tests(*hours, "tests/farm/test_farm_kills.py", "tests/farm/test_farm_durable.py"),
+            {
+                "ACTORMQ_FARM_TASKS": str(1_000 * farm_kills),
+                "ACTORMQ_FARM_KILLS": str(farm_kills),
+                "ACTORMQ_FARM_STOPS": str(farm_kills // 5),
+                "ACTORMQ_FARM_DURABLE_KILLS": str(farm_kills // 5),
+                "ACTORMQ_FARM_TIME": "7200",
+            },
+        ),
         Check("storm", "1000 actors that crash always", tests("tests/test_storm.py"), {}),
     ]
 
@@ -150,10 +167,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--cuts", type=int, default=200, help="cuts on LANs (200)")
     parser.add_argument("--lan-kills", type=int, default=500, help="nodes to kill there (500)")
     parser.add_argument("--flips", type=int, default=10_000, help="bits of a store (10000)")
+    parser.add_argument("--farm-kills", type=int, default=100, help="workers to kill (100)")
     given = parser.parse_args(arguments)
     figures = (
         *(given.examples, given.seeds, given.kills),
-        *(given.cuts, given.lan_kills, given.flips),
+        *(given.cuts, given.lan_kills, given.flips, given.farm_kills),
     )
     known = {check.name: check for check in checks(*figures)}
     unknown = [name for name in given.names if name not in known]

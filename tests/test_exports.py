@@ -6,7 +6,7 @@ from actormq import errors
 NAMES = {
     *("Actor", "Node", "Publisher", "Ref", "Reply", "Subscriber", "every", "handler", "run"),
     *("Supervisor", "child", "Child", "Backoff", "Failure", "Terminated", "DeadLetter", "Ledger"),
-    "MemberInfo",
+    *("MemberInfo", "Executor"),
     "ActormqError",
     *("SetupError", "NameTaken", "PortInUse"),
     *("LifecycleError", "NodeNotRunning", "StartFailed"),

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {
-        *("errors", "settings", "seeds", "address", "message", "codec", "events", "ledger"),
+        *("errors", "settings", "seeds", "address", "message", "kept", "codec", "events", "ledger"),
         *("report", "members"),
     },
     {"multicast", "endpoint"},
@@ -41,7 +41,7 @@ LAYERS = [
     {"farm"},
     {
         *("stopping", "draining", "unended", "machine", "steward", "assembly"),
-        *("life", "node", "ending", "run", "topology", "blueprint"),
+        *("life", "node", "ending", "run", "topology", "blueprint", "hired", "executor"),
     },
     {"", "observe", "doctor"},
     {"cli", "testing", "__main__"},

@@ -2,7 +2,7 @@
 
 | Module | Holds |
 | --- | --- |
-| farm, stream, results | what users hold: `node.farm(f)`, one call of `map`, what became of a task |
+| farm, stream, results | what users hold: a farm, one call of `map`, what became of a task |
 | dispatch | the queue, on the loop of its node |
 | ventilator, roster | the actor that leases tasks to workers and takes their answers |
 | worker | the actor that offers a machine's slots |

@@ -16,7 +16,7 @@ from actormq.farm.pace import Pace, left
 from actormq.farm.reports import Progress
 from actormq.loop import Loop
 from actormq.rules.credit import mean_after
-from actormq.rules.leases import Batch, Leases, Task
+from actormq.rules.leases import Batch, Grant, Leases, Task
 
 
 class Owner(Protocol):
@@ -108,6 +108,16 @@ class Dispatch:
         self._is_due = False
         self._give()
 
+    def begin(self, grant: Grant) -> list[Task]:
+        """Let tasks begin that are about to be given out; gives those that are still wanted."""
+        assert grant.batch.begin is not None
+        unwanted = {task.id for task in grant.batch.begin(grant.tasks)}
+        if not unwanted:
+            return grant.tasks
+        self.leases.done(grant.holder, unwanted)
+        self.kick()  # there is room now
+        return [task for task in grant.tasks if task.id not in unwanted]
+
     # -- answers out --------------------------------------------------------------------------
 
     def deliver(
@@ -135,6 +145,15 @@ class Dispatch:
         """Hand the failure of a task to its owner."""
         self.failed_count += 1
         task.batch.owner.failed(task, failure, node)
+
+    def break_job(self, job: int, failure: Failure, node: str) -> None:
+        """Let all tasks of a job fail: what comes before the first one has failed."""
+        for task in [task for task in self.leases.tasks.values() if task.batch.job == job]:
+            if task.batch.broken is not None:
+                task.batch.broken(failure)
+                return
+            self.leases.forget(task)
+            self.fail(task, failure, node)
 
     # -- how it stands ------------------------------------------------------------------------
 
@@ -164,6 +183,7 @@ class Dispatch:
             failed=self.failed_count,
             retried=leases.repeated_count,
             redelivered=leases.redelivered_count,
+            second=leases.second_count,
             running=len(leases.tasks) - leases.waiting_count,
             waiting=leases.waiting_count,
             workers=self.worker_count,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from actormq.errors import StoreError
+from actormq.farm.job import Job
 from actormq.farm.records import Damage, Outcome
 from actormq.farm.store import Store
 from actormq.threads import Threads
@@ -19,6 +20,11 @@ from actormq.threads import Threads
 T = TypeVar("T")
 
 CLOSE_PATIENCE = 5.0  # s for what is being written when the farm ends
+
+
+def described(job: Job) -> str:
+    """Say what a batch runs, for its file: one of another job is refused."""
+    return f"{job.target} ({job.mode})"
 
 
 class Durable:

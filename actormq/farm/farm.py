@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar
 
 from actormq.errors import FarmClosed, NameTaken, SetupError
 from actormq.farm.dispatch import Dispatch
-from actormq.farm.durable import Durable
+from actormq.farm.durable import Durable, described
 from actormq.farm.job import Job, job_of
 from actormq.farm.reports import FARM_PREFIX, Progress
 from actormq.farm.results import TaskResult, result_maker
@@ -90,7 +90,7 @@ class Farm(Generic[T, R]):
 
     async def __aenter__(self) -> Self:
         if self._path is not None:
-            job = f"{self._job.target} ({self._job.mode})"
+            job = described(self._job)
             self._durable = await Durable.opened(self._path, job, resume=self._is_resumed)
         try:
             await self._start()

@@ -35,6 +35,7 @@ class Progress(msgspec.Struct, frozen=True):
         failed: Tasks that have failed for good.
         retried: How often a task was tried again because it raised or took too long.
         redelivered: How often one was given again because its worker was lost.
+        second: How often one was given a second time, because it took long.
         running: Tasks that workers hold.
         waiting: Tasks that wait.
         workers: Slots that are there.
@@ -48,6 +49,7 @@ class Progress(msgspec.Struct, frozen=True):
     failed: int = 0
     retried: int = 0
     redelivered: int = 0
+    second: int = 0
     running: int = 0
     waiting: int = 0
     workers: int = 0

@@ -27,9 +27,9 @@ from actormq.runtime import Runtime
 
 LOOK_LEAST = 0.01  # s between two looks at a page, however short the tasks' timeouts are
 LOOK_MOST = 0.5  # s: a process that was stopped is seen within twice that
-STOPPED_LIMIT = 1.5  # s that a process may be stopped: a person who does that for longer means it
+STOPPED_LIMIT = 1.0  # s that a process may be stopped: a person who does that for longer means it
 STOPPED_LOOK = 0.25  # s between looks at one that is
-STATUS_INTERVAL = 1.0  # s between questions to the system about one that seems to be at work
+STATUS_INTERVAL = 0.5  # s between questions to the system about one that seems to be at work
 
 START = """
 import importlib.util

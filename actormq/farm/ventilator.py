@@ -109,8 +109,11 @@ class Ventilator(Actor):
     def _send(self, grant: Grant) -> None:
         holder, batch = grant.holder, grant.batch
         crew = self._crews[holder.worker]
-        ids = [task.id for task in grant.tasks]
-        blob = b"".join([task.payload for task in grant.tasks])
+        tasks = grant.tasks if batch.begin is None else self._dispatch.begin(grant)
+        if not tasks:
+            return
+        ids = [task.id for task in tasks]
+        blob = b"".join([task.payload for task in tasks])
         key, number = key_of(self.ref), batch.job
         try:
             if number not in crew.jobs:
@@ -230,9 +233,7 @@ class Ventilator(Actor):
         if lane is not None:
             lane.heard += len(ids)
             self._leases.refuse(lane.holder, job, ids)
-        for task in [t for t in self._leases.tasks.values() if t.batch.job == job]:
-            self._leases.forget(task)
-            self._dispatch.fail(task, failure, self._name(crew))
+        self._dispatch.break_job(job, failure, self._name(crew))
 
     @handler
     def returned(self, key: str, slot: int) -> None:

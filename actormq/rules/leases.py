@@ -16,7 +16,7 @@ one worker of four; credit and leases are those of its Paranoid Pirate and of Ma
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,10 @@ class Batch:
         is_open: Whether there may be more of them.
         mean: Seconds that one takes, None as long as none has ended.
         owner: Whatever takes the answers.
+        begin: Called with tasks as they are given to a worker; gives those that nobody wants any
+            more. None where all are wanted.
+        broken: Called with the failure, in place of the owner, where what comes before the first
+            task of the job has failed. None to let all its tasks fail.
     """
 
     job: int
@@ -47,6 +51,8 @@ class Batch:
     is_open: bool = True
     mean: float | None = None
     owner: Any = None
+    begin: Callable[[Sequence[Task]], list[Task]] | None = None
+    broken: Callable[[Any], object] | None = None
 
 
 class Task:

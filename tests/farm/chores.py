@@ -46,3 +46,21 @@ def nap(seconds: float) -> float:
 
 def strange(what: str) -> object:
     return {"object": object(), "plain": "plain", "huge": bytes(100_000_000)}[what]
+
+
+def noted(task: list) -> int:
+    """Note in a file when a run of a task begins and ends, and who runs it."""
+    path, number, seconds = task
+    note = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(note, f"begun {number} {os.getpid()} {time.monotonic()}\n".encode())
+        time.sleep(seconds)
+        os.write(note, f"ended {number} {os.getpid()} {time.monotonic()}\n".encode())
+    finally:
+        os.close(note)
+    return number * number
+
+
+def square_slowly(value: int) -> int:
+    time.sleep(0.001)
+    return value * value

@@ -34,12 +34,10 @@ async def test_payloads_are_values_calls_or_chunks_and_fit_the_annotations(bench
     assert await run(work.add, [[1], {}], [[1, 2], {"c": 3}], mode="call") == [111, 6]
     assert await run(work.plus, [["a"], {"b": "b"}], mode="call") == ["ab"]
     assert await run(pow, [[2, 10], {}], mode="call") == [1024]
-    assert await run(work.plus, [[1, 2], [3, 4]], [], [["a", "b"]], mode="chunk") == [
-        [3, 7],
-        [],
-        ["ab"],
-    ]
-    assert await run(work.add, [[1], [1, 1]], mode="chunk") == [[111, 102]]
+    chunks = [[1, 3], [2, 4]], [[], []], [["a"], ["b"]]
+    assert await run(work.plus, *chunks, mode="chunk") == [[3, 7], [], ["ab"]]
+    assert await run(work.double, [[1, 2]], mode="chunk") == [[2, 4]]
+    assert await run(work.mirrored, [[{"x": 1, "y": 2}]], mode="chunk") == [[{"x": 2, "y": 1}]]
     assert await run("math:sqrt", 9) == [3.0]
     assert await run(work.Tool.made, 1) == [["Tool", 1]]
     [[first, loop], [second, same_loop]] = await run(work.later, 1, 2)
