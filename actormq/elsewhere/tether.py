@@ -67,11 +67,21 @@ def _leave_signals_to_the_node() -> None:
     for name in _SIGNALS:
         signal.signal(name, lambda *_: None)
 
+    masks = []
+
+    def hold() -> None:
+        # One that comes before the new process obeys must not meet a handler that does nothing.
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
+
+    def go_on() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
+
     def obey() -> None:
         for name in _SIGNALS:
             signal.signal(name, signal.SIG_DFL)
+        go_on()
 
-    os.register_at_fork(after_in_child=obey)
+    os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=obey)
 
 
 def _log(how: dict[str, Any]) -> None:

@@ -89,20 +89,13 @@ def _packed(codec: Codec, value: Any) -> bytes | None:
     """A value packed, None if it would not arrive as it is."""
     try:
         packed = codec.pack_value("whoever waits", value)
-        if len(packed) > ARGS_LIMIT or codec.unpack_all(packed) != [_with_lists(value)]:
+        if len(packed) > ARGS_LIMIT or codec.unpack_all(packed) != [value]:
             return None
     except (DeliveryError, ProtocolError):
         return None
     except Exception:  # noqa: BLE001 a border: comparing runs what is not ours
         return None
     return packed
-
-
-def _with_lists(value: Any) -> Any:
-    """A value as it arrives, as far as tuples are concerned."""
-    if isinstance(value, dict):
-        return {key: _with_lists(inner) for key, inner in value.items()}
-    return [*map(_with_lists, value)] if isinstance(value, list | tuple) else value
 
 
 def _traceback(error: BaseException) -> str:

@@ -120,6 +120,8 @@ class _Program:
             return self._initialized.get(first) or load(job)  # which may stand on the first
         except SetupError as error:
             return _Unfit(text=str(error))
+        except Exception as error:  # noqa: BLE001 a border: an actor's constructor is not ours
+            return _Unfit(failure=failure_of(self._payloads, error))
 
     def _initialize(self, function: Callable[..., object], packed: bytes) -> _Unfit | None:
         try:

@@ -11,7 +11,10 @@ from work import hold_the_lock
 
 from actormq import Node
 from actormq.farm.job import job_of
+from actormq.farm.payload import payload_codec, values_of
 from actormq.farm.slot import Slot
+
+CODEC = payload_codec(1 << 26)
 
 
 class Owner:
@@ -32,9 +35,7 @@ class Owner:
         self._note("ready")
 
     def slot_done(self, slot, ids, blob, seconds):
-        unpacker = msgpack.Unpacker(max_buffer_size=0)
-        unpacker.feed(blob)
-        values = list(unpacker)
+        values = values_of(CODEC, blob)
         assert len(values) == len(ids)
         assert not self.results.keys() & set(ids), "a result came twice"
         self.results.update(zip(ids, values, strict=True))

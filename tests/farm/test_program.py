@@ -5,16 +5,14 @@ import signal
 import msgpack
 import pytest
 import work
-from slots import Bench
+from slots import CODEC, Bench
 
 from actormq.errors import ArgumentMismatch, ResultRefused, TaskFailed
 from actormq.farm.failure import rebuilt
 from actormq.farm.job import job_of
-from actormq.farm.payload import payload_codec
 
 pytestmark = pytest.mark.slow
 
-CODEC = payload_codec(1 << 26)
 MB = 1_000_000
 
 
@@ -44,7 +42,7 @@ async def test_payloads_are_values_calls_or_chunks_and_fit_the_annotations(bench
     assert (first, second, loop) == (1, 2, same_loop)
     assert await run(work.end_of_a_fork, 0) == [-signal.SIGTERM]
     # its standard input is empty
-    assert await run(work.names, 0) == [[False, ""]]
+    assert await run(work.names, 0) == [(False, "")]
 
 
 async def test_an_actor_is_made_once_and_its_handler_runs(bench):
@@ -193,7 +191,7 @@ async def test_the_package_is_loaded_whole_where_a_module_asks_for_it_and_only_t
     )
     bench = Bench(node)
     try:
-        assert await bench.run("quick:loaded", 0) == [[False, "actormq.errors"]]
+        assert await bench.run("quick:loaded", 0) == [(False, "actormq.errors")]
         assert await bench.run("whole:loaded", 0) == [["actormq.run", "Node", "actormq.codec"]]
     finally:
         await bench.slot.close(0)
