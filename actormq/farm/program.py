@@ -14,7 +14,6 @@ import mmap
 import os
 import sys
 import time
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 import msgspec
@@ -63,7 +62,7 @@ class _Program:
         self._page = mmap.mmap(told["page"], words.PAGE.size)
         self._jobs: dict[int, Job] = {}
         self._loaded: dict[int, Loaded | _Unfit] = {}
-        self._initialized: dict[tuple[str, bytes], _Unfit | None] = {}
+        self._initialized: set[tuple[str, bytes]] = set()
         self._context = new_context()
         self._socket = open_socket(self._context, PROCESS_DIALER, told["frame_limit"])
         self._socket.set(zmq.ROUTING_ID, told["token"].encode())
@@ -114,23 +113,22 @@ class _Program:
 
     def _load(self, job: Job) -> Loaded | _Unfit:
         try:
-            first = (job.initializer, job.initargs)
-            if job.initializer and first not in self._initialized:  # jobs may share it
-                self._initialized[first] = self._initialize(load_initializer(job), job.initargs)
-            return self._initialized.get(first) or load(job)  # which may stand on the first
-        except SetupError as error:
-            return _Unfit(text=str(error))
-        except Exception as error:  # noqa: BLE001 a border: an actor's constructor is not ours
-            return _Unfit(failure=failure_of(self._payloads, error))
-
-    def _initialize(self, function: Callable[..., object], packed: bytes) -> _Unfit | None:
-        try:
-            function(*(self._payloads.unpack_all(packed)[0] if packed else []))
+            self._initialize(job)
+            return load(job)  # which may stand on what was initialized
         except SystemExit:
             raise  # as in `_run`
-        except BaseException as error:  # noqa: BLE001 a border: it is not ours
+        except SetupError as error:
+            return _Unfit(text=str(error))
+        except BaseException as error:  # noqa: BLE001 a border: initializers are not ours
             return _Unfit(failure=failure_of(self._payloads, error))
-        return None
+
+    def _initialize(self, job: Job) -> None:
+        """Call what comes before the first task, once for all jobs that have it in common."""
+        first = (job.initializer, job.initargs)
+        if job.initializer and first not in self._initialized:
+            function = load_initializer(job)
+            function(*(self._payloads.unpack_all(job.initargs)[0] if job.initargs else []))
+            self._initialized.add(first)
 
     # -- tasks --------------------------------------------------------------------------------
 

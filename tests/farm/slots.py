@@ -6,15 +6,14 @@ import sys
 import time
 from pathlib import Path
 
-import msgpack
 from work import hold_the_lock
 
 from actormq import Node
+from actormq.codec import Codec
 from actormq.farm.job import job_of
-from actormq.farm.payload import payload_codec, values_of
 from actormq.farm.slot import Slot
 
-CODEC = payload_codec(1 << 26)
+CODEC = Codec(1 << 30, 1 << 30)
 
 
 class Owner:
@@ -35,7 +34,7 @@ class Owner:
         self._note("ready")
 
     def slot_done(self, slot, ids, blob, seconds):
-        values = values_of(CODEC, blob)
+        values = CODEC.unpack_all(blob)
         assert len(values) == len(ids)
         assert not self.results.keys() & set(ids), "a result came twice"
         self.results.update(zip(ids, values, strict=True))
@@ -102,7 +101,9 @@ class Bench:
     def _given(self, number, payloads, timeout):
         ids = [self._ids + n for n, _ in enumerate(payloads)]
         self._ids += len(payloads)
-        self.slot.work(number, ids, b"".join(map(msgpack.packb, payloads)), timeout)
+        self.slot.work(
+            number, ids, b"".join(CODEC.pack_value("a slot", value) for value in payloads), timeout
+        )
         return ids
 
     async def run(self, function, *payloads, **how):
