@@ -174,7 +174,8 @@ class Spawned:
         if self._status is None:
             if self._has_group:
                 _kill_group(self.pid)
-            self._process.kill()
+            else:
+                self._process.kill()
 
     def _ended(self, status: int) -> None:
         self._status = status
@@ -245,8 +246,9 @@ def _watch(
     def status() -> int:
         if has_group and hasattr(os, "waitid"):  # macOS has none
             # As long as nobody has asked how it ended, no other process can have its number.
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-            _kill_group(process.pid)
+            with contextlib.suppress(ChildProcessError):  # somebody has, such as a SIGCHLD handler
+                os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+                _kill_group(process.pid)
         return process.wait()
 
     descriptor = None

@@ -16,6 +16,9 @@ import threading
 from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
+_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
 
 
 def tie(told: dict[str, Any]) -> None:
@@ -59,11 +62,26 @@ def _leave_signals_to_the_node() -> None:
     """Let whoever ends the node, and with it all its group, not end this before its time.
 
     Handlers that do nothing, and not SIG_IGN: that one would be passed on to programs that user
-    code starts.
+    code starts. What it forks without starting a program takes the handlers along: those obey.
     """
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), lambda *_: None)
+    for name in _SIGNALS:
+        signal.signal(name, lambda *_: None)
+
+    masks = []
+
+    def hold() -> None:
+        # One that comes before the new process obeys must not meet a handler that does nothing.
+        masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS))
+
+    def go_on() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.pop())
+
+    def obey() -> None:
+        for name in _SIGNALS:
+            signal.signal(name, signal.SIG_DFL)
+        go_on()
+
+    os.register_at_fork(before=hold, after_in_parent=go_on, after_in_child=obey)
 
 
 def _log(how: dict[str, Any]) -> None:

@@ -66,7 +66,11 @@ class Outgoing:
 
     def fail(self, head: list[Any], failure: msgspec.Struct) -> None:
         """Say that something failed, with the next results."""
-        self._failed.append(self._packed([*head, *msgspec.structs.astuple(failure)], failure))
+        packed = self._packed([*head, *msgspec.structs.astuple(failure)], failure)
+        if len(packed) > self.room:
+            self.flush()
+        self.room -= len(packed)
+        self._failed.append(packed)
 
     def _packed(self, envelope: list[Any], failure: msgspec.Struct) -> bytes:
         try:

@@ -37,7 +37,9 @@ spec = importlib.util.find_spec("actormq")
 package = importlib.util.module_from_spec(spec)
 sys.modules["actormq"] = package
 def whole(name):
-    if importlib.util.find_spec(f"actormq.{name}"):
+    # Of one that is a module and a public name too, whoever asks means the name.
+    is_public = f'"{name}"' in spec.loader.get_source("actormq")
+    if not is_public and importlib.util.find_spec(f"actormq.{name}"):
         return importlib.import_module(f"actormq.{name}")
     package.__dict__.pop("__getattr__", None)
     spec.loader.exec_module(package)
@@ -164,6 +166,7 @@ class Slot:
         Raises:
             DeliveryError: They cannot be sent; it holds none of them.
         """
+        assert not self._is_over, "a slot that is closed or lost was given work"
         aside = self._runtime.codec.aside(self._label, blob)
         self._spawned.say([words.WORK, job, ids, aside])
         self.held.update(dict.fromkeys(ids, timeout))

@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from work import hold_the_lock, same
+from work import hold_the_lock
 
 from actormq import Node
 from actormq.codec import Codec
@@ -113,6 +113,10 @@ class Bench:
         return [self.owner.results.get(id_, self.owner.failures.get(id_)) for id_ in ids]
 
 
+def tripled(value: int) -> int:
+    return 3 * value
+
+
 def note(path, pid):
     Path(path).write_text(str(pid))
 
@@ -121,7 +125,7 @@ async def main(path):
     """Be a node whose slot is at work, until somebody ends this."""
     async with Node(discovery=False) as node:
         bench = Bench(node)
-        await bench.run(same, 0)
+        assert await bench.run(tripled, 2) == [6]
         bench.give(hold_the_lock, 0)
         note(path, bench.slot.pid)
         await node.stopped()

@@ -1,18 +1,18 @@
 """What runs in a slot's process: values in, values out, and failures."""
 
+import signal
+
 import msgpack
 import pytest
 import work
-from slots import Bench
+from slots import CODEC, Bench
 
 from actormq.errors import ArgumentMismatch, ResultRefused, TaskFailed
 from actormq.farm.failure import rebuilt
 from actormq.farm.job import job_of
-from actormq.farm.payload import payload_codec
 
 pytestmark = pytest.mark.slow
 
-CODEC = payload_codec(1 << 26)
 MB = 1_000_000
 
 
@@ -40,6 +40,7 @@ async def test_payloads_are_values_calls_or_chunks_and_fit_the_annotations(bench
     assert await run(work.Tool.made, 1) == [["Tool", 1]]
     [[first, loop], [second, same_loop]] = await run(work.later, 1, 2)
     assert (first, second, loop) == (1, 2, same_loop)
+    assert await run(work.end_of_a_fork, 0) == [-signal.SIGTERM]
     # its standard input is empty
     assert await run(work.names, 0) == [(False, "")]
 
@@ -113,6 +114,25 @@ async def test_a_result_that_cannot_travel_fails_its_task_for_good_and_no_other(
         assert type(rebuilt(CODEC, failure)) is ResultRefused
 
 
+async def test_results_that_are_large_together_do_not_wait_for_each_other(bench):
+    assert await bench.run(work.zeros, *[200_000] * 3, 10) == [bytes(200_000)] * 3 + [bytes(10)]
+    assert bench.owner.count("done") >= 3
+
+
+async def test_where_messages_are_small_failures_and_results_come_in_many(mesh):
+    bench = Bench(await mesh.start(message_limit=100_000))
+    try:
+        failures = await bench.run(work.complain, *[25_000] * 20, 300_000)
+        assert {failure.kind for failure in failures} == {"builtins:ValueError"}
+        assert isinstance(rebuilt(CODEC, failures[0]), ValueError)
+        *most, last = await bench.run(work.zeros, *[20_000] * 20, 200_000)
+        assert most == [bytes(20_000)] * 20
+        assert "over the limit of 99488" in last.text
+    finally:
+        await bench.slot.close(0)
+    assert bench.owner.lost is None
+
+
 async def test_payloads_may_be_large_and_a_bad_one_fails_its_task_alone(bench):
     assert await bench.run(len, b"a" * 20 * MB, b"") == [20 * MB, 0]
     wrong, right = await bench.run(work.double, "no number", 1)
@@ -153,6 +173,26 @@ async def test_a_job_that_is_not_here_is_refused_without_a_run(tmp_path, monkeyp
             assert (what, number, got) == ("cannot", bench.job, ids)
             assert why in said
         assert await bench.run(work.same, 1) == [1]
+    finally:
+        await bench.slot.close(0)
+
+
+async def test_the_package_is_loaded_whole_where_a_module_asks_for_it_and_only_there(
+    tmp_path, monkeypatch, node
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "quick.py").write_text(
+        "import sys\nfrom actormq import errors\n"
+        "def loaded(_):\n    return 'actormq.node' in sys.modules, errors.__name__\n"
+    )
+    (tmp_path / "whole.py").write_text(
+        "import actormq\nfrom actormq import run\nfrom actormq import Node\n"
+        "def loaded(_):\n    return [run.__module__, Node.__name__, actormq.codec.__name__]\n"
+    )
+    bench = Bench(node)
+    try:
+        assert await bench.run("quick:loaded", 0) == [(False, "actormq.errors")]
+        assert await bench.run("whole:loaded", 0) == [["actormq.run", "Node", "actormq.codec"]]
     finally:
         await bench.slot.close(0)
 

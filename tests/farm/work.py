@@ -3,6 +3,7 @@
 import asyncio
 import ctypes
 import functools
+import multiprocessing
 import os
 import re
 import signal
@@ -88,6 +89,15 @@ def start_another_and_wait(path):
     time.sleep(60)
 
 
+def end_of_a_fork(_):
+    """How a process ends that was forked and is told to."""
+    process = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    process.start()
+    process.terminate()
+    process.join(10)
+    return process.exitcode
+
+
 # -- values ---------------------------------------------------------------------------------------
 
 
@@ -150,6 +160,10 @@ class Stranger(Exception):
 
 def spoil(value):
     raise Spoilt(value, 3)
+
+
+def complain(length):
+    raise ValueError("x" * length)
 
 
 def fail_with(value):
