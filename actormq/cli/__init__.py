@@ -36,6 +36,7 @@ class _Group(click.Group):
         return result
 
     def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        _fill_gaps()
         try:
             status = super().main(*args, **{**kwargs, "standalone_mode": False})
         except ActormqError as error:
@@ -45,6 +46,20 @@ class _Group(click.Group):
         except click.Abort:  # Ctrl-C
             sys.exit(128 + signal.SIGINT)
         sys.exit(status or 0)
+
+
+def _fill_gaps() -> None:
+    """Open what was closed of the first three descriptors.
+
+    A socket would get such a number, and every process that we start would take it for its own
+    standard error.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.set_inheritable(number, True)  # noqa: FBT003 it takes no keywords
 
 
 def _fail(sentence: str, status: int) -> NoReturn:

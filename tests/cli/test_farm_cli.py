@@ -124,6 +124,44 @@ def test_each_input_is_a_line_of_json_and_failures_are_counted(home):
     assert failed == 'actormq: 1 task failed: look for "error" in what was printed'
 
 
+def test_a_line_that_is_no_text_ends_the_input_and_not_what_came_before(home):
+    text = "a\nb\nc\udcff\nd\n"
+    process = home.begin(
+        *("run", "jobs:gate", "-", "--workers", "1", "--out", "out.jsonl"),
+        stdin=subprocess.PIPE,
+        errors="surrogateescape",
+    )
+    out, err = process.communicate(text, timeout=30)
+    assert (process.returncode, out) == (1, "")
+    assert err.splitlines() == [
+        "results so far are in out.jsonl: go on with --resume",
+        "actormq: standard input, line 3: no UTF-8 text, which all inputs are",
+    ]
+    assert [line["input"] for line in home.lines("out.jsonl")] == ["a", "b"]
+
+
+def test_what_is_closed_is_said(home):
+    closed = {"stdin": 0, "stdout": 1, "stderr": 2}
+    said = {}
+    for name, number in closed.items():
+        command = [*ACTORMQ, "farm", "run", "jobs:gate", "a", "-", "--mesh", home.mesh]
+        command += ["--workers", "1", "-q"]
+        shell = ["sh", "-c", f'exec "$@" {number}>&-', "sh", *command]
+        done = subprocess.run(
+            shell, cwd=home.folder, input="b\n", capture_output=True, text=True, check=False
+        )
+        said[name] = (done.returncode, done.stdout.count("\n"), done.stderr)
+    assert said == {
+        "stdin": (
+            1,
+            1,
+            "actormq: standard input is closed: let it be a file or a pipe, or give no -\n",
+        ),
+        "stdout": (1, 0, "actormq: standard output is closed: name a file with --out FILE\n"),
+        "stderr": (0, 2, ""),
+    }
+
+
 @pytest.mark.parametrize("kept", [(), ("--durable", "batch.sqlite")], ids=["out", "durable"])
 def test_a_run_that_was_killed_goes_on_where_it_stopped(home, kept):
     inputs = [f"{n % 30}" for n in range(60)]  # each of them twice

@@ -60,7 +60,7 @@ class Bar:
     @contextlib.contextmanager
     def _drawer(self) -> Iterator[tuple[Callable[[], None], float]]:
         """What draws, and how often that makes sense."""
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():  # None: it is closed
             yield self._line, LINE_INTERVAL
             return
         from rich.live import Live  # noqa: PLC0415 rich costs 0.1 s

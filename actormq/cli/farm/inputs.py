@@ -77,7 +77,7 @@ async def inputs_of(given: Sequence[str], done: Done) -> AsyncIterator[str]:
         done: Which are done; they are taken from it.
 
     Raises:
-        SetupError: A line is no text.
+        SetupError: A line is no text, or standard input cannot be read.
     """
     for is_stdin, words in itertools.groupby(given, STDIN.__eq__):
         if not is_stdin:
@@ -88,6 +88,30 @@ async def inputs_of(given: Sequence[str], done: Done) -> AsyncIterator[str]:
         lines, block = Lines(), b"?"
         while block:
             # In a thread, for it may wait for long; and what is there, for more may never come.
-            block = await asyncio.to_thread(os.read, sys.stdin.fileno(), BLOCK)
-            for line in await asyncio.to_thread(done.undone, lines.feed(block)):
+            block = await asyncio.to_thread(_read)
+            found, error = await asyncio.to_thread(_undone, done, lines.feed(block))
+            for line in found:
                 yield line
+            if error is not None:
+                raise error
+
+
+def _undone(done: Done, lines: Iterator[str]) -> tuple[list[str], SetupError | None]:
+    """Leave out those that are done; what comes before an error counts."""
+    found: list[str] = []
+    try:
+        # What was found before the error stays in the list.
+        found.extend(line for line in lines if not done.take(line))
+    except SetupError as error:
+        return found, error
+    return found, None
+
+
+def _read() -> bytes:
+    """What there is of standard input, or what comes next; b"" at its end."""
+    if sys.stdin is None:
+        raise SetupError("standard input is closed: let it be a file or a pipe, or give no -")
+    try:
+        return os.read(sys.stdin.fileno(), BLOCK)
+    except OSError as error:
+        raise SetupError(f"standard input cannot be read: {error.strerror}") from error

@@ -107,12 +107,18 @@ class Output(Protocol):
 
 
 class StandardOutput:
-    """Lines on standard output."""
+    """Lines on standard output.
+
+    Raises:
+        SetupError: There is none.
+    """
 
     earlier = Earlier()
     name = ""
 
     def __init__(self) -> None:
+        if sys.stdout is None:
+            raise SetupError("standard output is closed: name a file with --out FILE")
         self.done = Done()
 
     def put(self, lines: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from pathlib import Path
 
 import click
@@ -153,7 +152,7 @@ def _run(batch: Batch, output: Output, durable: str | None) -> int:
     try:
         run_to_end(batch.node, batch.main(), end)
     except BaseException:
-        if batch.done_count and output.name:
+        if batch.done_count and Path(output.name).is_file():
             batch.say(f"results so far are in {output.name}: go on with --resume")
         raise
     batch.say(batch.summary())
@@ -196,7 +195,7 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record to what standard error is by now."""
-        sys.stderr.write(f"{one_line(record.getMessage())}\n")
+        click.echo(one_line(record.getMessage()), err=True)
 
 
 def _log(*, quiet: bool) -> None:
