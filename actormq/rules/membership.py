@@ -326,9 +326,10 @@ class Membership:
 
     def _unwatch_strangers(self, node: str) -> None:
         """Watch a node no more that is no neighbour, and of which there is no doubt."""
+        if node in self.neighbours:
+            return
         entry = self.entries.get(node)
-        is_sure = entry is not None and entry.state is State.ALIVE and entry.suspicion is None
-        if entry is not None and is_sure and node not in self.neighbours:
+        if entry is not None and entry.state is State.ALIVE and entry.suspicion is None:
             self._lookout.unwatch(entry)
 
     # -- time ---------------------------------------------------------------------------------
@@ -350,8 +351,10 @@ class Membership:
                 self._accept(record, "", now)
             self._unwatch_strangers(node)
         self._lookout.give_answers(now)
+        linked = self._lookout.linked
         for node in self.entries if self.keeps_all_links else self.neighbours:
-            self._dial(node)
+            if node not in linked:
+                self._steps.append(Dial(self.entries[node].facts))
         self._retry(now)
 
     def _retry(self, now: float) -> None:
