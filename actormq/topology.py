@@ -18,7 +18,7 @@ import inspect
 import sys
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,16 +128,51 @@ def find_class(target: str) -> type[Actor]:
     Raises:
         SetupError: There is no such module or class, the module raises, or it is no actor.
     """
-    module_name, colon, class_name = target.partition(":")
-    if not colon or not module_name or not class_name:
-        raise SetupError(f"{target!r} is no class: write it as module:Class")
+    module, kind = _found(target, "class", "module:Class")
+    if kind is None:
+        raise _missing(target, module, "class", "actor", _is_actor)
+    if not _is_actor(kind):
+        raise SetupError(f"{target} is no actor: it does not extend actormq.Actor")
+    found: type[Actor] = kind
+    return found
+
+
+def find_function(target: str) -> Any:
+    """Import `module:function`, the current folder first; a class or a method may stand for one.
+
+    Raises:
+        SetupError: There is no such module or function, the module raises, or it cannot be called.
+    """
+    module, function = _found(target, "function", "module:function")
+    if function is None:
+        own = module.__name__  # what it has imported from elsewhere is not meant
+
+        def is_own(value: Any) -> bool:
+            return inspect.isroutine(value) and getattr(value, "__module__", None) == own
+
+        raise _missing(target, module, "function", "function", is_own)
+    if not callable(function):
+        raise SetupError(f"{target} is no function: it is {type(function).__name__} and no more")
+    return function
+
+
+def look_here() -> None:
+    """Let modules of the current folder be found, as `python -m` does."""
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
+
+
+def _found(target: str, what: str, form: str) -> tuple[Any, Any]:
+    """A module and what it has of a name, None if it has nothing."""
+    module_name, colon, path = target.partition(":")
+    if not colon or not module_name or not path:
+        raise SetupError(f"{target!r} is no {what}: write it as {form}")
+    look_here()
     try:
         module = importlib.import_module(module_name)
-        kind: Any = module
-        for part in class_name.split("."):
-            kind = getattr(kind, part, None)
+        value: Any = module
+        for part in path.split("."):
+            value = getattr(value, part, None)
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             raise SetupError(
@@ -148,15 +183,18 @@ def find_class(target: str) -> type[Actor]:
     except (Exception, SystemExit) as error:  # a border: the module is not ours
         text = f"{type(error).__name__}: {error}"
         raise SetupError(f"module {module_name!r} cannot be imported: {text}") from error
-    if kind is None:
-        names = sorted({*dir(module), *getattr(module, "__all__", ())})
-        known = [n for n in names if n[0] != "_" and _is_actor(getattr(module, n, None))]
-        has = ", ".join(known) or "no actor"
-        raise SetupError(f"module {module_name!r} has no class {class_name!r}: it has {has}")
-    if not _is_actor(kind):
-        raise SetupError(f"{target} is no actor: it does not extend actormq.Actor")
-    found: type[Actor] = kind
-    return found
+    return module, value
+
+
+def _missing(
+    target: str, module: Any, what: str, sought: str, is_sought: Callable[[Any], bool]
+) -> SetupError:
+    """That a module has no such thing, and what it has instead."""
+    module_name, _, path = target.partition(":")
+    names = sorted({*dir(module), *getattr(module, "__all__", ())})
+    known = [n for n in names if n[0] != "_" and is_sought(getattr(module, n, None))]
+    has = ", ".join(known) or f"no {sought}"
+    return SetupError(f"module {module_name!r} has no {what} {path!r}: it has {has}")
 
 
 def _is_actor(value: Any) -> bool:

@@ -65,8 +65,16 @@ class Processes:
 
     async def start(self, name: str, parts: Sequence[Part]) -> None:
         """Start a node that runs these actors."""
+        await self._start(name, ("node", "-"), topology(name, self._mesh, parts))
+
+    async def start_worker(self, name: str, slots: int) -> None:
+        """Start a node that runs tasks of the mesh's farms, so many at a time."""
+        command = ("farm", "worker", "--name", name, "--mesh", self._mesh, "--slots", str(slots))
+        await self._start(name, command, "")
+
+    async def _start(self, name: str, command: Sequence[str], told: str) -> None:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "actormq", "node", "-", "--quiet"),
+            *(sys.executable, "-m", "actormq", *command, "--quiet"),
             *("--parent", str(os.getpid())),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
@@ -79,7 +87,7 @@ class Processes:
         assert process.stderr is not None
         self._readers.append(asyncio.ensure_future(_keep(process.stderr, self._said[name])))
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            process.stdin.write(topology(name, self._mesh, parts).encode())
+            process.stdin.write(told.encode())
             await process.stdin.drain()
         process.stdin.close()
 
@@ -92,6 +100,16 @@ class Processes:
         for name, process in self._running.items():
             if process.returncode is not None:
                 raise ProcessFailed(name, process.returncode, self._said[name])
+
+    def kill(self, name: str) -> None:
+        """Kill one with SIGKILL, as nothing that it could prepare for; `check` misses it no more.
+
+        The processes that it has started end with it: they notice.
+        """
+        process = self._running.pop(name)
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        self._readers.append(asyncio.ensure_future(_reap(process)))
 
     async def stop(self) -> None:
         """End them all: asked first, killed if that does not help."""
@@ -108,6 +126,10 @@ class Processes:
                 await process.wait()
         await asyncio.gather(*self._readers)
         self._running.clear()
+
+
+async def _reap(process: asyncio.subprocess.Process) -> None:
+    await process.wait()
 
 
 async def _keep(stream: asyncio.StreamReader, lines: list[str]) -> None:

@@ -142,7 +142,7 @@ def checks(
         Check(
             "farm",
             f"{1_000 * farm_kills} tasks, {farm_kills} kill -9 and {farm_kills // 5} SIGSTOP of "
-            f"workers, {farm_kills // 5} kills of the ventilator and of the sink of a durable batch",
+            f"workers, {farm_kills // 5} kills each of ventilator and sink of a durable batch",
             tests(*hours, "tests/farm/test_farm_kills.py", "tests/farm/test_farm_durable.py"),
             {
                 "ACTORMQ_FARM_TASKS": str(1_000 * farm_kills),

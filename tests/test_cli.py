@@ -530,7 +530,8 @@ def test_a_node_of_another_mesh_says_so_at_its_place(home, at, mesh_name):
 
 COMMANDS = [
     *((), ("node",), ("ps",), ("ask",), ("tell",), ("sub",)),
-    *(("demo",), ("demo", "weather"), ("demo", "host")),
+    *(("farm",), ("farm", "run"), ("farm", "worker"), ("farm", "status")),
+    *(("demo",), ("demo", "weather"), ("demo", "farm"), ("demo", "host")),
 ]
 
 

@@ -60,6 +60,10 @@ def test_average_averages_what_it_heard():
     assert 0 < mean < 100
 
 
+def test_farm_counts_all_primes():
+    assert run("farm.py") == ["9592 primes below 100000"]
+
+
 def test_supervised_fails_once_and_comes_back_with_what_it_had():
     command = [sys.executable, "-W", "error", str(EXAMPLES / "supervised.py")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -179,9 +183,11 @@ def test_patterns_shows_a_program_of_the_deck_word_for_word(name):
     assert (EXAMPLES / name).read_text(encoding="utf-8") in blocks("docs/patterns.md")
 
 
-def test_the_programs_that_patterns_shows_are_examples():
+@pytest.mark.parametrize("page", ["docs/patterns.md", "docs/farm.md"])
+def test_the_programs_that_a_page_shows_are_examples(page):
     examples = [path.read_text(encoding="utf-8") for path in FILES]
-    programs = [block for block in blocks("docs/patterns.md") if is_program(block)]
+    programs = [block for block in blocks(page) if is_program(block)]
+    assert programs
     assert [program for program in programs if program not in examples] == []
 
 

@@ -17,6 +17,7 @@ from actormq.cli.demo import demo
 from actormq.cli.device import device
 from actormq.cli.doctor import doctor
 from actormq.cli.draining import drain
+from actormq.cli.farm import farm
 from actormq.cli.lint import lint
 from actormq.cli.running import node
 from actormq.errors import ActormqError, one_line
@@ -70,6 +71,8 @@ Examples:
   actormq ps
   actormq ask average result
   actormq sub weather 98101
+  actormq farm run apps.farm.words:count src/*.py --out words.jsonl
+  actormq farm worker
   actormq drain roof
   actormq device forwarder --frontend tcp://*:5556 --backend tcp://*:8100
   actormq lint home.toml
@@ -90,5 +93,5 @@ def main() -> None:
     """
 
 
-for command in (node, ps, ask, tell, sub, drain, device, lint, doctor, demo):
+for command in (node, ps, ask, tell, sub, farm, drain, device, lint, doctor, demo):
     main.add_command(command)

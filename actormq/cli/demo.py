@@ -10,8 +10,14 @@ import click
 from actormq.cli.options import json_option
 from actormq.errors import SetupError
 
+SPEED = 150.0  # records a second and station: four years in ten seconds
+NODES = 3
 
-@click.group(epilog="\b\nExamples:\n  actormq demo weather\n  actormq demo host --seconds 10\n")
+
+@click.group(
+    epilog="\b\nExamples:\n  actormq demo weather\n  actormq demo farm\n"
+    "  actormq demo host --seconds 10\n"
+)
 def demo() -> None:
     """See real data run through a few nodes on this machine."""
 
@@ -29,12 +35,16 @@ def demo() -> None:
 @click.option(
     "--speed",
     type=float,
-    default=150.0,
+    default=SPEED,
     show_default=True,
     help="Records per second and station; 0 is as fast as it goes without losing one.",
 )
 @click.option(
-    "--nodes", type=click.IntRange(1, 16), default=3, show_default=True, help="How many processes."
+    "--nodes",
+    type=click.IntRange(1, 16),
+    default=NODES,
+    show_default=True,
+    help="How many processes.",
 )
 @json_option
 def weather(data: str | None, speed: float, nodes: int, as_json: bool) -> None:
@@ -50,6 +60,42 @@ def weather(data: str | None, speed: float, nodes: int, as_json: bool) -> None:
 def host(seconds: float | None, as_json: bool) -> None:
     """Watch this machine: load, memory, network and temperatures, through the mesh."""
     _app("apps.weather.demo").host(seconds, as_json)
+
+
+@demo.command(
+    epilog="\b\nExamples:\n  actormq demo farm\n"
+    "  actormq demo farm --pictures photos --sheet contact.jpg\n"
+    "  actormq demo farm --folder src --json\n"
+)
+@click.option(
+    "--folder",
+    metavar="FOLDER",
+    help="Count the words of its Python files; by default those of the standard library.",
+)
+@click.option(
+    "--pictures",
+    metavar="FOLDER",
+    help="Make thumbnails of its pictures, in place of counting words; needs Pillow.",
+)
+@click.option(
+    "--sheet",
+    metavar="FILE",
+    help="Write a contact sheet of the thumbnails; without --pictures, some are drawn.",
+)
+@json_option
+def farm(folder: str | None, pictures: str | None, sheet: str | None, as_json: bool) -> None:
+    """Spread real work over worker nodes, kill one in the middle, and lose nothing."""
+    if folder is not None and (pictures is not None or sheet is not None):
+        raise click.UsageError("--folder is for words, --pictures and --sheet are for thumbnails")
+    _app("apps.farm.demo").farm(folder, pictures, sheet, as_json)
+
+
+@demo.command(epilog="\b\nExamples:\n  actormq demo tour\n")
+def tour() -> None:
+    """Show the weather, then the farm; Ctrl-C ends both."""
+    if _app("apps.weather.demo").weather(None, SPEED, NODES, as_json=False):
+        click.echo()
+        _app("apps.farm.demo").farm(None, None, None, as_json=False)
 
 
 def _app(module: str) -> Any:

@@ -12,13 +12,12 @@ from typing import Any
 
 import click
 
-from actormq.cli.options import mesh_options, node_options
+from actormq.cli.options import mesh_options, node_options, place_options
 from actormq.ending import run_to_end
 from actormq.errors import RemoteError, SetupError
 from actormq.node import Node
 from actormq.observe.eventlog import EventLog
 from actormq.ref import Ref
-from actormq.seeds import DEFAULT_PORT
 from actormq.supervisor import Supervisor, child
 from actormq.topology import Plan, Topology, checked_args, find_class, load, read_args
 
@@ -38,24 +37,13 @@ PARENT_CHECK = 0.5  # s between looks at whether the process that started us is 
 @click.argument("target", required=False)
 @click.option("--name", help="The node's name, for people.")
 @mesh_options
-@click.option(
-    "--dns",
-    multiple=True,
-    metavar="NAME",
-    help="A name that DNS knows the addresses of nodes by; asked again and again, may be repeated.",
-)
-@click.option(
-    "--port",
-    type=int,
-    help=f"TCP port for other nodes; {DEFAULT_PORT} or a free one by default.",
-)
+@place_options
 @click.option(
     "--expected-nodes",
     type=int,
     metavar="N",
     help="Let nobody be elected where not more than half of N nodes are there.",
 )
-@click.option("--no-zeroconf", is_flag=True, help="Do not look for others but with --join, --dns.")
 @click.option("--as", "actor_name", metavar="NAME", help="The actor's name; its class by default.")
 @click.option("--arg", "args", multiple=True, metavar="KEY=VALUE", help="For the constructor.")
 @click.option(
@@ -90,22 +78,16 @@ def node(
     module:Class; without it the node only takes part in the mesh. What is said on the command
     line goes before what the file says.
     """
-    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s")
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    log_for_people(quiet=quiet, verbose=verbose)
     topology = _topology(target, actor_name, args)
-    options: Any = {**topology.node, **node_options(mesh, join, insecure_lan, lan)}
-    for key, value in (("name", name), ("port", port), ("expected_nodes", expected_nodes)):
-        if value is not None:
-            options[key] = value
-    if dns:
-        options["dns"] = dns
-    if no_zeroconf:
-        options["discovery"] = False
+    said = node_options(
+        mesh, join, insecure_lan, lan, name=name, dns=dns, port=port, no_zeroconf=no_zeroconf
+    )
+    options: Any = {**topology.node, **said}
+    if expected_nodes is not None:
+        options["expected_nodes"] = expected_nodes
     if insecure_lan:
-        logging.getLogger("actormq").warning(
-            "--insecure-lan: anybody on this network may now call every handler of this node"
-        )
+        warn_of_lan()
     running = Node(**options)
 
     def end(task: asyncio.Task[None], number: int) -> None:
@@ -115,6 +97,20 @@ def node(
 
     with EventLog(running.events, events) if events is not None else contextlib.nullcontext():
         run_to_end(running, _serve(running, topology.actors, parent), end)
+
+
+def warn_of_lan() -> None:
+    """Say loudly what --insecure-lan means."""
+    logging.getLogger("actormq").warning(
+        "--insecure-lan: anybody on this network may now call every handler of this node"
+    )
+
+
+def log_for_people(*, quiet: bool, verbose: bool) -> None:
+    """Let a node that stays say on standard error what it does."""
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s")
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
 def _topology(target: str | None, name: str | None, args: tuple[str, ...]) -> Topology:
@@ -142,11 +138,11 @@ async def _run(node: Node, plans: list[Plan], parent: int | None) -> None:
     async with node:
         await _spawn(node, plans)
         if parent is not None:
-            node.keep(asyncio.ensure_future(_stop_after(node, parent)))
+            node.keep(asyncio.ensure_future(stop_after(node, parent)))
         await node.stopped()
 
 
-async def _stop_after(node: Node, parent: int) -> None:
+async def stop_after(node: Node, parent: int) -> None:
     """End with whoever started us, even if it was killed: no event tells of that."""
     while os.getppid() == parent:  # noqa: ASYNC110 as just said
         await asyncio.sleep(PARENT_CHECK)

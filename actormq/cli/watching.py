@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from actormq.cli.guest import guest
+from actormq.cli.words import duration
 from actormq.ending import ending_on_signals
 from actormq.members import MemberInfo
 from actormq.node import Node
@@ -123,16 +124,3 @@ def _rows(members: Sequence[MemberInfo]) -> list[list[str]]:
         ]
         for member in members
     ]
-
-
-def duration(seconds: float) -> str:
-    """A length of time in its two largest units, such as `3 m 20 s`."""
-    whole = int(seconds)
-    minutes, hours, days = whole // 60, whole // 3_600, whole // 86_400
-    if days:
-        return f"{days} d {hours % 24} h"
-    if hours:
-        return f"{hours} h {minutes % 60} m"
-    if minutes:
-        return f"{minutes} m {whole % 60} s"
-    return f"{whole} s"

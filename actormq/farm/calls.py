@@ -10,7 +10,7 @@ from typing import Any
 from actormq.farm.dispatch import Dispatch
 from actormq.farm.failure import Failure, rebuilt
 from actormq.farm.job import Job
-from actormq.rules.leases import Batch, Task
+from actormq.rules.tasks import Batch, Task
 
 
 @dataclass(slots=True, eq=False)

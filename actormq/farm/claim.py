@@ -22,6 +22,8 @@ from actormq.farm.records import NOTE, Altered, Head, seal, unseal
 if sys.platform != "win32":
     import fcntl
 
+BINARY = getattr(os, "O_BINARY", 0)  # Windows would write other bytes
+
 _NOTE = struct.Struct(">Q16sQQ")  # process, batch, accepted, outcomes
 
 
@@ -39,7 +41,7 @@ class Claim:
     def __init__(self, path: Path, store: Path) -> None:
         self._path = path
         while True:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o666)
             try:
                 self._lock(store)
                 if self._is_there():
@@ -49,6 +51,8 @@ class Claim:
                 raise
             os.close(self._file)  # whoever had it took the file away as it let go: make it anew
         _, self.batch, self.accepted, self.outcomes = self._read()
+        if self.batch:  # whoever comes next is told of this process, not of the one before
+            self.write(self.batch, self.accepted, self.outcomes)
 
     def write(self, batch: bytes, accepted: int, outcomes: int) -> None:
         """Note what is on disk.
@@ -80,7 +84,12 @@ class Claim:
         Args:
             is_clean: Whether nothing is left in a write-ahead log, so that the note has no use.
         """
-        if is_clean:
+        if sys.platform == "win32":
+            os.close(self._file)  # what is open cannot be taken away there
+            if is_clean:
+                self._path.unlink(missing_ok=True)
+            return
+        if is_clean:  # while it is locked: a new one may be another's
             self._path.unlink(missing_ok=True)
         os.close(self._file)
 

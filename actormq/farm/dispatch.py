@@ -16,7 +16,8 @@ from actormq.farm.pace import Pace, left
 from actormq.farm.reports import Progress
 from actormq.loop import Loop
 from actormq.rules.credit import mean_after
-from actormq.rules.leases import Batch, Grant, Leases, Task
+from actormq.rules.leases import Leases
+from actormq.rules.tasks import Batch, Grant, Task
 
 
 class Owner(Protocol):
@@ -47,6 +48,7 @@ class Dispatch:
         failed_count: Tasks that have failed for good.
         given_count: Tasks that were ever put in.
         total: How many there will be; None as long as nobody knows.
+        is_paused: Whether nothing is given out any more.
     """
 
     def __init__(self, loop: Loop, codec: Codec, give: Callable[[], None]) -> None:
@@ -60,6 +62,7 @@ class Dispatch:
         self.now = loop.now
         self._loop = loop
         self._give = give
+        self.is_paused = False
         self._is_due = False
         self._pace = Pace(loop.now())
 
@@ -97,6 +100,10 @@ class Dispatch:
             for task in [task for task in self.leases.tasks.values() if task.batch is batch]:
                 self.leases.forget(task)
         self.kick()
+
+    def pause(self) -> None:
+        """Give nothing out any more; what workers hold still ends."""
+        self.is_paused = True
 
     def kick(self) -> None:
         """Look for somebody to give tasks to, once in this tick."""

@@ -18,7 +18,7 @@ from actormq.farm.stream import Stream
 from actormq.farm.ventilator import Ventilator
 from actormq.farm.worker import Worker
 from actormq.ref import Ref
-from actormq.rules.leases import Batch
+from actormq.rules.tasks import Batch
 
 if TYPE_CHECKING:
     from actormq.node import Node
@@ -193,6 +193,14 @@ class Farm(Generic[T, R]):
             )
         self._is_mapped = True
         return self._durable
+
+    def pause(self) -> None:
+        """Give no more tasks out; what workers hold still ends, and its results come.
+
+        Raises:
+            FarmClosed: The farm is not open.
+        """
+        self._open().pause()
 
     def progress(self) -> Progress:
         """Tell how far it is.

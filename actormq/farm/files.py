@@ -50,6 +50,9 @@ def publish(path: Path, building: Path) -> None:
     settle(path)
 
 
+ROOTS = len(tables.SCHEMA) + 1  # pages: the first one, and the root of each table
+
+
 def restore(path: Path, copy: Path, most: int | None = None) -> None:
     """Copy a file and its write-ahead log, with a first page that is sound.
 
@@ -58,7 +61,7 @@ def restore(path: Path, copy: Path, most: int | None = None) -> None:
         copy: Of the copy.
         most: Bytes to copy, the rest reads as zeros; None for all.
     """
-    pages = max(path.stat().st_size // PAGE, len(tables.SCHEMA) + 1)
+    pages = max(path.stat().st_size // PAGE, ROOTS)
     first = bytearray(tables.first_page())
     first[18:20] = b"\2\2"  # written with a write-ahead log
     first[28:32] = pages.to_bytes(4, "big")

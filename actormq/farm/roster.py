@@ -7,7 +7,7 @@ from typing import Any
 
 from actormq.farm.reports import WorkerFacts
 from actormq.ref import Ref
-from actormq.rules.leases import Holder
+from actormq.rules.tasks import Holder
 
 
 @dataclass(slots=True, eq=False)

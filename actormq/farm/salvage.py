@@ -23,8 +23,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from actormq.errors import StoreDamaged
 from actormq.farm import tables
-from actormq.farm.files import has_our_header, publish, remove, restore
+from actormq.farm.files import ROOTS, has_our_header, publish, remove, restore
 from actormq.farm.records import (
     OUTCOME,
     TASK,
@@ -108,7 +109,7 @@ def find(path: Path) -> Found | None:
                 return Found(head, db)
     copy = beside(path, "-look")  # opening what is not ours could change it
     try:
-        restore(path, copy, most=3 * tables.PAGE)
+        restore(path, copy, most=ROOTS * tables.PAGE)
         db = connect(copy)
         head = _head_or_close(db)
         if head is not None:
@@ -130,7 +131,7 @@ def open_sound(path: Path, found: Found, noted: Head) -> tuple[sqlite3.Connectio
         noted: The head, with the counts that the claim's note says, if they are higher.
 
     Raises:
-        sqlite3.DatabaseError: Nothing can be made of it.
+        StoreDamaged: What was made of it was damaged again.
     """
     if found.db is not None:
         with _closing_on_error(found.db):
@@ -156,11 +157,15 @@ def begin(path: Path, head: Head) -> None:
         head: The facts of the batch.
     """
     building = beside(path, "-building")
-    db = create(building)
     try:
-        put_head(db, head)
-    finally:
-        db.close()
+        db = create(building)
+        try:
+            put_head(db, head)
+        finally:
+            db.close()
+    except BaseException:
+        remove(building)
+        raise
     path.unlink(missing_ok=True)  # an empty one, of which nothing need be kept
     publish(path, building)
 
@@ -278,8 +283,7 @@ def _made_anew(
     with _closing_on_error(db):
         again = _survey(db, head, head)
         if not again.is_sound:
-            reason = "what was salvaged from it was damaged again"
-            raise sqlite3.DatabaseError(reason)
+            raise StoreDamaged(str(path), "as was the new file that was made of it")
     return db, again
 
 
@@ -316,10 +320,10 @@ def _schema() -> list[tuple[object, ...]]:
 def _head_or_close(db: sqlite3.Connection) -> Head | None:
     try:
         if schema(db) == _schema():
-            for table in ("head", "spare"):
-                head = _unpacked(look_up(db, table, 0))
-                if head is not None:
-                    return head
+            heads = [_unpacked(look_up(db, table, 0)) for table in ("head", "spare")]
+            sound = [head for head in heads if head is not None]
+            if sound:  # they differ where the log was damaged while it was moved into the file
+                return max(sound, key=lambda head: (head.accepted, head.outcomes))
     except Trouble:
         pass
     db.close()

@@ -46,6 +46,7 @@ from actormq.farm.salvage import DONE, LOST, WAITING, Survey
 from actormq.farm.tables import beside, explained, look_up, transaction
 
 BALLAST = 4 << 20  # bytes: outcomes of 1 KiB of 4000 tasks, more than are under way at a time
+RECORD_LIMIT = 1_000_000_000 - 100  # bytes: the most that SQLite keeps in a row, less its head
 JOB_LIMIT = 2000  # bytes: the facts of a batch stay in one page
 
 
@@ -98,12 +99,15 @@ class Store:
 
         Raises:
             StoreFull: There is no room; it goes on when there is.
-            StoreError: The disk failed: nothing more is accepted until the file is opened again.
+            StoreError: A record is too large, or the disk failed: then nothing more is taken until
+                the file is opened again.
         """
         first = self.accepted_count
         if [number for number, _ in tasks] != [*range(first, first + len(tasks))]:
             raise InternalError(f"ids of tasks do not go on from {first}")
         records = [(number, seal(TASK, number, payload)) for number, payload in tasks]
+
+        self._check_size(records)
 
         def write() -> None:
             self._ballast.hold()
@@ -123,7 +127,8 @@ class Store:
 
         Raises:
             StoreFull: There is no room, and the ballast has been given up.
-            StoreError: The disk failed: nothing more is accepted until the file is opened again.
+            StoreError: A record is too large, or the disk failed: then nothing more is taken until
+                the file is opened again.
         """
         fresh: dict[int, Outcome] = {}
         again: list[int] = []
@@ -135,6 +140,8 @@ class Store:
             else:
                 fresh[outcome.id] = outcome
         records = [(number, pack_outcome(outcome)) for number, outcome in fresh.items()]
+
+        self._check_size(records)
 
         def write() -> None:
             self._db.executemany("REPLACE INTO outcomes VALUES (?, ?)", records)
@@ -253,6 +260,7 @@ class Store:
         if not 0 <= number < self.accepted_count or self.payload(number) is not None:
             raise InternalError(f"task {number} is not damaged, and must not be replaced")
         record = seal(TASK, number, payload)
+        self._check_size([(number, record)])
 
         def write() -> None:
             self._db.execute("REPLACE INTO tasks VALUES (?, ?)", (number, record))
@@ -282,6 +290,8 @@ class Store:
                 raise StoreDamaged(str(self._path), how)
             salvage.begin(self._path, Head(secrets.token_bytes(16), job, 0, 0, None))
         found = salvage.find(self._path)
+        if found is None and files.has_our_header(self._path):
+            raise StoreDamaged(str(self._path), "both copies of its facts")
         if found is None:
             raise StoreError(str(self._path), _NOT_OURS)
         head = found.head
@@ -290,6 +300,15 @@ class Store:
             other = job if head.job != job else ""
             raise StoreMismatch(str(self._path), head.job, other, head.accepted)
         return salvage.open_sound(self._path, found, self._claim.raised(head))
+
+    def _check_size(self, records: Iterable[tuple[int, bytes]]) -> None:
+        for number, record in records:
+            if len(record) > RECORD_LIMIT:
+                raise StoreError(
+                    str(self._path),
+                    f"what is to be kept of task {number} has {len(record)} bytes, over the limit "
+                    f"of {RECORD_LIMIT}: put it into a file, and pass the name of that",
+                )
 
     def _commit(self, write: Callable[[], None], head: Head) -> None:
         if self._broken is not None:

@@ -17,7 +17,7 @@ from actormq.farm.failure import Failure, rebuilt
 from actormq.farm.payload import packed
 from actormq.farm.records import Outcome
 from actormq.farm.results import TaskResult
-from actormq.rules.leases import Batch, Task
+from actormq.rules.tasks import Batch, Task
 
 WINDOW = 4_096  # tasks of one call under way, or ended and not fetched, at least
 WINDOW_CREDITS = 4  # times what all workers may hold, if that is more
@@ -82,15 +82,19 @@ class Stream:
         self, inputs: Iterable[Any] | AsyncIterable[Any]
     ) -> AsyncGenerator[TaskResult[Any, Any], None]:
         """Feed inputs and give results, until there are no more of either."""
-        loop, ready = asyncio.get_running_loop(), self._ready
+        loop, ready, now = asyncio.get_running_loop(), self._ready, self._dispatch.now
         helpers = [loop.create_task(self._feed(inputs))]
         if self._durable is not None:
             helpers.append(loop.create_task(self._keep(self._durable)))
         try:
             while True:
+                turn = now()
                 while ready:
                     self._fetched += 1
                     yield ready.popleft()
+                    if now() - turn > GROUP_SECONDS:  # what is done with results holds the loop too
+                        await asyncio.sleep(0)
+                        turn = now()
                 self._room.set()
                 if self._broken is not None:
                     raise self._broken

@@ -1,8 +1,8 @@
 """The SQLite file of a store: its tables, a connection to it, and what its errors mean.
 
 Four tables, each a number and a record: `tasks` and `outcomes` by the task's id, and the facts of
-the batch twice, in `head` and `spare`, which lie in pages of their own. What was found damaged is
-in `damaged`. Nothing is ever altered in place but the facts, so a page from earlier can hold no
+the batch twice, in `head` and `spare`, which lie in pages apart. What was found damaged is in
+`damaged`. Nothing is ever altered in place but the facts, so a page from earlier can hold no
 record that was valid then and is wrong now.
 
 The connection has the file to itself (`locking_mode=EXCLUSIVE`), so there is no shared memory
@@ -26,10 +26,10 @@ CACHE = 8 << 20  # bytes
 
 SCHEMA = (
     "CREATE TABLE head (id INTEGER PRIMARY KEY, record BLOB)",
-    "CREATE TABLE spare (id INTEGER PRIMARY KEY, record BLOB)",
     "CREATE TABLE tasks (id INTEGER PRIMARY KEY, record BLOB)",
     "CREATE TABLE outcomes (id INTEGER PRIMARY KEY, record BLOB)",
     "CREATE TABLE damaged (id INTEGER PRIMARY KEY, record BLOB, raw BLOB)",
+    "CREATE TABLE spare (id INTEGER PRIMARY KEY, record BLOB)",
 )
 """In this order, always in a new file: so each table has its root in the same page in all files."""
 

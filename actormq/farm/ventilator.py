@@ -27,7 +27,7 @@ from actormq.farm.payload import payload_codec, value_limit, values_of
 from actormq.farm.reports import FarmReport, WorkerFacts
 from actormq.farm.roster import Crew, Lane, key_of
 from actormq.ref import Ref
-from actormq.rules.leases import Grant, Holder
+from actormq.rules.tasks import Grant, Holder
 from actormq.signals import NODE_LOST, Terminated
 
 TICK = 0.1  # s between looks at stragglers, and at what could not be sent
@@ -101,7 +101,7 @@ class Ventilator(Actor):
     # -- giving out ---------------------------------------------------------------------------
 
     def _give(self) -> None:
-        if self._is_open:
+        if self._is_open and not self._dispatch.is_paused:
             for grant in self._leases.grants(self._loop.now()):
                 self._send(grant)
         self._tell_wanted()
@@ -362,7 +362,7 @@ class Ventilator(Actor):
             if now - crew.heard_at > SILENCE_LIMIT:
                 self._part(crew, f"it was silent for {now - crew.heard_at:.1f} s")
         self._dispatch.note_pace()
-        if self._is_open:
+        if self._is_open and not self._dispatch.is_paused:
             for grant in self._leases.second_grants(now):
                 self._send(grant)
         elif self._waits_since and self._leases.tasks and now - self._waits_since > PATIENCE:

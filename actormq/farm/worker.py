@@ -10,7 +10,6 @@ import asyncio
 import itertools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from actormq.actor import Actor, every, handler
@@ -19,9 +18,10 @@ from actormq.farm.failure import Failure
 from actormq.farm.job import Job
 from actormq.farm.reports import FARM_PREFIX, WorkerFacts, WorkerReport
 from actormq.farm.roster import key_of
+from actormq.farm.served import Held, Served
 from actormq.farm.slot import Slot
 from actormq.ref import Ref
-from actormq.rules.credit import credit_for, mean_after
+from actormq.rules.credit import mean_after
 from actormq.rules.shares import shares
 from actormq.signals import Terminated
 
@@ -29,53 +29,6 @@ TICK = 0.25  # s between looks at whether the node drains
 RETRY_PAUSE = 1.0  # s until a farm is offered a worker again that could not be told of it
 RESTART_PAUSE = 0.5  # s until a slot is started whose last process never got ready
 CLOSE_SECONDS = 2.0  # s that a slot's process may take to end what it is at, when its farm ends
-
-
-@dataclass(slots=True, eq=False)
-class Held:
-    """One slot, and what the farm knows of it.
-
-    Attributes:
-        slot: The slot.
-        farm: Whose it is.
-        received: Tasks it was given, by count.
-        answered: Tasks it has answered.
-        mean: Seconds that a task takes it, None as long as none has ended.
-        is_ready: Whether its process has said so.
-        is_leaving: Whether it is given no more tasks, and ends once it has none.
-    """
-
-    slot: Slot
-    farm: Served
-    received: int = 0
-    answered: int = 0
-    mean: float | None = None
-    is_ready: bool = False
-    is_leaving: bool = False
-
-    @property
-    def credit(self) -> int:
-        """How many tasks it asks for."""
-        return 0 if self.is_leaving else credit_for(self.mean)
-
-
-@dataclass(slots=True, eq=False)
-class Served:
-    """One farm that is served here.
-
-    Attributes:
-        ref: Its ventilator.
-        name: What people call it.
-        wanted: How many slots it could use.
-        jobs: What it runs, by number.
-        slots: The slots that work for it.
-    """
-
-    ref: Ref[Any]
-    name: str
-    wanted: int
-    jobs: dict[int, Job] = field(default_factory=dict)
-    slots: dict[int, Held] = field(default_factory=dict)
 
 
 class Worker(Actor):

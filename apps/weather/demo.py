@@ -89,8 +89,11 @@ def layout(stations: Sequence[str], nodes: int, data: str, speed: float) -> dict
     return {**spread, "statistics": statistics, VIEW: []}
 
 
-def weather(data: str | None, speed: float, nodes: int, as_json: bool) -> None:
+def weather(data: str | None, speed: float, nodes: int, as_json: bool) -> bool:
     """Replay a file and show what comes out; see `actormq demo weather --help`.
+
+    Returns:
+        Whether it came to its end; False if somebody ended it before.
 
     Raises:
         SetupError: The file or the speed is of no use, or a node did not start.
@@ -107,6 +110,7 @@ def weather(data: str | None, speed: float, nodes: int, as_json: bool) -> None:
         raise SetupError(str(error)) from error
     if not is_right:
         raise SystemExit(1)
+    return not replay.was_ended
 
 
 class Replay:
@@ -117,6 +121,9 @@ class Replay:
         speed: Observations a second and station; 0 for no limit.
         nodes: How many nodes.
         screen: Where to show it.
+
+    Attributes:
+        was_ended: Whether somebody ended it before its end.
     """
 
     def __init__(self, index: Index, speed: float, nodes: int, screen: Screen) -> None:
@@ -124,6 +131,7 @@ class Replay:
         self._screen = screen
         self._layout = layout(list(index.stations), nodes, str(index.path), speed)
         self._seconds = 0.0
+        self.was_ended = False
 
     async def main(self, node: Node) -> bool:
         """Run it on this node, and on as many more as it takes.
@@ -139,6 +147,7 @@ class Replay:
                 except asyncio.CancelledError:
                     # Tidying up takes a moment; a second Ctrl-C must not leave half of it.
                     signal.signal(signal.SIGINT, signal.SIG_IGN)
+                    self.was_ended = True
                     self._screen.say("stopped early: here is what had come by then")
                     await self._finish(node)
                     return True

@@ -19,6 +19,7 @@ from actormq.farm.store import Store
 JOB = "words:count one"
 COUNT = 48  # tasks
 GROUP = 6
+FRAMES = 6  # in the log that a killed process leaves
 LONG = 3  # of the groups, this one has records longer than a page
 
 store.BALLAST = 1 << 16  # bytes: the steps are the same as with more
@@ -124,6 +125,8 @@ def every_point(folder, prepare, work, damaged=frozenset()):
             trouble = wrong(path, told, damaged) or whole(path)
             stays = {each for each in damaged if each[0] == "file"}
             trouble = trouble or wrong(path, everything, stays)
+            if path.with_name("batch-damaged").exists() != bool(damaged):
+                trouble = trouble or "the damaged file is to be kept, and no other"
         except Exception as error:  # noqa: BLE001 it is told of
             trouble = f"{type(error).__name__}: {error}"
         if trouble:
@@ -140,14 +143,23 @@ def opened(path, tell):
     Store(path, JOB, resume=True).close()
 
 
-def a_log_that_was_left(path):
+def a_log_that_was_left(path, share=0.33):
     """A process is killed in the middle: the next one finds a log, a lock and a ballast."""
     writes, _, _ = traced.run(lambda tell: use(path, tell))
-    for entry in path.parent.iterdir():
-        entry.unlink()
-    _, told, _ = traced.run(lambda tell: use(path, tell), writes // 3)
-    assert path.with_name("batch-wal").stat().st_size
-    return told
+    for point in range(int(writes * share), writes):
+        for entry in path.parent.iterdir():
+            entry.unlink()
+        _, told, _ = traced.run(lambda tell: use(path, tell), point)
+        if frames(path.with_name("batch-wal")) > FRAMES:
+            return told
+    raise AssertionError("no log had enough in it")
+
+
+def frames(log):
+    """Count the pages in a log that are not in the file yet: those with the salt of its head."""
+    content = log.read_bytes() if log.exists() else b""
+    salt, places = content[16:24], range(32, len(content), 24 + 4096)
+    return sum(content[at + 8 : at + 16] == salt for at in places)
 
 
 def a_record_that_flipped(path):
@@ -160,11 +172,12 @@ def a_record_that_flipped(path):
 
 
 def a_first_page_that_flipped(path):
-    use(path, lambda number: None)
+    """Such a file is made anew from a copy; its log, which was left, is not for the new one."""
+    told = a_log_that_was_left(path, 0.8)
     content = bytearray(path.read_bytes())
     content[3] ^= 1
     path.write_bytes(content)
-    return [*range(1, COUNT + 1), *(-1 - number for number in range(COUNT))]
+    return told
 
 
 SCENARIOS = {

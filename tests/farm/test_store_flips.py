@@ -8,11 +8,12 @@ import random
 
 import pytest
 
+from actormq.errors import StoreDamaged
 from actormq.farm import store as module
 from actormq.farm.records import Outcome
 from actormq.farm.store import Store
 
-FLIPS = int(os.environ.get("ACTORMQ_FLIPS", "800"))
+FLIPS = int(os.environ.get("ACTORMQ_FLIPS", "600"))
 JOB = "words:count one"
 COUNT = 150  # tasks; with their outcomes they take 20 pages, some of which lead to others
 SEED = 6
@@ -92,10 +93,11 @@ def look(path):
         payloads = {number: opened.payload(number) for number in range(COUNT)}
         lost = {number for number, payload in payloads.items() if payload is None}
         assert all(payloads[number] == TASKS[number] for number in set(TASKS) - lost)
-        assert lost <= {each.id for each in damaged if each.what == "task"}
+        assert lost == {each.id for each in damaged if each.what == "task"} - {-1}
         found = {outcome.id: outcome for outcome in opened.outcomes(-1, COUNT)}
         assert all(OUTCOMES[number] == outcome for number, outcome in found.items())
         again = set(OUTCOMES) - set(found)
+        assert not set(found) & {each.id for each in damaged if each.what == "outcome"}
         assert len(again) <= sum(each.count for each in damaged if each.what == "outcome")
         waiting = opened.pending(-1, COUNT)
         assert {number for number, _ in waiting} == set(TASKS) - lost - set(found)
@@ -153,6 +155,31 @@ def test_a_file_that_was_cut_short_gives_back_what_is_left(batch, cut):
 
     assert is_anew
     assert lost + again > 0
+
+
+@pytest.mark.parametrize("page", range(6))
+def test_a_page_that_was_wiped_out_is_told_of(batch, page):
+    filled(batch).close()
+    whole = batch.read_bytes()
+    batch.write_bytes(whole[: page * 4096] + bytes(4096) + whole[(page + 1) * 4096 :])
+
+    lost, again, is_anew = look(batch)
+
+    assert is_anew
+    assert bool(lost + again) == (page in {2, 3})  # where all tasks, and all outcomes, hang
+
+
+def test_a_file_without_its_facts_is_refused(batch):
+    filled(batch).close()
+    whole = bytearray(batch.read_bytes())
+    for page in (1, 5):
+        whole[page * 4096 + 100 : (page + 1) * 4096] = bytes(3996)
+    batch.write_bytes(whole)
+    with pytest.raises(
+        StoreDamaged, match=r"both copies of its facts\): take a copy of it that is sound"
+    ):
+        Store(batch, JOB, resume=True)
+    assert batch.read_bytes() == whole
 
 
 def test_what_was_put_aside_is_mended_by_what_is_given_again(batch):

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from actormq.rules.leases import DEATHS_LIMIT, Batch, Holder, Leases, Task
+from actormq.rules.leases import DEATHS_LIMIT, Leases
+from actormq.rules.tasks import Batch, Holder, Task
 
 
 def farm(tasks=0, *, holders=(), **batch):

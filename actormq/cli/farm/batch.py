@@ -1,0 +1,213 @@
+"""One run of `actormq farm run`: inputs to the farm, results to their file, and an end in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from actormq.cli.farm.bar import WAITING, Bar
+from actormq.cli.farm.done import Done
+from actormq.cli.farm.inputs import inputs_of
+from actormq.cli.farm.results import Output, error_line, result_line
+from actormq.cli.farm.words import pace
+from actormq.cli.farm.writer import Writer
+from actormq.cli.words import counted, number
+from actormq.errors import ActormqError, TaskFailed
+from actormq.farm.farm import Farm, FarmOptions
+from actormq.farm.results import TaskResult
+from actormq.node import Node
+
+LOOK = 0.05  # s between looks at what still runs, once somebody has asked for the end
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        function: What each input is given to.
+        inputs: Words, `-` for the lines of standard input.
+        farm: How the farm is made.
+        retries: How often a task that raised is tried again.
+        timeout: Seconds for one try, None for no limit.
+        grace: Seconds for what runs, when the end is asked for.
+        is_quiet: Whether nothing is said of how far it is.
+    """
+
+    function: Any
+    inputs: Sequence[str]
+    farm: FarmOptions
+    retries: int
+    timeout: float | None
+    grace: float
+    is_quiet: bool
+
+
+class Batch:
+    """Runs a plan.
+
+    Args:
+        node: The node that has the farm; not started.
+        plan: What is to be done.
+        output: Where results go; what it has is not done again.
+
+    Attributes:
+        node: As above.
+        is_complete: Whether all inputs have come to an end.
+        done_count: Tasks that were done in this run.
+        failed_count: Tasks that failed for good in this run.
+        seconds: How long it took.
+        signal: The signal that ended it early; 0 if none did.
+    """
+
+    def __init__(self, node: Node, plan: Plan, output: Output) -> None:
+        self.node = node
+        self._plan = plan
+        self._output = output
+        self._is_durable = plan.farm.get("durable") is not None
+        self._farm: Farm[str, Any] | None = None
+        self._stop = asyncio.Event()
+        self._begun = time.monotonic()
+        self._again = 0
+        self._bar: Bar | None = None
+        self.done_count = 0
+        self.failed_count = 0
+        self.seconds = 0.0
+        self.signal = 0
+        self.is_complete = False
+
+    def stop(self, signal: int) -> bool:
+        """Give out no more, and let what runs end; say whether there is anything to wait for."""
+        self.signal = signal
+        self._stop.set()
+        return self._farm is not None
+
+    async def main(self) -> None:
+        """Run it to its end, or until it is stopped.
+
+        Raises:
+            ActormqError: The farm cannot go on, or results cannot be written.
+        """
+        writer = Writer(self._output)
+        try:
+            async with self.node, self.node.farm(self._plan.function, **self._plan.farm) as farm:
+                self._farm = farm
+                self._begun = time.monotonic()
+                try:
+                    async with self._shown(farm):
+                        await self._run(farm, writer)
+                finally:
+                    last = farm.progress()
+                    self._again = last.retried + last.redelivered
+        finally:
+            self.seconds = time.monotonic() - self._begun
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer.close()
+
+    def _shown(self, farm: Farm[str, Any]) -> contextlib.AbstractAsyncContextManager[None]:
+        if self._plan.is_quiet:
+            return contextlib.nullcontext()
+        self._bar = Bar(farm.progress, self._note)
+        return self._bar.shown()
+
+    async def _run(self, farm: Farm[str, Any], writer: Writer) -> None:
+        results = asyncio.ensure_future(self._take(farm, writer))
+        stop = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait([results, stop], return_when=asyncio.FIRST_COMPLETED)
+            if not results.done():
+                await self._wind_down(farm, results)
+        finally:
+            stop.cancel()
+            results.cancel()
+            await asyncio.wait([results])
+        if not results.cancelled():
+            results.result()
+
+    async def _wind_down(self, farm: Farm[str, Any], results: asyncio.Future[None]) -> None:
+        """Let what runs end, as long as that may take."""
+        farm.pause()
+        if self._bar is not None:
+            self._bar.draw()
+        end = time.monotonic() + self._plan.grace
+        while time.monotonic() < end and not results.done():
+            progress = farm.progress()
+            fetched = self.done_count + self.failed_count
+            if not progress.running and fetched == progress.done + progress.failed:
+                return
+            await asyncio.sleep(LOOK)
+
+    async def _take(self, farm: Farm[str, Any], writer: Writer) -> None:
+        plan = self._plan
+        results = farm.map(self._inputs(), retries=plan.retries, timeout=plan.timeout)
+        async with contextlib.aclosing(results):
+            async for result in results:
+                if result.error is None:
+                    self.done_count += 1
+                else:
+                    self.failed_count += 1
+                # Results of a durable farm come again; those that are in the file stay out of it.
+                if not (self._is_durable and self._output.done.take(result.input)):
+                    await writer.write(_written(result))
+        self.is_complete = True
+
+    def _inputs(self) -> AsyncIterator[str]:
+        return inputs_of(self._plan.inputs, Done() if self._is_durable else self._output.done)
+
+    def _note(self) -> str:
+        """What else there is to be said."""
+        if self._stop.is_set():
+            return (
+                f"stopping: what runs has {self._plan.grace:g} s to end; Ctrl-C again ends at once"
+            )
+        assert self._farm is not None
+        workers, least = self._farm.progress().workers, self._plan.farm.get("min_workers", 1)
+        waited = time.monotonic() - self._begun
+        if waited > WAITING and workers < max(least, 1) and not self.done_count:
+            return (
+                f"waits for {counted(max(least, 1), 'worker')}, {number(workers)} there: "
+                f"start `actormq farm worker --mesh {self.node.mesh}`, on any machine of the mesh"
+            )
+        return ""
+
+    def summary(self) -> str:
+        """What was done, in one line."""
+        before = self._output.earlier.done
+        count = self.done_count + self.failed_count
+        words = f"{counted(count, 'task')} in {self.seconds:.1f} s"
+        if self.seconds > 0 and count:
+            words += f", {pace(count / self.seconds)}"
+        if self._again:
+            words += f"; {number(self._again)} tried again"
+        if before and not self._is_durable:
+            words += f"; {number(before)} were done before"
+        return words
+
+    def say(self, text: str) -> None:
+        """Say something on standard error, unless nobody wants to hear."""
+        if not self._plan.is_quiet:
+            click.echo(text, err=True)
+
+
+def _written(result: TaskResult[str, Any]) -> bytes:
+    if result.error is None:
+        return result_line(result.input, result.value, result.tries)
+    return error_line(result.input, reason(result.error), result.tries)
+
+
+def reason(error: BaseException) -> str:
+    """Why a task failed: what it raised, and what that said."""
+    if isinstance(error, TaskFailed):
+        return (
+            f"{error.type}: {error.text}" if error.type and error.text else error.type or str(error)
+        )
+    if isinstance(error, ActormqError):  # a sentence that says all
+        return str(error)
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,58 @@
+"""The farms that a worker serves, and what each of them knows of its slots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from actormq.farm.job import Job
+from actormq.farm.slot import Slot
+from actormq.ref import Ref
+from actormq.rules.credit import credit_for
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """One slot, and what the farm knows of it.
+
+    Attributes:
+        slot: The slot.
+        farm: Whose it is.
+        received: Tasks it was given, by count.
+        answered: Tasks it has answered.
+        mean: Seconds that a task takes it, None as long as none has ended.
+        is_ready: Whether its process has said so.
+        is_leaving: Whether it is given no more tasks, and ends once it has none.
+    """
+
+    slot: Slot
+    farm: Served
+    received: int = 0
+    answered: int = 0
+    mean: float | None = None
+    is_ready: bool = False
+    is_leaving: bool = False
+
+    @property
+    def credit(self) -> int:
+        """How many tasks it asks for."""
+        return 0 if self.is_leaving else credit_for(self.mean)
+
+
+@dataclass(slots=True, eq=False)
+class Served:
+    """One farm that is served here.
+
+    Attributes:
+        ref: Its ventilator.
+        name: What people call it.
+        wanted: How many slots it could use.
+        jobs: What it runs, by number.
+        slots: The slots that work for it.
+    """
+
+    ref: Ref[Any]
+    name: str
+    wanted: int
+    jobs: dict[int, Job] = field(default_factory=dict)
+    slots: dict[int, Held] = field(default_factory=dict)
