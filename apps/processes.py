@@ -101,15 +101,18 @@ class Processes:
             if process.returncode is not None:
                 raise ProcessFailed(name, process.returncode, self._said[name])
 
-    def kill(self, name: str) -> None:
-        """Kill one with SIGKILL, as nothing that it could prepare for; `check` misses it no more.
+    async def kill(self, name: str) -> int:
+        """Kill one with SIGKILL, for which it cannot prepare; `check` does not miss it.
 
-        The processes that it has started end with it: they notice.
+        The processes that it has started notice, and end as well.
+
+        Returns:
+            How it ended, as its parent sees it: -9.
         """
         process = self._running.pop(name)
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        self._readers.append(asyncio.ensure_future(_reap(process)))
+        return await process.wait()
 
     async def stop(self) -> None:
         """End them all: asked first, killed if that does not help."""
@@ -126,10 +129,6 @@ class Processes:
                 await process.wait()
         await asyncio.gather(*self._readers)
         self._running.clear()
-
-
-async def _reap(process: asyncio.subprocess.Process) -> None:
-    await process.wait()
 
 
 async def _keep(stream: asyncio.StreamReader, lines: list[str]) -> None:

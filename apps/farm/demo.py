@@ -71,6 +71,7 @@ class Show:
         self._screen = screen
         self._by_node: Counter[str] = Counter()
         self._again = 0
+        self._ended_with = 0
         self._seconds = 0.0
 
     async def main(self, node: Node) -> bool:
@@ -126,8 +127,8 @@ class Show:
                 self._by_node[result.node] += 1
                 tasks.take(result.input, result.value)
             if taken == max(len(tasks.inputs) // SHARE, 1):
-                processes.kill(VICTIM)
                 self._screen.say(f"{taken:,} results are there: kills {VICTIM} with SIGKILL")
+                self._ended_with = await processes.kill(VICTIM)
                 await processes.start_worker(SUCCESSOR, 1)
         self._seconds = time.monotonic() - begun
         return [f"{result.input}: {result.error}" for result in running.failures]
@@ -170,7 +171,7 @@ class Show:
                 "by_node": dict(self._by_node),
                 "given_again": self._again,
                 "failed": len(errors),
-                "killed": VICTIM,
+                "killed": {VICTIM: self._ended_with},
                 "right": is_right,
                 "seconds": round(self._seconds, 3),
                 **tasks.facts,

@@ -2,12 +2,12 @@
 
 import pytest
 
-from actormq.cli.farm.status import Status
+from actormq.cli.farm.asked import Status
 from actormq.cli.farm.tables import show
 from actormq.farm.reports import FarmReport, Progress, WorkerReport
 
 HALF = Progress(accepted=2000, total=2000, done=990, failed=10, retried=7, redelivered=2)
-FARM = FarmReport("count", "roof", ["apps.farm.words:count"], HALF, {"roof": 2}, {})
+FARM = FarmReport("count", "roof", ["apps.farm.words:count"], HALF, {}, {})
 WORKER = WorkerReport("cellar", 4, 3, {"count": 4}, 1234, 0)
 
 
@@ -42,6 +42,14 @@ def test_a_worker_is_a_line(shown):
     assert heads.split() == ["worker", "slots", "busy", "done", "lost", "works", "for"]
     assert line.split() == ["cellar", "4", "3", "1,234", "0", "count"]
     assert last.split() == ["attic", "1", "0", "0", "2"]
+
+
+def test_workers_that_a_farm_has_for_itself_alone_are_lines_too(shown):
+    farm = FarmReport("count", "roof", ["m:f"], HALF, {"roof": 2, "cellar": 4}, {})
+    *_, first, second, last = shown([farm], [WORKER])
+    assert first.split()[:2] == ["cellar", "4"]
+    assert second.split() == ["roof", "2", "count", "alone"]
+    assert last == "1 farm and 2 workers in mesh home"
 
 
 def test_it_is_said_who_cannot_work_for_a_farm_and_why_whatever_the_names_are(shown):

@@ -18,7 +18,6 @@ FRAME = 0.1  # s between two drawings: smooth to the eye, and next to nothing of
 LINE_INTERVAL = 5.0  # s between two lines: a log of an hour stays one that is read
 BAR_WIDTH = 30  # columns
 NARROW = 80  # columns below which there is no room for the bar beside its words
-WAITING = 3.0  # s without a worker before that is said: those of this machine take half a second
 
 
 class Bar:

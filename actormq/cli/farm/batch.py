@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from actormq.cli.farm.bar import WAITING, Bar
+from actormq.cli.farm.bar import Bar
 from actormq.cli.farm.done import Done
 from actormq.cli.farm.inputs import inputs_of
 from actormq.cli.farm.results import Output, error_line, result_line
@@ -161,18 +161,10 @@ class Batch:
         return inputs_of(self._plan.inputs, Done() if self._is_durable else self._output.done)
 
     def _note(self) -> str:
-        """What else there is to be said."""
+        """What else there is to be said; that workers are missing, the farm itself does."""
         if self._stop.is_set():
             return (
                 f"stopping: what runs has {self._plan.grace:g} s to end; Ctrl-C again ends at once"
-            )
-        assert self._farm is not None
-        workers, least = self._farm.progress().workers, self._plan.farm.get("min_workers", 1)
-        waited = time.monotonic() - self._begun
-        if waited > WAITING and workers < max(least, 1) and not self.done_count:
-            return (
-                f"waits for {counted(max(least, 1), 'worker')}, {number(workers)} there: "
-                f"start `actormq farm worker --mesh {self.node.mesh}`, on any machine of the mesh"
             )
         return ""
 

@@ -30,7 +30,7 @@ RETRIES = 3
     epilog="\b\nExamples:\n"
     "  actormq farm run apps.farm.words:count src/*.py\n"
     "  actormq farm run resize:thumbnail photos/*.jpg --out sizes.jsonl --retries 1\n"
-    "  find . -name '*.csv' | actormq farm run tables:check - --workers 0 --min-workers 8\n"
+    "  actormq farm run tables:check - --workers 0 --min-workers 8 < names.txt\n"
     "  actormq farm run long:job - --durable jobs.sqlite --out jobs.jsonl --resume < jobs.txt\n",
 )
 @click.argument("target", metavar="MODULE:FUNCTION")

@@ -5,41 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Sequence
-from typing import Any, TypeVar
 
 import click
 import msgspec
 
+from actormq.cli.farm.asked import Status, asked
 from actormq.cli.guest import guest
 from actormq.cli.options import json_option, mesh_options, node_options
 from actormq.ending import ending_on_signals
-from actormq.errors import ActormqError
-from actormq.farm.reports import FARM_PREFIX, WORKER_NAME, FarmReport, WorkerReport
 from actormq.node import Node
-from actormq.ref import Ref
 from actormq.settings import NodeOptions
 
-T = TypeVar("T")
-
-ANSWER = 1.5  # s for a farm or worker to tell of itself; one that does not is left out, and said
 REFRESH = 1.0  # s
-
-
-class Status(msgspec.Struct, frozen=True):
-    """What there is in a mesh.
-
-    Attributes:
-        mesh: Its name.
-        farms: Those that answered.
-        workers: Likewise.
-        silent: How many of both did not.
-    """
-
-    mesh: str
-    farms: list[FarmReport]
-    workers: list[WorkerReport]
-    silent: int = 0
 
 
 @click.command(
@@ -104,27 +81,3 @@ def _print(found: Status, *, as_json: bool) -> None:
 
         show(found)
     sys.stdout.flush()
-
-
-async def asked(node: Node) -> Status:
-    """Ask all farms and workers that are known how they are."""
-    names = node.directory.names(FARM_PREFIX)
-    farms = [ref for name in sorted(names) for ref in node.find_all(name)]
-    workers = node.find_all(WORKER_NAME)
-    told, works = await asyncio.gather(_told(farms, FarmReport), _told(workers, WorkerReport))
-    silent = len(farms) + len(workers) - len(told) - len(works)
-    told.sort(key=lambda report: (report.name, report.node))
-    works.sort(key=lambda report: report.node)
-    return Status(node.mesh, told, works, silent)
-
-
-async def _told(refs: Sequence[Ref[Any]], kind: type[T]) -> list[T]:
-    answers = await asyncio.gather(
-        *(ref.within(ANSWER).ask("report") for ref in refs), return_exceptions=True
-    )
-    for answer in answers:
-        if isinstance(answer, BaseException) and not isinstance(answer, ActormqError):
-            raise answer
-    return [
-        msgspec.convert(answer, kind) for answer in answers if not isinstance(answer, BaseException)
-    ]

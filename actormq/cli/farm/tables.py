@@ -9,7 +9,7 @@ from rich.console import Console, Group
 from rich.markup import escape
 from rich.table import Table
 
-from actormq.cli.farm.status import Status
+from actormq.cli.farm.asked import Status
 from actormq.cli.farm.words import how_far, pace
 from actormq.cli.words import counted, duration, number
 from actormq.errors import one_line
@@ -34,9 +34,11 @@ def tables(found: Status) -> Any:
             for farm in found.farms
             for node, why in sorted(farm.refusals.items())
         ]
-    if found.workers:
-        parts.append(_workers(found.workers))
-    farms, workers = counted(len(found.farms), "farm"), counted(len(found.workers), "worker")
+    own = _own(found)
+    if found.workers or own:
+        parts.append(_workers(found.workers, own))
+    farms = counted(len(found.farms), "farm")
+    workers = counted(len(found.workers) + len(own), "worker")
     silent = f", {found.silent} that did not answer" if found.silent else ""
     parts.append(f"{farms} and {workers} in mesh {escape(found.mesh)}{silent}")
     return Group(*parts)
@@ -62,7 +64,18 @@ def _farms(farms: list[FarmReport]) -> Table:
     return table
 
 
-def _workers(workers: list[WorkerReport]) -> Table:
+def _own(found: Status) -> list[tuple[str, int, str]]:
+    """Workers that farms have started for themselves alone: node, slots, farm."""
+    others = {worker.node for worker in found.workers}
+    return [
+        (node, slots, farm.name)
+        for farm in found.farms
+        for node, slots in sorted(farm.workers.items())
+        if node not in others
+    ]
+
+
+def _workers(workers: list[WorkerReport], own: list[tuple[str, int, str]]) -> Table:
     table = _table("worker")
     for heading in ("slots", "busy", "done", "lost"):
         table.add_column(heading, justify="right")
@@ -74,6 +87,8 @@ def _workers(workers: list[WorkerReport]) -> Table:
             f"[yellow]{number(worker.lost)}[/yellow]" if worker.lost else "0",
             _clean(", ".join(sorted(worker.farms))),
         )
+    for node, slots, farm in own:
+        table.add_row(_clean(node), number(slots), "", "", "", f"{_clean(farm)} alone")
     return table
 
 
