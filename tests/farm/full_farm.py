@@ -9,12 +9,15 @@ import sys
 from pathlib import Path
 
 import chores
-from full_disk import DISK, mount
+from full_disk import mount
 
 from actormq import Node, StoreFull
+from actormq.farm import store
 
-COUNT = 3_000
-SIZE = 1_000  # bytes of an input: three disks full of them
+COUNT = 15_000
+SIZE = 300  # bytes of an input: more than the disk has
+DISK = 4 << 20  # bytes
+store.BALLAST = 1 << 20  # bytes
 
 
 def given():
