@@ -21,6 +21,7 @@ from typing import Any, Self
 
 import zmq
 from bench_devices import bare_forwarder, forwarder
+from bench_farm import CHUNKS, FarmBench
 from bench_sockets import measure_sockets
 
 from actormq import Actor, Node, Ref, handler, run
@@ -220,14 +221,32 @@ def starting_python() -> float:
     return time.perf_counter() - begun
 
 
-async def measure(node: Node, rounds: int) -> Figures:
-    """Measure everything, references and actormq in turn, so many times."""
-    figures: Figures = {}
+class Notes:
+    """Keeps figures by name.
 
-    async def note(name: str, value: Awaitable[float] | float) -> None:
+    Attributes:
+        figures: What was measured, round by round.
+    """
+
+    def __init__(self) -> None:
+        self.figures: Figures = {}
+
+    async def __call__(self, name: str, value: Awaitable[float] | float) -> None:
+        """Note a figure, once it is there."""
         result = await value if not isinstance(value, float) else value
-        figures.setdefault(name, []).append(result)
+        self.figures.setdefault(name, []).append(result)
 
+
+async def measure_farm(node: Node, rounds: int, note: Notes) -> None:
+    """Measure the farm beside others, so many times."""
+    async with FarmBench(f"{node.mesh}-executor") as bench:
+        for number in range(rounds):
+            print(f"farm, round {number + 1} of {rounds}", file=sys.stderr)
+            await bench.measure(node, note)
+
+
+async def measure_messages(node: Node, rounds: int, note: Notes) -> None:
+    """Measure messages, references and actormq in turn, so many times."""
     local = await node.spawn(Counter, "local")
     process, _ = await started(node, "far")
     far = await node.find("far")
@@ -257,7 +276,6 @@ async def measure(node: Node, rounds: int) -> Figures:
     finally:
         process.terminate()
         await asyncio.to_thread(process.wait)
-    return figures
 
 
 # -- the table ----------------------------------------------------------------------------------
@@ -286,6 +304,13 @@ TABLE: list[Row] = [
     ("request", "µs", 1e6, "bare request", times),
     ("forwarder", "k/s", 1e-3, "bare forwarder", times),
     ("a reading in a flood, at worst", "ms", 1e3, "", None),
+    ("farm tasks", "k/s", 1e-3, "pool map, chunks of 1", times),
+    ("farm tasks", "k/s", 1e-3, "celery tasks", times),
+    *(
+        (f"executor map, chunks of {size}", "k/s", 1e-3, f"pool map, chunks of {size}", times)
+        for size in CHUNKS
+    ),
+    ("naps of 2 ms on 8 slots", "of ideal", 1.0, "", None),
     ("bare calls", "M/s", 1e-6, "", None),
     ("bare future", "µs", 1e6, "", None),
     ("bare echo", "µs", 1e6, "", None),
@@ -295,6 +320,8 @@ TABLE: list[Row] = [
     ("bare publish", "k/s", 1e-3, "", None),
     ("bare request", "µs", 1e6, "", None),
     ("bare forwarder", "k/s", 1e-3, "", None),
+    ("celery tasks", "k/s", 1e-3, "", None),
+    *((f"pool map, chunks of {size}", "k/s", 1e-3, "", None) for size in CHUNKS),
 ]
 
 
@@ -302,6 +329,8 @@ def table(figures: Figures) -> str:
     """Write a Markdown table: median, range, and the ratio to a reference, round by round."""
     lines = ["| what | median | range | unit | against | ratio |", "| --- " * 6 + "|"]
     for name, unit, scale, reference, ratio in TABLE:
+        if not {name, reference or name} <= figures.keys():
+            continue  # not asked for, or not there
         values = [value * scale for value in figures[name]]
         shown = f"{statistics.median(values):.3g}"
         spread = f"{min(values):.3g} to {max(values):.3g}"
@@ -313,17 +342,25 @@ def table(figures: Figures) -> str:
     return "\n".join(lines)
 
 
+PARTS = {"messages": measure_messages, "farm": measure_farm}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", help="write the raw figures to this file")
+    parser.add_argument("--only", choices=PARTS, help="measure one part of it")
     options = parser.parse_args()
+    note = Notes()
 
-    async def body(node: Node) -> Figures:
-        return await measure(node, options.rounds)
+    async def body(node: Node) -> None:
+        for name, measure in PARTS.items():
+            if options.only in (None, name):
+                await measure(node, options.rounds, note)
 
-    figures = run(body, name="bench", mesh=f"bench-{os.getpid()}")
+    run(body, name="bench", mesh=f"bench-{os.getpid()}")
+    figures = note.figures
     print(table(figures))
     if options.json:
         Path(options.json).write_text(json.dumps(figures, indent=1), encoding="utf-8")

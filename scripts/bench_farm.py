@@ -21,6 +21,7 @@ CELERY = HERE.parent / ".venv" / "celery" / "bin" / "python"
 
 PROCESSES = 2  # as many as cores, for all three
 TASKS = {1: 50_000, 10: 200_000, 100: 500_000, 1_000: 2_000_000}  # by chunksize, about a second
+CHUNKS = tuple(TASKS)
 FARM_TASKS = 200_000
 CELERY_TASKS = 1_000
 NAPS, NAP, SLOTS = 1_000, 0.002, 8  # tasks that wait, the seconds of each, and where
@@ -117,7 +118,7 @@ async def drawn(results: object) -> int:
 
 
 class FarmBench:
-    """Its peers and its executor, which live for all rounds.
+    """What lives for all rounds: the peers, and an executor.
 
     Args:
         mesh: The mesh of the executor.
@@ -127,34 +128,33 @@ class FarmBench:
         self._mesh = mesh
         self._stack = ExitStack()
 
-    def __enter__(self) -> Self:
-        self._pool = self._stack.enter_context(peer(sys.executable, __file__))
-        self._celery = None
-        if CELERY.exists():
-            self._celery = self._stack.enter_context(
-                peer(str(CELERY), str(HERE / "bench_celery.py"))
-            )
-        self._executor = self._stack.enter_context(
-            actormq.Executor(PROCESSES, mesh=self._mesh, discovery=False)
-        )
-        list(self._executor.map(noop, range(1_000)))
+    async def __aenter__(self) -> Self:
+        await asyncio.to_thread(self._open)
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self._stack.close)
+
+    def _open(self) -> None:
+        enter = self._stack.enter_context
+        self._pool = enter(peer(sys.executable, __file__))
+        self._celery = None
+        if CELERY.exists():
+            self._celery = enter(peer(str(CELERY), str(HERE / "bench_celery.py")))
+        self._executor = enter(actormq.Executor(PROCESSES, mesh=self._mesh, discovery=False))
+        list(self._executor.map(noop, range(1_000)))
 
     async def measure(self, node: Node, note: Note) -> None:
         """Measure everything once."""
-        await note("pool tasks", asyncio.to_thread(self._pool, 1))
         await note("farm tasks", one_by_one(node, PROCESSES, FARM_TASKS))
+        for size in TASKS:
+            pool = f"pool map, chunks of {size}"
+            await note(pool, asyncio.to_thread(self._pool, size))
+            name = f"executor map, chunks of {size}"
+            await note(name, asyncio.to_thread(mapped, self._executor, size))
         if self._celery is not None:
             took = await asyncio.to_thread(self._celery, CELERY_TASKS)
             await note("celery tasks", CELERY_TASKS / took)
-        for size in TASKS:
-            if size > 1:
-                await note(f"pool map, chunks of {size}", asyncio.to_thread(self._pool, size))
-            name = f"executor map, chunks of {size}"
-            await note(name, asyncio.to_thread(mapped, self._executor, size))
         await note("naps of 2 ms on 8 slots", naps(node))
 
 

@@ -178,7 +178,6 @@ async def gather(world: World, nodes: int) -> Together:
 
 def measure(nodes: int) -> Figures:
     """Measure a mesh of some nodes, here."""
-    logging.disable(logging.WARNING)
     begun = time.process_time()
 
     async def scenario(world: World) -> Figures:
@@ -193,7 +192,6 @@ def measure(nodes: int) -> Figures:
 
 def measure_together(nodes: int = TOGETHER) -> Together:
     """Measure nodes that start at once, here."""
-    logging.disable(logging.WARNING)
 
     async def scenario(world: World) -> Together:
         return await gather(world, nodes)
@@ -233,4 +231,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    logging.disable(logging.WARNING)  # of this process: tests, which import this, look at the log
     sys.exit(main())

@@ -1,8 +1,9 @@
 """Lets the tests of several workers run side by side, and some of them alone.
 
-`scripts/test` runs two workers (pytest-xdist), each of which takes its tests one by one. A test
-marked `alone` waits until no other one runs, and holds up those that come next: for what takes both
-cores by itself, or means something only on a machine that is quiet.
+`scripts/test` runs a few workers (pytest-xdist), each of which takes its tests one by one. A test
+marked `alone` waits until no other one runs, and holds up those that come next: for what takes all
+cores by itself, or means something only on a machine that is quiet. Whatever takes longer than half
+a minute should come in pieces, or all the others wait for it as well.
 """
 
 import fcntl

@@ -107,7 +107,7 @@ async def test_stop_ends_a_drain_and_to_drain_twice_is_no_error(mesh, until):
 
 
 async def test_a_node_without_peers_waits_for_its_own_work_only(mesh, until):
-    node = await mesh.start(shutdown_timeout=20.0)
+    node = await mesh.start(shutdown_timeout=5.0)
     ref = await node.spawn(Worker, "worker")
     under_way = ref.ask(Worker.work)
     await until(lambda: actor(node, "worker").under_way)

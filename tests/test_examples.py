@@ -1,6 +1,7 @@
 """The examples run as they stand, and what README and docs/patterns.md show is what they are."""
 
 import asyncio
+import hashlib
 import re
 import signal
 import subprocess
@@ -58,6 +59,15 @@ def test_average_averages_what_it_heard():
     mean = float(re.fullmatch(r"on average (\S+) %", average)[1])
     assert mean == pytest.approx(sum(values) / 5, abs=0.1)  # both are rounded to a tenth
     assert 0 < mean < 100
+
+
+def test_executor_hashes_files():
+    *lines, power = run("executor.py")
+    assert lines == [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()[:12]} {path.name}"
+        for path in sorted(EXAMPLES.glob("hello*.py"))
+    ]
+    assert power == str(2**100)
 
 
 def test_farm_counts_all_primes():

@@ -72,6 +72,18 @@ class Durable:
         """What was found damaged, and has not been given anew since."""
         return self._store.damaged
 
+    def complaint(self) -> str:
+        """Say what was found damaged, for people."""
+        damaged = self.damaged
+        first = damaged[0]
+        which = first.what if first.id < 0 else f"{first.what} {first.id}"
+        count = sum(one.count for one in damaged)
+        return (
+            f"{self._store.path}: {count} damaged records were put aside, the first is {which}: "
+            f"{first.reason}; tasks are taken from the input anew, and what has no result is done "
+            "again"
+        )
+
     async def accept(self, first: int, payloads: Sequence[bytes]) -> list[Outcome]:
         """Keep payloads; those that the file has already are held against it.
 
@@ -108,11 +120,6 @@ class Durable:
                 f"input {number} is another than it was when this batch began: give the same "
                 "inputs in the same order, or name another file",
             )
-
-    async def payloads(self, first: int, count: int) -> list[bytes | None]:
-        """Give payloads that were kept; None for one that is damaged."""
-        end = min(first + count, self.accepted_count)
-        return await self._run(lambda: [self._store.payload(n) for n in range(first, end)])
 
     async def keep(self, outcomes: Sequence[Outcome]) -> None:
         """Keep what has become of tasks.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from pathlib import Path
@@ -92,6 +93,8 @@ class Farm(Generic[T, R]):
         if self._path is not None:
             job = described(self._job)
             self._durable = await Durable.opened(self._path, job, resume=self._is_resumed)
+            if self._durable.damaged:
+                self._node.events.notice(logging.WARNING, self._durable.complaint())
         try:
             await self._start()
         except BaseException:

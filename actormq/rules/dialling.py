@@ -113,6 +113,8 @@ class Agenda:
 
     def next(self, now: float) -> Wish | None:
         """Take the next one to be dialled off the waiting ones; None if nobody may begin now."""
+        if not (self._waiting or self._doubtful):
+            return None  # as at nearly every beat of a node
         doubtful = self._running_doubtful()
         if self._waiting and len(self._running) - doubtful < SURE_LIMIT:
             wish = min(self._waiting.values(), key=lambda wish: wish.trust)
@@ -134,6 +136,8 @@ class Agenda:
 
     def overdue(self, now: float) -> list[str]:
         """Name hints that have had their time, as others wait that were never tried."""
+        if not self._doubtful:
+            return []
         untried = any(wish.trust is Trust.HINTED for wish in self._doubtful.values())
         if not untried or self._running_doubtful() < DOUBTFUL_LIMIT:
             return []

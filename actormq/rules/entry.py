@@ -16,6 +16,7 @@ class Watch:
 
     Attributes:
         heard_at: When its last word came, its own or through others.
+        spoke_at: When it said something itself last, on a connection with this node.
         ask_after: Silence after which it is pinged.
         cut_at: When the connection to it broke and nobody has reached it since; None if not.
         asked_at: When it was pinged last.
@@ -26,6 +27,7 @@ class Watch:
     """
 
     heard_at: float
+    spoke_at: float
     ask_after: float
     cut_at: float | None = None
     asked_at: float = 0.0
@@ -42,6 +44,10 @@ class Watch:
         """Whether others were asked, no longer ago than that many seconds, and may find it."""
         asked_at = self.helped_at
         return bool(self.helpers) and asked_at is not None and now - asked_at < patience
+
+    def is_reached_by_others(self, patience: float) -> bool:
+        """Whether it was there after it had been silent, to this node, for that many seconds."""
+        return self.heard_at - self.spoke_at >= patience
 
     def hear(self, now: float) -> None:
         """It is there; if the connection to it has broken, it was at least."""
@@ -67,6 +73,7 @@ class Watch:
     def forgive(self, lag: float, now: float) -> None:
         """Leave out a stretch of time, up to now, in which this node itself did not listen."""
         self.heard_at = min(self.heard_at + lag, now)
+        self.spoke_at = min(self.spoke_at + lag, now)
         self.cut_at = _later(self.cut_at, lag, now)
         self.unanswered_at = _later(self.unanswered_at, lag, now)
         self.helped_at = _later(self.helped_at, lag, now)

@@ -71,7 +71,7 @@ class Lookout:
         if node in self.watched:
             return
         self.watched[node] = None
-        entry.watch = Watch(now, ASK_AFTER if self._own < node else ASK_LATER)
+        entry.watch = Watch(now, now, ASK_AFTER if self._own < node else ASK_LATER)
 
     def unwatch(self, entry: Entry) -> None:
         """Watch a member no more."""
@@ -86,10 +86,13 @@ class Lookout:
     # -- what is heard ------------------------------------------------------------------------
 
     def hear(self, entry: Entry, now: float) -> None:
-        """A word came from a member, or from one that has reached it."""
-        watch = entry.watch
-        if watch is None:
-            return
+        """A word came from a member."""
+        if entry.watch is not None:
+            entry.watch.spoke_at = now
+            self._is_there(entry, entry.watch, now)
+
+    def _is_there(self, entry: Entry, watch: Watch, now: float) -> None:
+        """A member has said something, to this node or to one that was asked to reach it."""
         if watch.cut_at is not None and now - watch.cut_at > LAST_WORDS:
             watch.cut_at = None
         watch.hear(now)
@@ -105,7 +108,7 @@ class Lookout:
         """There is a way to a member, whatever broke before."""
         if entry.watch is not None:
             entry.watch.cut_at = None
-            self.hear(entry, now)
+            self._is_there(entry, entry.watch, now)
 
     def parted(self, node: str) -> None:
         """There is no connection to a node any more: it helps nobody, nor is it reached."""
@@ -126,16 +129,23 @@ class Lookout:
         )
 
     def broke(self, entry: Entry, now: float) -> None:
-        """The connection to a member has ended, and not by this node."""
+        """The connection to a member has ended, and not by this node.
+
+        That says that its process was killed, unless others have reached it while this node could
+        not: then the way between the two is cut, and TCP has given it up after its 5 s. Such a
+        break says nothing new. The member stays one that is silent here, and can contradict, where
+        those who reach it might not be among the first that are asked.
+        """
         self.parted(entry.record.node)
         self._steps.append(Dial(entry.facts))
         watch = entry.watch
-        if watch is not None and watch.cut_at is None:
-            watch.cut_at = now
-            watch.forget_helpers()
-            if entry.state is State.ALIVE:
-                self._steps += entry.turn(State.SUSPECT, "its connection broke", now)
-            self._ask_others(entry, watch, now)
+        if watch is None or watch.cut_at is not None or watch.is_reached_by_others(ASK_AFTER):
+            return
+        watch.cut_at = now
+        watch.forget_helpers()
+        if entry.state is State.ALIVE:
+            self._steps += entry.turn(State.SUSPECT, "its connection broke", now)
+        self._ask_others(entry, watch, now)
 
     # -- help ---------------------------------------------------------------------------------
 

@@ -12,7 +12,8 @@ they break, and with neighbours on rings (`rings.py`) in the place of peers draw
 - Where nobody reaches it, it is suspected, and everybody is told. It may contradict, with a new
   edition of itself, until the suspicion ends (`suspicion.py`); then it is dead. One whose
   connection broke and that nobody reaches is dead after `RECONNECT_GRACE` already: its process was
-  killed.
+  killed. A break says nothing of one that others have reached while it was silent here: there the
+  way is cut, and TCP has given the connection up.
 - Death is final. A node that hears of its own comes back as a new incarnation. Who hears it still
   takes its death for a suspicion, which that incarnation contradicts: others were cut off from it.
 - News go to all neighbours, who pass on what they did not know (`records.py`).
@@ -169,6 +170,7 @@ class Membership:
         entry = self.entries.get(node)
         if entry is not None:
             self._lookout.reached(entry, now)
+            self._lookout.hear(entry, now)  # it has said welcome
 
     def unlinked(self, node: str) -> None:
         """This node has ended its connection to another one, which says nothing of that one."""
@@ -326,9 +328,10 @@ class Membership:
 
     def _unwatch_strangers(self, node: str) -> None:
         """Watch a node no more that is no neighbour, and of which there is no doubt."""
+        if node in self.neighbours:
+            return
         entry = self.entries.get(node)
-        is_sure = entry is not None and entry.state is State.ALIVE and entry.suspicion is None
-        if entry is not None and is_sure and node not in self.neighbours:
+        if entry is not None and entry.state is State.ALIVE and entry.suspicion is None:
             self._lookout.unwatch(entry)
 
     # -- time ---------------------------------------------------------------------------------
@@ -350,8 +353,10 @@ class Membership:
                 self._accept(record, "", now)
             self._unwatch_strangers(node)
         self._lookout.give_answers(now)
+        linked = self._lookout.linked
         for node in self.entries if self.keeps_all_links else self.neighbours:
-            self._dial(node)
+            if node not in linked:
+                self._steps.append(Dial(self.entries[node].facts))
         self._retry(now)
 
     def _retry(self, now: float) -> None:

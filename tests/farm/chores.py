@@ -64,3 +64,7 @@ def noted(task: list) -> int:
 def square_slowly(value: int) -> int:
     time.sleep(0.001)
     return value * value
+
+
+def number_in(text: str) -> int:
+    return int(text)

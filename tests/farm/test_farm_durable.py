@@ -115,3 +115,28 @@ async def test_a_batch_is_of_one_farm_at_a_time_and_its_failures_are_kept(mesh, 
         (r.input, r.tries, repr(r.error)) for r in first
     ]
     assert [r.tries for r in again] == [2, 1, 2, 1]
+
+
+async def test_what_is_damaged_is_said_and_made_anew_from_the_input(mesh, tmp_path, caplog):
+    node, file = await mesh.start(), tmp_path / "batch"
+    async with node.farm(chores.double, workers=1, durable=file) as farm:
+        assert len([result async for result in farm.map(range(2_000))]) == 2_000
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0x10
+    file.write_bytes(content)
+    async with node.farm(chores.double, workers=1, durable=file) as farm:
+        assert "damaged" in caplog.text
+        assert str(file) in caplog.text
+        found = [result.value async for result in farm.map(range(2_000), ordered=True)]
+    assert found == [2 * number for number in range(2_000)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a disk of its own")
+def test_a_full_disk_ends_the_intake_and_loses_nothing(tmp_path):
+    said = subprocess.run(
+        ["unshare", "-m", sys.executable, FOLDER / "full_farm.py", tmp_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.stdout.splitlines()[-1:] == ["ok"], said.stderr

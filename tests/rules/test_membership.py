@@ -61,6 +61,15 @@ class Driven:
         return None if entry is None else entry.state
 
 
+def vouch(driven, node, helper, seconds):
+    """Let a member be silent for a while, as another one reaches it whenever it is asked to."""
+    end = driven.now + seconds
+    while driven.now < end:
+        driven.run(TICK_INTERVAL, but={node})
+        if Help(helper, node) in driven.take(Help):
+            driven.machine.answered(node, helper, is_there=True, now=driven.now)
+
+
 # -- silence
 
 
@@ -188,6 +197,74 @@ def test_a_helper_that_does_not_answer_holds_nobody_up_for_long():
         driven.run(TICK_INTERVAL, but={node})
         helps = driven.take(Help)
     assert driven.now - T <= RECONNECT_GRACE + HELP_WITHIN + TICK_INTERVAL
+
+
+@pytest.mark.parametrize(
+    ("silence", "is_vouched_for", "is_kill"),
+    [
+        (0.0, True, True),
+        (ASK_LATER + TICK_INTERVAL, True, True),  # so long nobody need say anything
+        (5.0, False, True),  # it hung, and was killed
+        (3.0, True, False),
+        (5.0, True, False),
+    ],
+)
+def test_who_was_reached_by_others_only_has_not_been_killed_as_its_connection_breaks(
+    silence, is_vouched_for, is_kill
+):
+    driven = Driven(B, C)
+    vouch(driven, B, C if is_vouched_for else None, silence)
+    driven.machine.broke(B, driven.now)
+    assert Dial(facts_of(B)) in driven.take(Dial)
+    assert driven.state(B) is (State.SUSPECT if is_kill else State.ALIVE)
+    driven.machine.answered(B, C, is_there=False, now=driven.now)
+    driven.run(RECONNECT_GRACE + TICK_INTERVAL, but={B})
+    assert driven.state(B) is (None if is_kill else State.ALIVE)
+
+
+def test_who_is_cut_off_is_suspected_as_the_silent_are_and_has_their_time_to_contradict():
+    driven = Driven(B, C)
+    vouch(driven, B, C, 5.0)
+    driven.machine.broke(B, driven.now)
+    driven.take()
+    while driven.state(B) is State.ALIVE:
+        driven.run(TICK_INTERVAL, but={B})
+    steps = driven.take(Help, Spread)
+    assert steps[0] == Help(C, B)
+    assert steps[-1].record.state is State.SUSPECT  # and whoever reaches it lets it know
+    driven.run(SUSPICION_LEAST - TICK_INTERVAL, but={B})
+    driven.machine.told(said(B, edition=1), C, driven.now)
+    assert driven.state(B) is State.ALIVE
+
+
+def test_a_host_that_vanishes_is_dead_in_time_though_its_connection_breaks():
+    driven = Driven(B, C)
+    driven.run(1.0)
+    gone_at = driven.now
+    while driven.state(B) is not None:
+        driven.run(TICK_INTERVAL, but={B})
+        if driven.now == gone_at + 5.25:
+            driven.machine.broke(B, driven.now)
+    assert driven.now - gone_at < 8.0
+
+
+@pytest.mark.parametrize("how", ["heard", "linked"])
+def test_a_connection_that_delivers_again_can_tell_of_a_kill_again(how):
+    driven = Driven(B, C)
+    vouch(driven, B, C, 5.0)
+    getattr(driven.machine, how)(B, driven.now)
+    driven.machine.broke(B, driven.now)
+    assert driven.state(B) is State.SUSPECT
+    driven.run(RECONNECT_GRACE + HELP_WITHIN + TICK_INTERVAL, but={B})
+    assert driven.state(B) is None
+
+
+def test_time_in_which_this_node_did_not_listen_is_no_silence_of_a_connection():
+    driven = Driven(B, C)
+    driven.now += 6.0
+    driven.machine.tick(driven.now, 6.0 - TICK_INTERVAL)
+    driven.machine.broke(B, driven.now)
+    assert driven.state(B) is State.SUSPECT
 
 
 @pytest.mark.parametrize("how", ["linked", "helped", "heard"])

@@ -260,6 +260,22 @@ def test_one_that_was_alone_comes_back_and_buries_nobody_among_the_others():
         assert dead == []
 
 
+@pytest.mark.parametrize("seed", [148, 278, 335, 398, 523])  # where one was, once
+def test_halves_that_only_one_node_reaches_hold_nobody_for_dead(seed):
+    world = World(seed, 7)
+    world.run(2.0)
+    _, *rest = world.up
+    for one, other in itertools.product(rest[:3], rest[3:]):
+        world.cut(one, other)
+        world.cut(other, one)
+    world.changes.clear()
+    world.run(8.0)
+    world.mend()
+    world.run(3.0)
+    assert world.agrees()
+    assert not [change for _, _, change in world.changes if change.state is State.DEAD]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(seconds_allowed())
 def test_whatever_happens_the_mesh_keeps_its_head():

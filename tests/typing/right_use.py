@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any, assert_type
 
 from actormq import (
     Actor,
     Backoff,
     Child,
+    Executor,
     Failure,
     Node,
     Publisher,
@@ -151,6 +154,17 @@ async def kit() -> None:
         await Probe().spawn(near)
         assert_type(fail_at(probe.ref, Greeter.greet, 1, ValueError()), Fault)
         assert_type(await until(lambda: len(probe.received)), int)
+
+
+def halved(number: int, by: float = 2.0) -> float:
+    return number / by
+
+
+def hired() -> None:
+    with Executor(2, mesh="home", initializer=print, initargs=("ready",)) as executor:
+        assert_type(executor.submit(halved, 3, by=1.0), Future[float])
+        assert_type(executor.map(halved, [1, 2], [2.0], timeout=1.0, chunksize=2), Iterator[float])
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from actormq import Actor, Node, Publisher, Subscriber, Supervisor, child, handler, run
+from actormq import Actor, Executor, Node, Publisher, Subscriber, Supervisor, child, handler, run
 from actormq.testing import Probe, fail_at
 
 
@@ -47,6 +47,10 @@ class Rack(Supervisor):
         self.watch("greeter")  # error
 
 
+def halved(number: int) -> float:
+    return number / 2
+
+
 async def main(node: Node) -> None:
     await node.spawn(Greeter, "greeter", 3)  # error
     await node.spawn(Greeter, "greeter", greetings="hello")  # error
@@ -74,7 +78,14 @@ async def main(node: Node) -> None:
     await probe.expect(Other.flush)  # error
     fail_at(greeter, Other.flush, 1, ValueError())  # error
     Probe(int)  # error
-    print(number, text)  # noqa: T201
+    with Executor(2, mesh="home") as executor:
+        executor.submit(halved, "3")  # error
+        executor.submit(halved, 3, scale=2)  # error
+        whole: int = executor.submit(halved, 3).result()  # error
+        executor.map(halved, 3)  # error
+    Executor("2")  # error
+    Executor(2, mehs="home")  # error
+    print(number, text, whole)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from actormq.cluster.outbox import Outbox
 from actormq.cluster.post import Post
 from actormq.cluster.reach import Reach
 from actormq.rules import election, lookout
+from actormq.rules.entry import Watch
 from actormq.rules.lookout import Lookout
 from actormq.rules.membership import Membership
 from actormq.rules.records import State
@@ -170,10 +171,10 @@ def does_not_see_that_it_lagged(monkeypatch):
     monkeypatch.setattr(Lookout, "look", judge)
 
 
-def asks_nobody(monkeypatch):
-    """A node that does not reach another one judges by itself."""
-
+def judges_by_itself(monkeypatch):
+    """A node that does not reach another one asks nobody, and forgets who has reached it."""
     monkeypatch.setattr(Lookout, "_ask_others", lambda _self, _entry, _watch, _now: None)
+    monkeypatch.setattr(Watch, "is_reached_by_others", lambda _self, _patience: False)
 
 
 def never_lets_go(monkeypatch):
@@ -199,7 +200,7 @@ PLANTED = {
     is_slow_to_miss_the_silent: ", silent 8 s ago",
     is_slow_to_miss_the_killed: ", killed 2 s ago",
     does_not_see_that_it_lagged: "which is well: silent for",
-    asks_nobody: "which is well: ",
+    judges_by_itself: "which is well: ",
     says_the_last_thing_again: "came behind its word",
     overtakes: "came behind its word",
     keeps_names_of_the_dead: "who are no members",

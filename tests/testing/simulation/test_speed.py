@@ -1,3 +1,11 @@
+"""A simulated mesh that idles costs little; judged against a plain loop, not against a clock.
+
+How many seconds of a core something takes says as much of the machine, and of who else uses it, as
+of the code. So a loop that does next to nothing is timed between the runs, and the mesh may cost so
+many turns of it. Both slow down alike where a neighbour takes of the core's caches.
+"""
+
+import heapq
 import time
 
 import pytest
@@ -5,23 +13,44 @@ import pytest
 from actormq.testing import simulate
 
 SECONDS = 300.0  # virtual
-FASTER = 1_000.0  # times
+TURNS = 50_000  # of the plain loop in one go: some 15 ms
+# Of the plain loop in a virtual second. It does 2.5 to 3.5 millions in a second of a core: a mesh
+# at this limit passes its time a thousand times faster than real time, or somewhat more.
+TURNS_MOST = 2_500
+
+
+def turn(timers, kept, number):
+    """What any loop does that keeps timers in a heap: take one, call, set the next."""
+    at, which = heapq.heappop(timers)
+    kept[which] = kept.get(which, 0) + number
+    heapq.heappush(timers, (at + 1.0 + which / 64, which))
+
+
+def plain():
+    """Seconds of this process that a turn of a plain loop takes."""
+    timers, kept = [(float(which), which) for which in range(32)], {}
+    begun = time.process_time()
+    for number in range(TURNS):
+        turn(timers, kept, number)
+    return (time.process_time() - begun) / TURNS
+
+
+async def idle(world):
+    for number in range(5):
+        await world.start(f"n{number}")
+    await world.settled()
+    begun = time.process_time()
+    await world.sleep(SECONDS)
+    return (time.process_time() - begun) / SECONDS
 
 
 @pytest.mark.slow
 def test_five_idle_nodes_pass_their_time_a_thousand_times_faster():
-    # Of this process alone, for others may need the machine as well; the best of some, likewise.
-    async def idle(world):
-        for number in range(5):
-            await world.start(f"n{number}")
-        await world.settled()
-        begun = time.process_time()
-        await world.sleep(SECONDS)
-        return SECONDS / (time.process_time() - begun)
-
-    best = 0.0
-    for _ in range(5):
-        best = max(best, simulate(1, idle).result)
-        if best > FASTER:
+    found = []
+    for _ in range(5):  # the best counts: a neighbour may come and go between the two
+        before = plain()
+        second = simulate(1, idle).result
+        found.append(second / min(before, plain()))
+        if found[-1] < TURNS_MOST:
             return
-    pytest.fail(f"only {best:.0f} times faster than real time")
+    pytest.fail(f"a virtual second costs {min(found):.0f} turns of a plain loop")
