@@ -18,6 +18,7 @@ The public names. The package below them, from the ground up; an import points o
     observe/, cli/, testing/                      what people see, and test with
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from actormq.actor import Actor, every, handler
@@ -93,6 +94,9 @@ from actormq.supervisor import Child, Supervisor, child
 
 if TYPE_CHECKING:
     from actormq.executor import Executor
+    from actormq.farm.farm import Farm
+    from actormq.farm.reports import Progress
+    from actormq.farm.results import TaskResult
 
 __all__ = [
     "Actor",
@@ -110,6 +114,7 @@ __all__ = [
     "DeviceStatistics",
     "Executor",
     "Failure",
+    "Farm",
     "FarmClosed",
     "Forwarder",
     "HandlerCancelled",
@@ -137,6 +142,7 @@ __all__ = [
     "PeerLost",
     "PortInUse",
     "ProcessLost",
+    "Progress",
     "ProtocolError",
     "Publisher",
     "Puller",
@@ -166,6 +172,7 @@ __all__ = [
     "Supervisor",
     "TaskFailed",
     "TaskLost",
+    "TaskResult",
     "TaskTimeout",
     "Terminated",
     "child",
@@ -175,11 +182,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what stands on the whole package, once somebody wants it."""
-    if name != "Executor":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from actormq.executor import Executor  # noqa: PLC0415 it takes a tenth of a second
+_LATER = {
+    "Executor": "executor",
+    "Farm": "farm.farm",
+    "Progress": "farm.reports",
+    "TaskResult": "farm.results",
+}
+"""Names that are imported once somebody wants them: together they take a tenth of a second."""
 
-    globals()[name] = Executor
-    return Executor
+
+def __getattr__(name: str) -> Any:
+    """Import a name that most programs do not need."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"actormq.{_LATER[name]}"), name)
+    globals()[name] = value
+    return value

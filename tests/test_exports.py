@@ -22,6 +22,7 @@ NAMES = {
     *("ProtocolError", "LocalProtocolError", "RemoteProtocolError"),
     "SecurityError",
     *("TaskFailed", "TaskTimeout", "TaskLost", "ResultRefused", "FarmClosed"),
+    *("Farm", "Progress", "TaskResult"),
     *("StoreError", "StoreInUse", "StoreMismatch", "StoreFull", "StoreDamaged"),
     "InternalError",
 }

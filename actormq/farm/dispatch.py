@@ -64,7 +64,7 @@ class Dispatch:
         self._give = give
         self.is_paused = False
         self._is_due = False
-        self._pace = Pace(loop.now())
+        self._pace: Pace | None = None
 
     # -- tasks in -----------------------------------------------------------------------------
 
@@ -166,23 +166,32 @@ class Dispatch:
 
     @property
     def worker_count(self) -> int:
-        """Slots that are there."""
-        return len(self.leases.holders)
+        """Slots that are there, and can run at least one of the jobs."""
+        jobs = len(self.jobs)
+        return sum(
+            not jobs or len(holder.refused) < jobs for holder in self.leases.holders.values()
+        )
 
     @property
     def credit(self) -> int:
         """How many tasks all slots may hold together."""
         return sum(holder.credit for holder in self.leases.holders.values())
 
+    def note_begin(self) -> None:
+        """Note that tasks are given out: the rate counts from the first ones on."""
+        if self._pace is None:
+            self._pace = Pace(self._loop.now())
+
     def note_pace(self) -> None:
         """Note how many tasks have ended by now, for the rate."""
-        self._pace.note(self._loop.now(), self.done_count + self.failed_count)
+        if self._pace is not None:
+            self._pace.note(self._loop.now(), self.done_count + self.failed_count)
 
     def progress(self) -> Progress:
         """Tell how far it is."""
         leases = self.leases
         ended = self.done_count + self.failed_count
-        rate = self._pace.rate(self._loop.now(), ended)
+        rate = self._pace.rate(self._loop.now(), ended) if self._pace is not None else 0.0
         return Progress(
             accepted=self.given_count,
             total=self.total,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar
 
-from actormq.errors import FarmClosed, NameTaken, SetupError
+from actormq.errors import DeliveryError, FarmClosed, NameTaken, OutcomeUnknown, SetupError
 from actormq.farm.dispatch import Dispatch
 from actormq.farm.durable import Durable, described
 from actormq.farm.job import Job, job_of
@@ -131,9 +131,12 @@ class Farm(Generic[T, R]):
     async def close(self) -> None:
         """End the farm, and what its workers are at; a second time it does nothing."""
         self._dispatch = None
-        stopping = [ref.stop() for ref in (self._worker, self._ref) if ref is not None]
+        worker, ventilator = self._worker, self._ref
         self._worker = self._ref = None
-        await asyncio.gather(*stopping, return_exceptions=True)
+        for ref in (worker, ventilator):
+            if ref is not None:
+                with contextlib.suppress(DeliveryError, OutcomeUnknown):  # the node stops as well
+                    await ref.stop()
         durable, self._durable = self._durable, None
         if durable is not None:
             await durable.close()

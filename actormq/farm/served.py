@@ -49,6 +49,7 @@ class Served:
         wanted: How many slots it could use.
         jobs: What it runs, by number.
         slots: The slots that work for it.
+        refused: The jobs that are not on this machine.
     """
 
     ref: Ref[Any]
@@ -56,3 +57,4 @@ class Served:
     wanted: int
     jobs: dict[int, Job] = field(default_factory=dict)
     slots: dict[int, Held] = field(default_factory=dict)
+    refused: set[int] = field(default_factory=set)

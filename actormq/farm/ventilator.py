@@ -17,6 +17,7 @@ from actormq.errors import (
     LinkFull,
     MailboxFull,
     RemoteProtocolError,
+    SetupError,
     TaskLost,
     TaskTimeout,
 )
@@ -55,6 +56,7 @@ class Ventilator(Actor):
         self._attach = attach
         self._crews: dict[str, Crew] = {}
         self._parted: dict[str, list[int]] = {}  # by worker: what its slots were at, to be blamed
+        self._unfit: dict[int, str] = {}  # jobs that this node's own worker cannot run, and why
         self._ping = 0
         self._wanted = 0
 
@@ -101,6 +103,8 @@ class Ventilator(Actor):
     # -- giving out ---------------------------------------------------------------------------
 
     def _give(self) -> None:
+        if self._unfit:
+            self._fail_unfit()
         if self._is_open and not self._dispatch.is_paused:
             for grant in self._leases.grants(self._loop.now()):
                 self._send(grant)
@@ -126,6 +130,7 @@ class Ventilator(Actor):
             self._part(crew, str(error))
         else:
             crew.lanes[holder.slot].granted += len(ids)
+            self._dispatch.note_begin()
 
     def _tell_wanted(self) -> None:
         """Tell the workers how many slots there is work for, where that changes what they do."""
@@ -223,7 +228,18 @@ class Ventilator(Actor):
         for one in crew.lanes.values():
             one.holder.refused.add(job)
         self._leases.refuse(lane.holder, job, ids)
+        if crew.facts.is_private:
+            self._unfit[job] = text
         self._dispatch.kick()
+
+    def _fail_unfit(self) -> None:
+        """Let tasks fail that not even this node's own worker can run, nor anybody else."""
+        for job, text in self._unfit.items():
+            if self._leases.is_refused(job):
+                failure = failure_of(self._codec, SetupError(text))
+                for task in [t for t in self._leases.tasks.values() if t.batch.job == job]:
+                    self._leases.forget(task)
+                    self._dispatch.fail(task, failure, self.node.name)
 
     @handler
     def broken(self, key: str, slot: int, job: int, ids: list[int], failure: Failure) -> None:
@@ -374,9 +390,9 @@ class Ventilator(Actor):
     def _say_waiting(self) -> None:
         self._events.notice(
             logging.WARNING,
-            f"farm {self._farm!r} waits for {self._min_workers} workers, and "
-            f"{self._dispatch.worker_count} are there: start `actormq farm worker --mesh "
-            f"{self.node.mesh}` on other machines, or ask for fewer with min_workers=",
+            f"farm {self._farm!r} waits for workers, {self._dispatch.worker_count} of "
+            f"{self._min_workers} are there: start `actormq farm worker --mesh {self.node.mesh}` "
+            "on other machines, or ask for fewer with min_workers=",
         )
 
     @every(PING_INTERVAL)

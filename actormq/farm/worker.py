@@ -340,8 +340,9 @@ class Worker(Actor):
         """See `SlotOwner`."""
         held = self._find(slot.number)
         if held is not None:
-            target = held.farm.jobs[job].target
-            self._say_line(f"takes no task of {target}: {text}")
+            if job not in held.farm.refused:
+                held.farm.refused.add(job)
+                self._say_line(f"takes no task of {held.farm.jobs[job].target}: {text}")
             self._answered(held, len(ids), "cannot", job, ids, text)
 
     def slot_broken(self, slot: Slot, job: int, ids: list[int], failure: Failure) -> None:

@@ -152,6 +152,11 @@ class Leases:
         holder.refused.add(job)
         self.give_back(holder, ids)
 
+    def is_refused(self, job: int) -> bool:
+        """Whether there are holders, and none of them can run a job."""
+        holders = self.holders.values()
+        return bool(holders) and all(job in holder.refused for holder in holders)
+
     def give_back(self, holder: Holder, ids: Iterable[int]) -> None:
         """Take tasks back that a holder has not begun."""
         for id_ in sorted(ids, reverse=True):

@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import resource
+import sys
+import types
 
 import chores
 import pytest
@@ -191,8 +193,6 @@ async def test_workers_of_other_nodes_join_by_themselves_and_are_shared(mesh):
 async def test_a_worker_without_the_module_says_so_and_takes_nothing(mesh, until, tmp_path):
     here, there = await mesh.pair()
     (tmp_path / "only_here.py").write_text("def f(x):\n    return x\n")
-    import sys  # noqa: PLC0415 only here
-
     sys.path.insert(0, str(tmp_path))
     try:
         import only_here  # type: ignore[import-not-found]  # noqa: PLC0415 made above
@@ -212,12 +212,23 @@ async def test_a_worker_without_the_module_says_so_and_takes_nothing(mesh, until
         sys.modules.pop("only_here", None)
 
 
+async def test_tasks_fail_that_not_even_the_own_worker_can_run(mesh, monkeypatch):
+    ghost = types.ModuleType("ghost")
+    exec("def f(x):\n    return x\n", ghost.__dict__)
+    monkeypatch.setitem(sys.modules, "ghost", ghost)
+    node = await mesh.start()
+    async with node.farm(ghost.f, workers=2) as farm:
+        found = await results(farm, range(3))
+    assert {type(result.error) for result in found} == {SetupError}
+    assert "No module named 'ghost'" in str(found[0].error)
+
+
 async def test_a_batch_waits_for_as_many_workers_as_it_wants(mesh, until, caplog):
     node = await mesh.start()
     async with node.farm(chores.double, workers=1, min_workers=2) as farm:
         stream = farm.map([1])
         first = asyncio.ensure_future(anext(stream))
-        await until(lambda: "waits for 2 workers, and 1 are there" in caplog.text)
+        await until(lambda: "waits for workers, 1 of 2 are there" in caplog.text)
         assert not first.done()
         await node.spawn(Worker, WORKER_NAME, 1)
         assert (await first).value == 2
