@@ -5,7 +5,7 @@
   happened to that: then what it held waits again, at the head of the queue.
 - A task that raised is tried again as often as its batch says. One that its holder died of, or that
   took too long, is blamed for that: it is tried alone from then on, elsewhere if there is an
-  elsewhere, so that it costs nobody else a try.
+  elsewhere, so that it costs nobody else a try; a holder is let run empty for it.
 - Where nothing waits any more, holders that are idle get what others have taken long for: at the
   end of a batch all of that, before it what is held up behind a task that takes long.
 
@@ -246,10 +246,18 @@ class Leases:
     def grants(self, now: float) -> list[Grant]:
         """Give what waits to those who have room: a share each, where there is not much left."""
         granted: list[Grant] = []
+        emptied = len(self._alone)  # holders that are to come free for those
         for holder in list(self._hungry):
             if not self.waiting_count:
                 break
-            grant = self._alone_for(holder) or self._next_for(holder)
+            lonely = self._lonely_for(holder)
+            if lonely is not None and holder.held and emptied:
+                emptied -= 1
+                continue
+            if lonely is not None and not holder.held:
+                grant: Grant | None = self._alone_grant(holder, lonely)
+            else:
+                grant = self._next_for(holder)
             if grant is not None:
                 self._lease(grant, now)
                 granted.append(grant)
@@ -262,9 +270,9 @@ class Leases:
             held[task.id] = (task, now)
         self._look(grant.holder)
 
-    def _alone_for(self, holder: Holder) -> Grant | None:
-        """Give a task that others died of to a holder that has nothing else to lose."""
-        if not self._alone or holder.held:
+    def _lonely_for(self, holder: Holder) -> Task | None:
+        """A task that others died of, and that this holder may be given."""
+        if not self._alone:
             return None
         workers = {one.worker for one in self.holders.values()}
         for task in list(self._alone):
@@ -273,11 +281,14 @@ class Leases:
                 continue
             is_shunned = holder.worker in task.shunned and not workers <= set(task.shunned)
             if not is_shunned and task.batch.job not in holder.refused:
-                self._alone.remove(task)
-                self.waiting_count -= 1
-                holder.is_alone = True
-                return Grant(holder, task.batch, [task])
+                return task
         return None
+
+    def _alone_grant(self, holder: Holder, task: Task) -> Grant:
+        self._alone.remove(task)
+        self.waiting_count -= 1
+        holder.is_alone = True
+        return Grant(holder, task.batch, [task])
 
     def _next_for(self, holder: Holder) -> Grant | None:
         while (batch := self._next_batch(holder.refused)) is not None:

@@ -114,6 +114,21 @@ def test_a_task_that_kills_its_holders_is_tried_alone_and_elsewhere_and_then_fai
     assert len(leases.tasks) == leases.waiting_count
 
 
+def test_a_holder_is_let_run_empty_for_a_task_that_is_to_be_tried_alone():
+    leases, _ = farm(1_000, holders=[("a", 8), ("b", 8), ("c", 8)])
+    leases.grants(0.0)
+    leases.lose(leases.holders["a", 1], blamed=0)
+    b, c = leases.holders["b", 1], leases.holders["c", 1]
+    for _ in range(10):  # one of them is given no more until it has none, the other goes on
+        for holder in (b, c):
+            leases.done(holder, list(holder.held)[:4])
+        leases.grants(0.0)
+        if 0 in b.held or 0 in c.held:
+            break
+    assert min(map(len, (b.held, c.held))) == 1
+    assert max(map(len, (b.held, c.held))) > 1
+
+
 def test_one_that_took_too_long_has_used_a_try_and_no_life():
     leases, _ = farm(1, holders=[("a", 1)], retries=1)
     leases.grants(0.0)
