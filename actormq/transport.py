@@ -122,7 +122,10 @@ def new_context() -> zmq.Context[zmq.Socket[bytes]]:
 
 
 def open_socket(
-    context: zmq.Context[zmq.Socket[bytes]], role: Role, frame_limit: int
+    context: zmq.Context[zmq.Socket[bytes]],
+    role: Role,
+    frame_limit: int,
+    routing_id: bytes | None = None,
 ) -> zmq.Socket[bytes]:
     """Open a socket with its options set.
 
@@ -130,6 +133,7 @@ def open_socket(
         context: Whose socket it is.
         role: What it is for.
         frame_limit: Bytes of the largest frame that may come in.
+        routing_id: What a ROUTER at the other end shall call it.
 
     Raises:
         SetupError: The process has no descriptor left.
@@ -148,6 +152,8 @@ def open_socket(
     socket.set(zmq.RECONNECT_IVL_MAX, RECONNECT_MOST_MS)
     for option, value in role.options.items():
         socket.set(option, value)
+    if routing_id is not None:
+        socket.set(zmq.ROUTING_ID, routing_id)
     return socket
 
 
@@ -286,9 +292,7 @@ class Transport:
         Raises:
             SetupError: The process has no descriptor left.
         """
-        socket = open_socket(self.context, role, self.frame_limit)
-        if routing_id is not None:
-            socket.set(zmq.ROUTING_ID, routing_id)
+        socket = open_socket(self.context, role, self.frame_limit, routing_id)
         return self._port(socket, receive)
 
     def bell(self, ring: Callable[[list[bytes]], None]) -> tuple[Port, zmq.Socket[bytes]]:

@@ -7,7 +7,6 @@ Discovery gives hints and `rules/membership.py` decides; here are the sockets an
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Callable, Iterable
 
 from actormq import message
@@ -21,7 +20,7 @@ from actormq.cluster.member import Member, Traffic
 from actormq.cluster.outbox import Outbox
 from actormq.cluster.pulse import Pulse
 from actormq.cluster.reach import Reach
-from actormq.cluster.remarks import Remarks
+from actormq.cluster.remarks import Namesakes, Remarks
 from actormq.cluster.sessions import Sessions, refused
 from actormq.cluster.sorter import Deliver, Sorter
 from actormq.cluster.views import infos
@@ -38,7 +37,6 @@ from actormq.settings import GUEST_SILENCE, HELLO_SILENCE, Settings
 from actormq.transport import Transport
 
 RISE_AGAIN = 1.0  # s between two incarnations: several peers may refuse the same one
-NAMED_MOST = 4  # ids of nodes of one name that are listed
 GOODBYE_MS = 200  # a node that stops, or tells a peer that it is held for dead
 
 
@@ -100,6 +98,7 @@ class Mesh:
         self._guests: dict[str, Member] = {}
         self._pending: dict[str, Member] = {}  # have said hello, and are no members yet
         self._remarks = Remarks(events)
+        self._namesakes = Namesakes(facts, self._remarks)
         self._past = Traffic()
         self._by_link: dict[Link, Member] = {}
         self._risen_at = -RISE_AGAIN
@@ -417,6 +416,7 @@ class Mesh:
             member.is_known = True
             self.gossip.note(facts.node)
             self._report(change)
+            self._namesakes.went(facts)
             self.forget(member, change.reason)
             self._directory.forget(facts.node)
             return
@@ -427,15 +427,7 @@ class Mesh:
             member.facts = facts
         self._report(change)
         if change.is_new:
-            self._look_at_name(facts)
-
-    def _look_at_name(self, facts: Facts) -> None:
-        """Say that several nodes have one name, of which commands cannot know which is meant."""
-        others = [self.facts, *self.everybody()]
-        ids = sorted(other.node for other in others if other.name == facts.name)
-        if len(ids) > 1:
-            text = f"several nodes are called {facts.name!r}: {', '.join(ids[:NAMED_MOST])}"
-            self._remarks.remark(text, logging.INFO)
+            self._namesakes.came(facts)
 
     def _report(self, change: Change) -> None:
         facts, state, accuser = change.record.facts, change.state.value, change.record.accuser

@@ -17,7 +17,6 @@ import time
 from typing import Any, NoReturn
 
 import msgspec
-import zmq
 
 from actormq.codec import Codec
 from actormq.elsewhere.tether import tie
@@ -64,8 +63,8 @@ class _Program:
         self._loaded: dict[int, Loaded | _Unfit] = {}
         self._initialized: set[tuple[str, bytes]] = set()
         self._context = new_context()
-        self._socket = open_socket(self._context, PROCESS_DIALER, told["frame_limit"])
-        self._socket.set(zmq.ROUTING_ID, told["token"].encode())
+        token = told["token"].encode()
+        self._socket = open_socket(self._context, PROCESS_DIALER, told["frame_limit"], token)
         connect_socket(self._socket, told["endpoint"], "slot")
         self._outgoing = Outgoing(self._socket, self._codec, self._page)
 

@@ -94,17 +94,20 @@ class Troubles:
         """SIGKILL for a worker; its slots end with it."""
         host = self.hosts.pop(self._chance.randrange(len(self.hosts)))
         self._note("kill", now, [slot.pid for slot in host.slots()])
-        host.kill()
-        self.hosts.append(Host(self._mesh, self._slots))
+        # In a thread: the loop here is the ventilator's.
+        await asyncio.to_thread(host.kill)
+        self.hosts.append(await asyncio.to_thread(Host, self._mesh, self._slots))
 
     async def stop_slot(self, now):
-        """SIGSTOP for one slot."""
+        """SIGSTOP for one slot, which is killed for it."""
         host = self._chance.choice(self.hosts)
         slots = host.slots()
         if slots:
             victim = self._chance.choice(slots)
             self._note("stop", now, [victim.pid])
             victim.send_signal(signal.SIGSTOP)
+            # Until that is noticed it is one who may be given what others lose.
+            await asyncio.to_thread(victim.wait)
 
     async def stop_host(self, now):
         """SIGSTOP for a worker, whose slots go on; it is let go later."""

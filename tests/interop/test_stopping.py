@@ -15,6 +15,8 @@ ENDING = {
     "average.py",
     "supervised.py",
     "elected.py",
+    "executor.py",
+    "farm.py",
 }  # by themselves, and soon: tests/test_examples.py runs them
 SERVERS = {"hello-server", "weather-server", "worker", "multi-reader", "queue", "proxy"}
 PROGRAMS = {  # role: its port options
