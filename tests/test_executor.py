@@ -239,7 +239,7 @@ def test_leaving_by_an_interrupt_cancels_what_has_not_begun(hire, tmp_path):
             futures.extend(executor.submit(calls.double, number) for number in range(100))
             while not futures[0].running():
                 time.sleep(0.001)
-            threading.Timer(0.1, calls.wrote, [tmp_path / "go"]).start()
+            futures[-1].add_done_callback(lambda _: calls.wrote(tmp_path / "go"))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
