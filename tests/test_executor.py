@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import functools
 import gc
 import itertools
 import os
@@ -28,6 +29,8 @@ from actormq import (
     SetupError,
     TaskLost,
 )
+from actormq.farm.reports import WORKER_NAME
+from actormq.farm.worker import Worker
 
 pytestmark = pytest.mark.slow
 
@@ -216,6 +219,43 @@ async def test_a_loop_runs_functions_in_it(hire):
     values = [loop.run_in_executor(executor, calls.double, number) for number in range(100)]
     assert await asyncio.gather(*values) == [*range(0, 200, 2)]
     await asyncio.to_thread(executor.shutdown)
+
+
+async def test_workers_of_other_nodes_do_what_is_submitted_here(node):
+    await node.spawn(Worker, WORKER_NAME, 1)
+    place = node.address.removeprefix("tcp://")
+    executor = Executor(0, mesh=node.mesh, discovery=False, join=[place])
+    [first, second] = [executor.submit(calls.pid), executor.submit(calls.pid)]
+    assert await asyncio.wrap_future(first) == await asyncio.wrap_future(second) != os.getpid()
+    await asyncio.to_thread(executor.shutdown)
+
+
+def test_leaving_by_an_interrupt_cancels_what_has_not_begun(hire, tmp_path):
+    futures = []
+
+    def interrupted():
+        with hire(1) as executor:
+            futures.append(executor.submit(calls.till, str(tmp_path / "go")))
+            futures.extend(executor.submit(calls.double, number) for number in range(100))
+            while not futures[0].running():
+                time.sleep(0.001)
+            futures[-1].add_done_callback(lambda _: calls.wrote(tmp_path / "go"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    first, *others = futures
+    assert first.result() == str(tmp_path / "go")
+    assert all(future.cancelled() for future in others)
+
+
+def test_tqdm_maps_with_it(mesh_name, monkeypatch):
+    concurrent_ = pytest.importorskip("tqdm.contrib.concurrent")
+    monkeypatch.setattr("tqdm.std.tqdm.monitor_interval", 0)  # no thread of its own
+    hire = functools.partial(Executor, mesh=mesh_name, discovery=False)
+    options = {"max_workers": 1, "chunksize": 8, "disable": True}
+    doubled = concurrent_._executor_map(hire, calls.double, range(50), **options)
+    assert doubled == [*range(0, 100, 2)]
 
 
 def test_one_that_is_thrown_away_does_what_it_was_given(mesh_name):
