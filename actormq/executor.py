@@ -65,7 +65,6 @@ class Executor(concurrent.futures.Executor):
         if initializer is not None:
             self._hired.initializer = target_of(initializer)
             self._hired.initargs = _packed(self._hired, initializer, initargs)
-        self._thread = self._hired.begin()
         # When it is thrown away without a word, what it was given is still done.
         weakref.finalize(self, self._hired.close).atexit = False
 
@@ -146,10 +145,10 @@ class Executor(concurrent.futures.Executor):
             wait: Whether to wait for that.
             cancel_futures: Whether calls that no worker has been given are cancelled.
         """
+        thread = self._hired.thread
         self._hired.close(cancel_futures=cancel_futures)
-        is_own = threading.current_thread() is self._thread  # a callback of a future
-        if wait and not is_own and not self._hired.is_forked:
-            self._thread.join()
+        if wait and thread is not None and thread is not threading.current_thread():
+            thread.join()  # the current one where a callback of a future shuts it down
 
     def __exit__(
         self,

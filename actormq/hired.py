@@ -25,13 +25,19 @@ from actormq.node import Node
 from actormq.settings import NodeOptions, checked
 
 _ALIVE: dict[Hired, threading.Thread] = {}
-"""Those whose work has to be done before the interpreter ends."""
+"""Those that have begun and not ended: their work is done before the interpreter ends."""
+
+
+class _Interpreter:
+    is_ending = False
 
 
 class Hired:
     """A node with the one queue of an executor, and the workers that it brings itself.
 
-    It knows nothing of the executor, which may be thrown away while there is work left.
+    It begins with the first call: who imports a module that makes an executor, as workers do, may
+    want no more of it. It knows nothing of the executor, which may be thrown away while there is
+    work left, nor of its own thread, which is not to wait for the collector.
 
     Args:
         workers: Slots on this node.
@@ -60,22 +66,15 @@ class Hired:
         self._local = threading.local()
         self._kinds: dict[tuple[Any, Mode], Kind] = {}
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may call `close` at any place
         self._inbox: list[Call] = []
+        self._has_begun = False
         self._is_rung = False
         self._is_shut = False
         self._is_cancelling = False
         self._calls: Calls | None = None
         self._over: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-
-    def begin(self) -> threading.Thread:
-        """Start the node; gives its thread, and does not wait for it."""
-        # A daemon: Python joins others before it runs what is registered to be run at its end.
-        thread = threading.Thread(target=self._serve, name="actormq-executor", daemon=True)
-        _ALIVE[self] = thread
-        thread.start()
-        return thread
 
     # -- from any thread ----------------------------------------------------------------------
 
@@ -118,9 +117,9 @@ class Hired:
         return known
 
     @property
-    def is_forked(self) -> bool:
-        """Whether this is a fork of the process that has the node."""
-        return os.getpid() != self._pid
+    def thread(self) -> threading.Thread | None:
+        """Its thread, as long as it has one."""
+        return _ALIVE.get(self)
 
     def put(self, calls: Sequence[Call]) -> None:
         """Hand calls to the node.
@@ -129,7 +128,7 @@ class Hired:
             BrokenExecutor: They cannot be run any more.
             RuntimeError: It has been closed, or this is a fork.
         """
-        if self.is_forked:
+        if os.getpid() != self._pid:
             raise RuntimeError(
                 "cannot schedule new futures in a fork of the process that has the executor: make "
                 "one in each process"
@@ -139,12 +138,23 @@ class Hired:
                 raise _again(self.broken)
             if self._is_shut:
                 raise RuntimeError("cannot schedule new futures after shutdown")
+            if _Interpreter.is_ending:
+                raise RuntimeError("cannot schedule new futures after interpreter shutdown")
             self._inbox += calls
+            if not self._has_begun:
+                self._begin()
             self._ring()
+
+    def _begin(self) -> None:
+        # A daemon: Python joins others before it runs what is registered to be run at its end.
+        thread = threading.Thread(target=self._serve, name="actormq-executor", daemon=True)
+        thread.start()
+        _ALIVE[self] = thread
+        self._has_begun = True
 
     def close(self, *, cancel_futures: bool = False) -> None:
         """Take no more calls; the node ends when those it has are done."""
-        if self.is_forked:
+        if os.getpid() != self._pid:
             return
         with self._lock:
             self._is_shut = True
@@ -166,7 +176,7 @@ class Hired:
         except BaseException as raised:  # noqa: BLE001 a border: it goes to all who wait
             error = raised
         self._end(error)
-        _ALIVE.pop(self, None)
+        _ALIVE.pop(self, None)  # the last thing: who finds it there waits until it has ended
 
     async def _main(self) -> None:
         self._over = asyncio.Event()
@@ -244,6 +254,7 @@ def _again(broken: Exception) -> Exception:
 @atexit.register
 def _finish() -> None:
     """Do what is left before the interpreter ends."""
+    _Interpreter.is_ending = True
     alive = dict(_ALIVE)
     for hired in alive:
         hired.close()

@@ -6,6 +6,7 @@ import functools
 import gc
 import itertools
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -260,7 +261,7 @@ def test_tqdm_maps_with_it(mesh_name, monkeypatch):
 
 def test_one_that_is_thrown_away_does_what_it_was_given(mesh_name):
     executor = Executor(1, mesh=mesh_name, discovery=False)
-    future, thread = executor.submit(calls.double, 1), executor._thread
+    future, thread = executor.submit(calls.double, 1), executor._hired.thread
     ref = weakref.ref(executor)
     del executor
     gc.collect()
@@ -270,15 +271,24 @@ def test_one_that_is_thrown_away_does_what_it_was_given(mesh_name):
 
 
 def test_a_node_that_cannot_start_breaks_the_executor(hire):
-    first = hire(0)
-    while not (port := first._hired._node.address if first._hired._loop else ""):
-        time.sleep(0.001)
-    second = hire(0, port=int(port.rpartition(":")[2]))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        executor = hire(0, port=taken.getsockname()[1])
+        waiting, thread = executor.submit(calls.double, 1), executor._hired.thread
+        with pytest.raises(BrokenExecutor, match="port"):
+            waiting.result()
+        thread.join()
     with pytest.raises(BrokenExecutor, match="port"):
-        second.submit(calls.double, 1).result()
-    second._thread.join()
-    with pytest.raises(BrokenExecutor, match="port"):
-        second.submit(calls.double, 1)
+        executor.submit(calls.double, 1)
+
+
+def test_one_that_has_no_call_has_no_thread_and_no_process(hire):
+    executor = hire(2)
+    assert executor._hired.thread is None
+    executor.shutdown()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(calls.double, 1)
 
 
 SCRIPT = """
