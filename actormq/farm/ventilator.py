@@ -154,7 +154,7 @@ class Ventilator(Actor):
         """A worker offers itself, for the first time or again."""
         key = key_of(worker)
         if key in self._crews:
-            self._part(self._crews[key], "it has begun anew")
+            self._part(self._crews[key], "it has begun anew", is_gone=True)
         self._parted.pop(key, None)
         self._crews[key] = Crew(worker, facts, self._loop.now())
         self.watch(worker)
@@ -295,7 +295,7 @@ class Ventilator(Actor):
         """A worker takes no more tasks of this farm, and has none."""
         crew = self._crews.get(key)
         if crew is not None:
-            self._part(crew, "it left")
+            self._part(crew, "it left", is_gone=True)
 
     def _heard(self, key: str) -> Crew | None:
         crew = self._crews.get(key)
@@ -330,8 +330,8 @@ class Ventilator(Actor):
         self._say(crew, "drop", key_of(self.ref), lane.holder.slot)
         self._dispatch.kick()
 
-    def _part(self, crew: Crew, why: str) -> None:
-        """Give what a worker held to others, and let it introduce itself again if it is there."""
+    def _part(self, crew: Crew, why: str, *, is_gone: bool = False) -> None:
+        """Give what a worker held to others; unless it is gone, let it introduce itself again."""
         key = key_of(crew.ref)
         self._parted[key] = [
             next(iter(lane.holder.held)) for lane in crew.lanes.values() if lane.holder.held
@@ -346,7 +346,8 @@ class Ventilator(Actor):
                 f"farm {self._farm!r}: {held} tasks of node {crew.facts.node!r} are given to "
                 f"others: {why}",
             )
-        self._say(crew, "rejoin", self.ref)
+        if not is_gone:
+            self._say(crew, "rejoin", self.ref)
         self._dispatch.kick()
 
     def _link_lost(self, event: LinkLost) -> None:
@@ -359,7 +360,7 @@ class Ventilator(Actor):
         crew = self._crews.get(key)
         node = crew.facts.node if crew is not None else ""
         if crew is not None:
-            self._part(crew, terminated.detail or "it ended")
+            self._part(crew, terminated.detail or "it ended", is_gone=True)
         at_work = self._parted.pop(key, [])
         if terminated.reason == NODE_LOST:
             how = f"its worker's node was lost: {terminated.detail}"

@@ -11,6 +11,7 @@ import itertools
 import math
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 from actormq.actor import Actor, every, handler
 from actormq.errors import DeliveryError, SetupError
@@ -21,13 +22,14 @@ from actormq.farm.roster import key_of
 from actormq.farm.served import Held, Served
 from actormq.farm.slot import Slot
 from actormq.ref import Ref
+from actormq.rules.backoff import Backoff
 from actormq.rules.credit import mean_after
 from actormq.rules.shares import shares
 from actormq.signals import Terminated
 
 TICK = 0.25  # s between looks at whether the node drains
 RETRY_PAUSE = 1.0  # s until a farm is offered a worker again that could not be told of it
-RESTART_PAUSE = 0.5  # s until a slot is started whose last process never got ready
+RESTARTS = Backoff(first=0.5)  # where the last process has not come up
 CLOSE_SECONDS = 2.0  # s that a slot's process may take to end what it is at, when its farm ends
 
 
@@ -59,6 +61,7 @@ class Worker(Actor):
         self._is_leaving = False
         self._is_balancing = False
         self._may_start_at = 0.0
+        self._failed_starts = 0  # in a row
         self._done_count = 0
         self._lost_count = 0
 
@@ -185,7 +188,7 @@ class Worker(Actor):
         self._is_balancing = False
         due = shares(
             0 if self._is_leaving else self._count,
-            {key: farm.wanted for key, farm in self._farms.items()},
+            {key: self._farms[key].wanted for key in self._order()},
         )
         for key, farm in self._farms.items():
             staying = [held for held in farm.slots.values() if not held.is_leaving]
@@ -198,6 +201,10 @@ class Worker(Actor):
             if len(staying) < due[key] and len(self._slots) < self._count:
                 self._start(farm)
 
+    def _order(self) -> list[str]:
+        """The farms in an order of this worker's own, so that not all favour the same one."""
+        return sorted(self._farms, key=lambda key: crc32(f"{self._key} {key}".encode()))
+
     def _start(self, farm: Served) -> None:
         """Start one slot; the next one comes after it, for each takes the loop some ms."""
         pause = self._may_start_at - self._loop.now()
@@ -209,13 +216,20 @@ class Worker(Actor):
             slot = Slot(self._actormq_own.runtime, number, f"farm {farm.name}", self)
         except SetupError as error:
             self._say_line(str(error))
-            self._may_start_at = self._loop.now() + RESTART_PAUSE
-            self._loop.call_later(RESTART_PAUSE, self._balance)
+            self._pause()
+            self._balance()
             return
         farm.slots[number] = Held(slot, farm)
         for job_number, job in farm.jobs.items():
             slot.add_job(job_number, job)
         self._balance()
+
+    def _pause(self) -> None:
+        """Wait before the next slot is started, for one has not come up."""
+        self._failed_starts += 1
+        self._may_start_at = self._loop.now() + RESTARTS.delay(
+            self._failed_starts, self._actormq_own.runtime.chance()
+        )
 
     def _find(self, number: int) -> Held | None:
         for farm in self._farms.values():
@@ -313,6 +327,7 @@ class Worker(Actor):
         held = self._find(slot.number)
         if held is not None:
             held.is_ready = True
+            self._failed_starts = 0
             self._announce(held)
 
     def _announce(self, held: Held) -> None:
@@ -370,7 +385,7 @@ class Worker(Actor):
         self._changed.set()
         self._say_line(f"slot {slot.number} {how}")
         if not held.is_ready:
-            self._may_start_at = self._loop.now() + RESTART_PAUSE
+            self._pause()
         self._tell(held.farm, "lost", self._key, slot.number, blamed, how, is_slow=slot.was_late)
         self._note_idle()
         self._balance()
