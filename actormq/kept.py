@@ -70,6 +70,11 @@ def _seconds(parts: list[Any]) -> dt.timedelta:
     return dt.timedelta(days, seconds, microseconds)
 
 
+def _range(parts: list[Any]) -> range:
+    start, stop, step = parts
+    return range(start, stop, step)
+
+
 _TUPLE = _Kind(b"t", tuple, _as_they_are, tuple)
 _KINDS = (
     _TUPLE,
@@ -80,6 +85,7 @@ _KINDS = (
     _text(b"d", dt.datetime, dt.datetime.fromisoformat, dt.datetime.isoformat),
     _text(b"a", dt.date, dt.date.fromisoformat, dt.date.isoformat),
     _text(b"h", dt.time, dt.time.fromisoformat, dt.time.isoformat),
+    _Kind(b"r", range, lambda v: (v.start, v.stop, v.step), _range),
     _Kind(b"l", dt.timedelta, lambda v: (v.days, v.seconds, v.microseconds), _seconds),
     _text(b"u", uuid.UUID, uuid.UUID),
     _text(b"m", decimal.Decimal, decimal.Decimal),

@@ -9,13 +9,14 @@ import uuid
 from typing import NamedTuple
 
 import msgpack
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from actormq.codec import CONTAINERS_LIMIT, Codec
 from actormq.errors import NotEncodable, RemoteProtocolError
-from actormq.settings import FRAME_BYTES
+from actormq.settings import BUFFER_BYTES, FRAME_BYTES
 
 CODEC = Codec(4 << 20, 4 << 20)
 
@@ -47,6 +48,7 @@ KEPT = [
     *({(1, 2): {3: (4,)}}, [[], {}], 1j, complex("nan+infj").real, 2**64, -(2**63) - 1),
     *(dt.datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=dt.timezone(dt.timedelta(hours=1))),),
     *(dt.datetime.fromisoformat("2026-01-02"), dt.datetime(2026, 1, 2, tzinfo=dt.UTC)),
+    *(range(3), range(2**70, 0, -7)),
     *(dt.date(2026, 1, 2), dt.time(3, 4, 5), dt.timedelta(-1, 2, 3)),
     *(uuid.UUID(int=7), decimal.Decimal("1.50"), decimal.Decimal("-Infinity"), pathlib.Path("a/b")),
     *("\x04text", b"\xd4\x04t", True, None),
@@ -106,6 +108,8 @@ def test_any_values_arrive_as_what_they_were(value):
         [mark(b"i"), "0x"],
         [mark(b"i"), 7],
         [mark(b"i")],
+        [mark(b"r"), 1, 2, 0],
+        [mark(b"r"), 1, 2, "3"],
         [mark(b"m"), "many"],
         [mark(b"d"), "yesterday"],
         [mark(b"l"), 10**9, 0, 10**9, 0],
@@ -125,6 +129,14 @@ def test_containers_are_counted_here_too():
     assert len(packed) > FRAME_BYTES
     with pytest.raises(RemoteProtocolError, match="lists or maps"):
         CODEC.unpack_all(packed)
+
+
+@pytest.mark.parametrize("size", [3, BUFFER_BYTES])
+def test_arrays_arrive_as_arrays_beside_what_is_kept(size):
+    pair = sent((np.arange(size), np.float64(0.5)))
+    assert type(pair) is tuple
+    assert (pair[0] == np.arange(size)).all()
+    assert pair[1] == 0.5
 
 
 def test_an_object_of_a_class_is_refused():
