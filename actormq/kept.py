@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import enum
 import pathlib
 import uuid
 from collections.abc import Callable
@@ -103,7 +102,8 @@ _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (tuple, lambda value: [_TUPLE.mark, *value]),
     (bytes, lambda value: bytes(memoryview(value))),
 )
-"""What a subclass of a type travels as: the packer that keeps types asks about each of them."""
+"""What a subclass of a type travels as, an enum of texts or numbers among them: the packer that keeps
+types asks about each."""
 
 
 def form(value: Any) -> Any:
@@ -111,10 +111,9 @@ def form(value: Any) -> Any:
     kind = _BY_TYPE.get(type(value))
     if kind is not None:
         return [kind.mark, *kind.parts(value)]
-    if not isinstance(value, enum.Enum):
-        for base, plain in _BASES:
-            if isinstance(value, base):
-                return plain(value)
+    for base, plain in _BASES:
+        if isinstance(value, base):
+            return plain(value)
     return None
 
 
