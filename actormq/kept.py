@@ -102,8 +102,8 @@ _BASES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (tuple, lambda value: [_TUPLE.mark, *value]),
     (bytes, lambda value: bytes(memoryview(value))),
 )
-"""What a subclass of a type travels as, an enum of texts or numbers among them: the packer that keeps
-types asks about each."""
+"""What a subclass of a type travels as, such as an enum of texts: the packer that keeps types asks
+about each."""
 
 
 def form(value: Any) -> Any:
