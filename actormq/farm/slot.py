@@ -128,6 +128,10 @@ class Slot:
         self._asked_at = runtime.loop.now()
         self._status = psutil.Process(self.pid)
         self._is_over = False
+        limit = runtime.settings.start_timeout
+        self._starting: asyncio.TimerHandle | None = runtime.loop.call_later(
+            limit, self.kill, f"did not start within {limit:g} s"
+        )
         self.was_late = False
         self.number = number
         self.held: dict[int, float] = {}
@@ -186,8 +190,14 @@ class Slot:
             self._end()
         await self._spawned.close(seconds)
 
+    def _has_started(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+            self._starting = None
+
     def _end(self) -> None:
         self._is_over = True
+        self._has_started()
         self._page.close()
         if self._timer is not None:
             self._timer.cancel()
@@ -206,6 +216,7 @@ class Slot:
                 self._give_up([id_])
                 self._owner.slot_failed(self, id_, msgspec.convert(parts, Failure))
             case [words.READY]:
+                self._has_started()
                 self._owner.slot_ready(self)
             case [words.CANNOT, int(job), list(ids), str(text)]:
                 self._give_up(ids)
@@ -261,9 +272,6 @@ class Slot:
             self.kill(f"took longer than {limit:g} s")
             return
         has_moved, self._seen = seen != self._seen, seen
-        if not has_moved and self._does_nothing(at):
-            self.kill(f"did not begin its work within {self._runtime.settings.start_timeout:g} s")
-            return
         if has_moved:
             self._stopped_at = None
         elif self._has_been_stopped():
@@ -276,12 +284,6 @@ class Slot:
         if at == words.LOADING:
             return self._runtime.settings.start_timeout
         return self.held.get(at, math.inf)
-
-    def _does_nothing(self, at: int) -> bool:
-        """Whether it has had work for so long that it should have begun."""
-        if at in self.held or at == words.LOADING:
-            return False
-        return self._runtime.loop.now() - self.since > self._runtime.settings.start_timeout
 
     def _has_been_stopped(self) -> bool:
         """Whether it has been stopped for `STOPPED_LIMIT`; a debugger's stop is another one."""

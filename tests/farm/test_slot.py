@@ -100,7 +100,7 @@ async def test_a_task_that_takes_too_long_ends_its_process_at_its_time(bench):
     [
         ("import os; os._exit(0)", "ended by itself with status 0 while it loaded ending:f"),
         ("import sys; sys.exit(5)", "ended by itself with status 5 while it loaded ending:f"),
-        ("import time; time.sleep(60)", "took longer than 0.5 s while it loaded ending:f"),
+        ("import time; time.sleep(60)", "took longer than 2 s while it loaded ending:f"),
     ],
 )
 async def test_a_module_that_ends_the_process_is_told_of_as_that(
@@ -108,19 +108,19 @@ async def test_a_module_that_ends_the_process_is_told_of_as_that(
 ):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "ending.py").write_text(text)
-    bench = Bench(await mesh.start(start_timeout=0.5))
+    bench = Bench(await mesh.start(start_timeout=2.0))
     await bench.owner.until(lambda: bench.owner.count("ready"))
     ids = bench.give_anew(Job("ending:f"), 1, 2)
     await bench.owner.until(lambda: bench.owner.lost)
     assert bench.owner.lost == (ids[0], ids, how)
 
 
-async def test_a_process_that_does_not_begin_is_lost(mesh, monkeypatch):
+async def test_a_process_that_does_not_start_is_lost(mesh, monkeypatch):
     monkeypatch.setattr(slot_module, "START", "import time; time.sleep(60)")
     bench = Bench(await mesh.start(start_timeout=0.2))
     ids = bench.give(same, 1, timeout=60)
     await bench.owner.until(lambda: bench.owner.lost)
-    assert bench.owner.lost == (None, ids, "did not begin its work within 0.2 s")
+    assert bench.owner.lost == (None, ids, "did not start within 0.2 s")
 
 
 async def test_a_long_task_holds_no_results_back(bench):
