@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -100,10 +101,12 @@ class Troubles:
 
     async def stop_slot(self, now):
         """SIGSTOP for one slot, which is killed for it."""
-        host = self._chance.choice(self.hosts)
-        slots = host.slots()
-        if slots:
-            victim = self._chance.choice(slots)
+        # One that has just been started is killed as well, but half a minute later.
+        grown = [
+            s for host in self.hosts for s in host.slots() if time.time() - s.create_time() > 1
+        ]
+        if grown:
+            victim = self._chance.choice(grown)
             self._note("stop", now, [victim.pid])
             victim.send_signal(signal.SIGSTOP)
             # Until that is noticed it is one who may be given what others lose.
