@@ -106,8 +106,12 @@ class Ventilator(Actor):
         if self._unfit:
             self._fail_unfit()
         if self._is_open and not self._dispatch.is_paused:
-            for grant in self._leases.grants(self._loop.now()):
+            now = self._loop.now()
+            for grant in self._leases.grants(now):
                 self._send(grant)
+            for holder, count in self._leases.recalls(now):
+                crew = self._crews[holder.worker]
+                self._say(crew, "recall", key_of(self.ref), holder.slot, count)
         self._tell_wanted()
 
     def _send(self, grant: Grant) -> None:
@@ -252,6 +256,17 @@ class Ventilator(Actor):
         self._dispatch.break_job(job, failure, self._name(crew))
 
     @handler
+    def recalled(self, key: str, slot: int, ids: list[int], credit: int) -> None:
+        """Tasks come back that were asked for, since others have nothing to do."""
+        crew = self._heard(key)
+        lane = crew.lanes.get(slot) if crew is not None else None
+        if lane is not None:
+            lane.heard += len(ids)
+            self._leases.give_credit(lane.holder, credit)
+            self._leases.recalled(lane.holder, ids)
+            self._dispatch.kick()
+
+    @handler
     def returned(self, key: str, slot: int) -> None:
         """Tasks come back that were not begun: their slot had ended when they came."""
         crew = self._heard(key)
@@ -385,7 +400,7 @@ class Ventilator(Actor):
         elif self._waits_since and self._leases.tasks and now - self._waits_since > PATIENCE:
             self._waits_since = 0.0
             self._say_waiting()
-        if self._leases.waiting_count:
+        if self._leases.tasks:
             self._dispatch.kick()
 
     def _say_waiting(self) -> None:
