@@ -195,7 +195,9 @@ class Slot:
             Their ids: it will not run them. Fewer than `count` where it may have come to them; if
             it has not, `slot_skipped` tells of them later.
         """
-        if self._recalled[1] != self._given:  # it was given more since: these are by themselves
+        # The page has room for one range. Where more was given since, these are by themselves, and
+        # the former ones are forgotten: those that it has not come to yet, it may run in vain.
+        if self._recalled[1] != self._given:
             self._solid = self._recalled[1]
             self._recalled = self._given, self._given
         top, end = self._recalled

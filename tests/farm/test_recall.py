@@ -56,5 +56,6 @@ async def test_what_is_taken_back_at_any_moment_is_run_by_somebody(bench):
     skipped = [id_ for told in owner.told if told[1] == "skipped" for id_ in told[2]]
     assert taken > 100
     assert set(given) == {*owner.results, *back, *skipped}
-    # Who looks at the same moment may both take a task for theirs; it is rare.
-    assert len(owner.results.keys() & {*back, *skipped}) < taken / 100
+    # Both may take a task for theirs: who looks at the same moment, and where more was given and
+    # taken back before it came to what was taken back first.
+    assert len(owner.results.keys() & {*back, *skipped}) < taken / 3
