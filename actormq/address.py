@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
 import sys
-import tempfile
 from dataclasses import dataclass
 
 NODE_SERIAL = 0
@@ -14,7 +12,7 @@ NODE_SERIAL = 0
 
 def new_node_id() -> str:
     """Draw the id of a node: 16 hex digits, new for every process, so that none is mistaken."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,4 +87,6 @@ def _ipc_prefix() -> str:
     if sys.platform.startswith("linux"):
         return "ipc://@actormq-"
     else:  # noqa: RET505 a plain return would be unreachable code to mypy on Linux
+        import tempfile  # noqa: PLC0415 brings compressors along, which Linux need not load
+
         return f"ipc://{tempfile.gettempdir()}/actormq-{os.getuid()}-"

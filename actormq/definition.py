@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Collection
 from typing import Any
@@ -91,6 +90,8 @@ def check_slips(kind: type, known: Collection[str]) -> None:
     for name, value in vars(kind).items():
         if name.startswith("_") or name in known or callable(value):
             continue
+        import difflib  # noqa: PLC0415 few classes have anything to be compared
+
         close = difflib.get_close_matches(name, known, 1, LIKENESS)
         if close:
             raise SetupError(f"{kind.__name__}.{name}: did you mean {close[0]}?")

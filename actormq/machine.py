@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 import socket
 import sys
 from collections.abc import Callable, Sequence
@@ -43,7 +42,7 @@ class Machine:
         """Make up a name for a node without one: the host's, and a random ending."""
         host = socket.gethostname().partition(".")[0] or "node"
         clean = "".join(c if c.isalnum() and c.isascii() else "-" for c in host).strip("-")
-        return f"{clean[:50] or 'node'}-{secrets.token_hex(2)}"
+        return f"{clean[:50] or 'node'}-{os.urandom(2).hex()}"
 
     def identity(self) -> str:
         """Name this machine and its network, so that ipc is dialled only where it can work."""

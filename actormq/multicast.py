@@ -31,7 +31,6 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import psutil
 import zmq
 
 from actormq.errors import PortInUse, SetupError
@@ -167,6 +166,8 @@ def _is_group(text: str) -> bool:
 
 def _addresses() -> dict[str, list[str]]:
     """The IPv4 addresses of this host's interfaces, by their names."""
+    import psutil  # noqa: PLC0415 costs 5 ms that few sockets need
+
     return {
         name: [entry.address for entry in entries if entry.family == socket.AF_INET]
         for name, entries in psutil.net_if_addrs().items()
@@ -187,6 +188,8 @@ def _interface(multicast: Multicast, what: str) -> tuple[str, str]:
 
 
 def _check_running(name: str, what: str) -> None:
+    import psutil  # noqa: PLC0415 as above
+
     stats = psutil.net_if_stats().get(name)
     flags = stats.flags.split(",") if stats is not None and stats.flags else None
     if flags is None:

@@ -19,7 +19,6 @@ from typing import Any
 
 import zmq
 from zmq.eventloop.zmqstream import ZMQStream
-from zmq.utils.monitor import parse_monitor_message
 
 from actormq.loop import Loop
 from actormq.multicast import Pace
@@ -217,6 +216,8 @@ class Port:
 
     def watched(self, pair: zmq.Socket[bytes], heard: Monitor) -> None:
         """Read the socket's monitor from now on; see `Transport.watch`."""
+        from zmq.utils.monitor import parse_monitor_message  # noqa: PLC0415 brings zmq.asyncio along
+
         monitor = _Stream(pair, self._loop.io)
 
         def parse(frames: list[bytes]) -> None:

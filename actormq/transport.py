@@ -13,8 +13,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import itertools
+import os
 import resource
-import secrets
 import socket as unix
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -274,7 +274,7 @@ class Transport:
 
     def new_routing_id(self) -> bytes:
         """Draw the id of a connection: a ROUTER keeps the first of two equal ones, and no other."""
-        return b"\x01" + secrets.token_bytes(12)
+        return b"\x01" + os.urandom(12)
 
     def open(
         self,

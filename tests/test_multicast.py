@@ -171,6 +171,7 @@ def test_a_port_is_shared_among_multicast_sockets():
 
 CHECK = """
 import json, os, sys
+import psutil  # nobody may be unable to read it
 from actormq.errors import SetupError
 from actormq.multicast import check_host, parsed
 if os.geteuid() == 0 and sys.argv[1] == "nobody":

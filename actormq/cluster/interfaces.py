@@ -11,8 +11,6 @@ import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import psutil
-
 from actormq.loop import Loop
 from actormq.rules.endpoints import Interface
 
@@ -24,6 +22,8 @@ _BRIDGE_PORT = "/sys/class/net/{}/brport"  # there for the ports of a bridge; Li
 
 def interfaces() -> list[Interface]:
     """List the interfaces that are up, with their addresses."""
+    import psutil  # noqa: PLC0415 costs 5 ms that a node of this host alone does not need
+
     states = psutil.net_if_stats()
     found = []
     for name, entries in psutil.net_if_addrs().items():

@@ -8,8 +8,6 @@ its own, up to where it starts its node.
 from __future__ import annotations
 
 import importlib
-import importlib.machinery
-import importlib.util
 import sys
 import types
 from pathlib import Path
@@ -116,11 +114,13 @@ def load_main(path: str | None, name: str | None) -> None:
         if name is not None:
             module = importlib.import_module(name)
         else:
+            from importlib import machinery, util  # noqa: PLC0415 only such a process needs them
+
             assert path is not None
-            loader = importlib.machinery.SourceFileLoader(LOADED_MAIN, path)
-            spec = importlib.util.spec_from_loader(LOADED_MAIN, loader)
+            loader = machinery.SourceFileLoader(LOADED_MAIN, path)
+            spec = util.spec_from_loader(LOADED_MAIN, loader)
             assert spec is not None
-            module = importlib.util.module_from_spec(spec)
+            module = util.module_from_spec(spec)
             sys.modules[LOADED_MAIN] = module
             try:
                 loader.exec_module(module)

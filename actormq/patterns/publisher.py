@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
+import os
 from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
@@ -102,7 +102,7 @@ class LivePublisher(PortLive):
         self._last = LastValues() if spec.last else None
         self._queued: deque[bytes] = deque()  # topics of what the outlet has, the last ones of it
         self._is_closed = False
-        self.stream = secrets.randbits(63)
+        self.stream = _new_stream()
         self.published = 0
         self._open(RETAINING_PUBLISHER if spec.last else PUBLISHER, self._subscribed)
         if self._port.pace is not None:
@@ -248,7 +248,7 @@ class LivePublisher(PortLive):
             self._numbers.clear()
             if self._last is not None:
                 self._last.clear()
-            self.stream = secrets.randbits(63)
+            self.stream = _new_stream()
 
     def _plain(self, topic: str | bytes, value: Any, parts: tuple[bytes, ...]) -> list[bytes]:
         if self._codec == "text":
@@ -389,3 +389,8 @@ class LivePublisher(PortLive):
         self._is_closed = True
         await self._outlet.close()
         await super().close()
+
+
+def _new_stream() -> int:
+    """Draw the number of a stream of messages, 63 bits, so that none is taken for another."""
+    return int.from_bytes(os.urandom(8)) >> 1

@@ -12,7 +12,6 @@ Source: anti-entropy as in Demers et al., "Epidemic algorithms for replicated da
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Sequence
 
 BUCKETS = 64
@@ -29,6 +28,8 @@ def bucket_of(node: str) -> int:
 @functools.lru_cache(maxsize=65_536)
 def fingerprint(node: str, known: Known) -> int:
     """What is known of a node, in 64 bits."""
+    import hashlib  # noqa: PLC0415 OpenSSL costs 1 ms that a program without a node need not pay
+
     text = " ".join((node, *map(str, known)))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import bisect
 import functools
-import hashlib
 from collections.abc import Iterable
 
 RINGS = 5
@@ -27,6 +26,8 @@ _PLACE_BYTES = 8
 @functools.lru_cache(maxsize=16_384)
 def _places(node: str) -> tuple[tuple[int, str], ...]:
     """Where a node stands on each ring; its id decides between equal places."""
+    import hashlib  # noqa: PLC0415 as in digest
+
     drawn = hashlib.blake2b(node.encode(), digest_size=RINGS * _PLACE_BYTES).digest()
     starts = range(0, RINGS * _PLACE_BYTES, _PLACE_BYTES)
     return tuple((int.from_bytes(drawn[at : at + _PLACE_BYTES]), node) for at in starts)
