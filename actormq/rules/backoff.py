@@ -11,14 +11,14 @@ for. As there, it comes on top of the limit: what all wait at the limit would el
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from actormq.errors import SetupError
 
 
-@dataclass(frozen=True, slots=True)
-class Backoff:
+class Backoff(msgspec.Struct, frozen=True):
     """The delays before the restarts of one child.
 
     Attributes:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 K = TypeVar("K")  # hashable; mypy holds that no class object is one
 
@@ -65,8 +66,7 @@ Ask = tuple[str, int]
 """An ask that went to another node, or could have: the asker's node, and the ask's number there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(msgspec.Struct, frozen=True):
     """What a probe has learned on its way along who awaits whom.
 
     Every circle has an ask that waits in a mailbox, and the node on which it waits can reject it.

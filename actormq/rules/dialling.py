@@ -15,8 +15,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 from actormq.rules.endpoints import DIALLED_LIMIT
 
@@ -41,8 +42,7 @@ class Trust(IntEnum):
     FAILED = 3  # anybody's word, and it has led nowhere before
 
 
-@dataclass(slots=True)
-class Wish:
+class Wish(msgspec.Struct):
     """Somebody to be dialled.
 
     Attributes:

@@ -21,14 +21,14 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 Key = tuple[str, int]
 """Names an offer: the id of its node, and the actor's serial there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True):
     """One actor that could hold a name.
 
     Attributes:
@@ -62,8 +62,7 @@ class Move(enum.Enum):
     LET_GO = "let go"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """What to do, and because of whom.
 
     Attributes:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from actormq.address import is_own_ipc
 
@@ -17,8 +18,7 @@ _LINK_LOCAL = re.compile(r"tcp://\[(fe[89ab][0-9a-f]:[0-9a-f:.]*)(%[^\]]*)?\]:(\
 _INSIDE = re.compile(r"(docker|br-|virbr|veth|cni|flannel|cali|lxc|lxd|podman|vmnet|vboxnet)")
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(msgspec.Struct, frozen=True):
     """A network interface of this host that is up.
 
     Attributes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from actormq.message import Facts
 from actormq.rules.records import Record, State
@@ -10,8 +10,7 @@ from actormq.rules.steps import Change
 from actormq.rules.suspicion import Suspicion
 
 
-@dataclass(slots=True)
-class Watch:
+class Watch(msgspec.Struct):
     """What a node has heard of one that it watches.
 
     Attributes:
@@ -33,8 +32,8 @@ class Watch:
     asked_at: float = 0.0
     unanswered_at: float | None = None
     helped_at: float | None = None
-    helpers: set[str] = field(default_factory=set)
-    asked: set[str] = field(default_factory=set)
+    helpers: set[str] = msgspec.field(default_factory=set)
+    asked: set[str] = msgspec.field(default_factory=set)
 
     def is_silent(self, now: float, patience: float) -> bool:
         """Whether it was asked that many seconds ago and has not answered."""
@@ -120,8 +119,7 @@ class Entry:
         return [Change(self.record, state, reason)]
 
 
-@dataclass(frozen=True, slots=True)
-class Tomb:
+class Tomb(msgspec.Struct, frozen=True):
     """A node that is gone.
 
     Attributes:

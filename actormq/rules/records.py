@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 from actormq.message import Facts
 
@@ -41,8 +42,7 @@ class State(enum.StrEnum):
         return self in (State.DEAD, State.LEFT)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """What is said of a node.
 
     Attributes:

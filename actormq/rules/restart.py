@@ -12,8 +12,9 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
+
+import msgspec
 
 from actormq.errors import SetupError
 from actormq.rules.backoff import check_figure
@@ -47,8 +48,7 @@ def is_restarted(policy: RestartPolicy, is_error: bool) -> bool:
     return _IS_RESTARTED[policy, is_error]
 
 
-@dataclass(frozen=True, slots=True)
-class RestartBudget:
+class RestartBudget(msgspec.Struct, frozen=True):
     """How often a supervisor may restart its children before it gives up.
 
     Attributes:

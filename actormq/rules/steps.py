@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from actormq.message import Facts
 from actormq.rules.records import Record, State
 
 
-@dataclass(frozen=True, slots=True)
-class Ping:
+class Ping(msgspec.Struct, frozen=True):
     """Ask a node for a sign of life, over the connection to it."""
 
     node: str
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(msgspec.Struct, frozen=True):
     """Make a connection to a member, unless there is one or one is being made."""
 
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """Dial a node that is held for dead: it may only have been cut off."""
 
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Help:
+class Help(msgspec.Struct, frozen=True):
     """Ask another node to reach a third one."""
 
     helper: str
     node: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """Tell a node whether the one that it looks for was reached."""
 
     asker: str
@@ -46,24 +41,21 @@ class Answer:
     is_there: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Tell:
+class Tell(msgspec.Struct, frozen=True):
     """Tell one node a record."""
 
     node: str
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(msgspec.Struct, frozen=True):
     """Tell all neighbours a record, but for the one that it came from."""
 
     record: Record
     source: str
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """What this node believes of a member has changed.
 
     Attributes:
@@ -79,8 +71,7 @@ class Change:
     is_new: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Renew:
+class Renew(msgspec.Struct, frozen=True):
     """What this node says of itself has changed: say it from now on."""
 
     facts: Facts

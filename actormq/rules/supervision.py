@@ -45,9 +45,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal
+
+import msgspec
 
 from actormq.errors import InternalError
 from actormq.rules.backoff import Backoff
@@ -66,56 +67,48 @@ Phase = Literal["down", "waiting", "starting", "up", "stopping"]
 # -- actions --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """Start the child; answer with `started` or `start_failed`."""
 
     key: int
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """Stop the child, which may be starting still; answer with `ended` or `start_failed`."""
 
     key: int
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """Call `due` in so many seconds; it takes the place of an earlier one for the same child."""
 
     key: int
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Forget:
+class Forget(msgspec.Struct, frozen=True):
     """The child is gone for good; also the answer to `remove`, and to `add` if it never started."""
 
     key: int
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
+class Started(msgspec.Struct, frozen=True):
     """Each child of `begin` has been started."""
 
 
-@dataclass(frozen=True, slots=True)
-class StartFailed:
+class StartFailed(msgspec.Struct, frozen=True):
     """This child of `begin` could not be started; all others have ended again."""
 
     key: int
 
 
-@dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True):
     """The budget is spent: the supervisor fails because of this child; all others have ended."""
 
     key: int
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """All have ended, as `stop` wanted."""
 
 
@@ -128,8 +121,7 @@ End = StartFailed | GiveUp | Done
 # -- the state ------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
-class _Child:
+class _Child(msgspec.Struct):
     """One child; `order` grows from child to child, times and delays are in seconds."""
 
     key: int
@@ -149,8 +141,7 @@ class _Child:
         return self.phase in ("starting", "up", "stopping")
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(msgspec.Struct):
     """Something that goes from child to child: `begin`, a group restart, the end of a group.
 
     Attributes:
@@ -164,7 +155,7 @@ class _Run:
     first: int
     leader: _Child | None
     stage: Literal["stopping", "waiting", "starting"]
-    queue: deque[int] = field(default_factory=deque)
+    queue: deque[int] = msgspec.field(default_factory=deque)
     current: int | None = None
 
 

@@ -10,7 +10,8 @@ health awareness for more accurate failure detection", 2017):
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+
+import msgspec
 
 CONFIRMATIONS = 3  # accusers besides the first, with whom the least time is reached
 HEALTH_WORST = 4
@@ -18,8 +19,7 @@ HEALTH_STEP = 0.05  # of the patience, for each point: at worst a second counts 
 HEALTH_REGAIN = 3.0  # s without an incident that win a point back
 
 
-@dataclass(slots=True)
-class Suspicion:
+class Suspicion(msgspec.Struct):
     """A node that is suspected.
 
     Attributes:
@@ -30,7 +30,7 @@ class Suspicion:
     """
 
     since: float
-    accusers: set[str] = field(default_factory=set)
+    accusers: set[str] = msgspec.field(default_factory=set)
     others: int = 0
     told_at: float = 0.0
 
@@ -55,8 +55,7 @@ class Suspicion:
         return self.since + max(most - (most - least) * shared, least)
 
 
-@dataclass(slots=True)
-class Health:
+class Health(msgspec.Struct):
     """How well a node thinks that it does itself.
 
     Attributes:
