@@ -9,20 +9,19 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
+
+import msgspec
 
 from actormq.errors import SetupError
 from actormq.ledger import Ledger
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """The root of all events."""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeStarted(Event):
+class NodeStarted(Event, frozen=True):
     """A node listens; `endpoints` are where, and `id` is the node's own."""
 
     node: str
@@ -31,8 +30,7 @@ class NodeStarted(Event):
     id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeStopped(Event):
+class NodeStopped(Event, frozen=True):
     """A node has closed all that it had: the last event it reports.
 
     Attributes:
@@ -51,16 +49,14 @@ class NodeStopped(Event):
     traffic: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Notice(Event):
+class Notice(Event, frozen=True):
     """Something that whoever runs the node should read once; `level` is one of logging's."""
 
     level: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class MemberChanged(Event):
+class MemberChanged(Event, frozen=True):
     """A node's view of a peer changed; `state` is alive, suspect, dead or left.
 
     `incarnation` is which one of the peer is meant, and `accuser` the id of the node that suspects
@@ -75,8 +71,7 @@ class MemberChanged(Event):
     accuser: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LinkLost(Event):
+class LinkLost(Event, frozen=True):
     """The connection to a peer has ended, and not by this node; it may come back at once.
 
     Attributes:
@@ -88,8 +83,7 @@ class LinkLost(Event):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class NameElected(Event):
+class NameElected(Event, frozen=True):
     """An actor holds an elected name from now on, as this node sees it.
 
     Attributes:
@@ -105,8 +99,7 @@ class NameElected(Event):
     is_own: bool
 
 
-@dataclass(frozen=True, slots=True)
-class NameStandby(Event):
+class NameStandby(Event, frozen=True):
     """An actor of this node stands by for an elected name from now on, and is told so.
 
     Attributes:
@@ -120,16 +113,14 @@ class NameStandby(Event):
     has_let_go: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PeerRefused(Event):
+class PeerRefused(Event, frozen=True):
     """A peer was not let in, or did not let us in; `reason` is for whoever runs the node."""
 
     who: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerFailed(Event):
+class HandlerFailed(Event, frozen=True):
     """A handler raised and nobody had asked for a reply."""
 
     actor: str
@@ -137,8 +128,7 @@ class HandlerFailed(Event):
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
-class ActorFailed(Event):
+class ActorFailed(Event, frozen=True):
     """A supervised actor failed; `consequence` says what becomes of it, in words."""
 
     actor: str
@@ -147,8 +137,7 @@ class ActorFailed(Event):
     consequence: str
 
 
-@dataclass(frozen=True, slots=True)
-class LoopHeld(Event):
+class LoopHeld(Event, frozen=True):
     """Something holds the node's loop, or has held it: nothing else ran meanwhile.
 
     It is told twice, while it is still so and when it is over.
@@ -168,8 +157,7 @@ class LoopHeld(Event):
     is_over: bool
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter(Event):
+class DeadLetter(Event, frozen=True):
     """A message that reached no handler, or an answer that reached no asker.
 
     Attributes:
@@ -194,8 +182,14 @@ class DeadLetter(Event):
     reason: str
     detail: str = ""
     count: int = 1
-    args: tuple[Any, ...] = field(default=(), repr=False)
-    kwargs: dict[str, Any] = field(default_factory=dict, repr=False)
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        # Without the arguments: a log must not hold what a message did.
+        told = "actor", "handler", "reason", "detail", "count"
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in told)
+        return f"{type(self).__name__}({fields})"
 
 
 E = TypeVar("E", bound=Event)

@@ -121,3 +121,17 @@ async def test_a_node_tells_its_listeners_on_its_loop(mesh):
     await asyncio.to_thread(node.events.emit_from_thread, HOLD, node._runtime.loop.call_from_thread)
     await asyncio.sleep(0)
     assert threads == [threading.main_thread()]
+
+
+def test_a_dead_letter_does_not_show_what_a_message_held():
+    letter = DeadLetter("safe", "open", "ActorStopped", args=("12-34-56",), kwargs={"pin": 1234})
+
+    assert repr(letter) == (
+        "DeadLetter(actor='safe', handler='open', reason='ActorStopped', detail='', count=1)"
+    )
+    assert letter != DeadLetter("safe", "open", "ActorStopped")
+
+
+def test_an_event_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        Notice(20, "all is well").text = "nothing is"

@@ -8,7 +8,6 @@ the fields of that kind as `events.py` has them.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import datetime as dt
 import logging
 import os
@@ -109,5 +108,5 @@ def line_of(event: Event, monotonic: float, wall: float) -> bytes:
     """
     moment = dt.datetime.fromtimestamp(wall, dt.UTC).isoformat(timespec="microseconds")
     head = {"monotonic": round(monotonic, 6), "time": moment, "event": type(event).__name__}
-    named = {field.name: getattr(event, field.name) for field in dataclasses.fields(event)}
+    named = {name: getattr(event, name) for name in event.__struct_fields__}
     return msgspec.json.encode(head | named, enc_hook=str) + b"\n"
