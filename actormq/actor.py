@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -17,6 +16,8 @@ from typing import (
     TypeVar,
     overload,
 )
+
+import msgspec
 
 from actormq.arguments import Arguments
 from actormq.definition import check_definition
@@ -37,8 +38,7 @@ _MARK = "__actormq_handler__"
 _EVERY = "__actormq_every__"
 
 
-@dataclass(frozen=True, slots=True)
-class _Marks:
+class _Marks(msgspec.Struct, frozen=True):
     """What `@handler` was told, kept on the function."""
 
     concurrent: bool = False

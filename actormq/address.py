@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+
+import msgspec
 
 NODE_SERIAL = 0
 """The serial of a node's own actor, which answers for the node: what it runs, stop that one."""
@@ -15,8 +16,7 @@ def new_node_id() -> str:
     return os.urandom(8).hex()
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(msgspec.Struct, frozen=True):
     """Where one actor lives.
 
     Attributes:
@@ -30,8 +30,7 @@ class Address:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
-class ActorEntry:
+class ActorEntry(msgspec.Struct, frozen=True):
     """One named actor as its node announces it.
 
     Attributes:
@@ -49,8 +48,7 @@ class ActorEntry:
     holds: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceEntry:
+class ServiceEntry(msgspec.Struct, frozen=True):
     """One end of a service as its node announces it.
 
     Attributes:

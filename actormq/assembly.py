@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from actormq.address import ActorEntry, Address
 from actormq.cell import Cell
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from actormq.life import Life
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
+class Parts(msgspec.Struct, frozen=True):
     """What a node consists of.
 
     Attributes:

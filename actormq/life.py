@@ -5,7 +5,6 @@ from __future__ import annotations
 import abc
 import asyncio
 import contextlib
-import dataclasses
 import itertools
 import logging
 import weakref
@@ -376,7 +375,7 @@ class Life(abc.ABC):
         # Waits until goodbyes have gone out, at most LINGER_MS: not on the loop.
         await asyncio.to_thread(runtime.transport.close)
         runtime.watched.end()
-        traffic = dataclasses.asdict(self._mesh.traffic())
+        traffic = msgspec.structs.asdict(self._mesh.traffic())
         self.events.emit(NodeStopped(self.name, self.mesh, self.id, self.ledger(), traffic))
         if self._end_log is not None:
             self._end_log()

@@ -29,8 +29,8 @@ import ipaddress
 import re
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+import msgspec
 import zmq
 
 from actormq.errors import PortInUse, SetupError
@@ -65,8 +65,7 @@ _PGM = 113  # the number of the protocol PGM, where it is not carried by UDP
 _SHARE = getattr(socket, "SO_REUSEPORT", socket.SO_REUSEADDR)
 
 
-@dataclass(frozen=True, slots=True)
-class Multicast:
+class Multicast(msgspec.Struct, frozen=True):
     """A multicast endpoint, taken apart.
 
     Attributes:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
 
 from actormq.address import Address, ServiceEntry
 from actormq.codec import Codec
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from actormq.watchdog import Watched
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceEnd:
+class ServiceEnd(msgspec.Struct, frozen=True):
     """One bound end of a service, with endpoints that can be dialled from here.
 
     Attributes:
@@ -96,8 +96,7 @@ Vouched = Callable[[int, Mapping[str, int] | None], None]
 """Called with the stream's id, and where each topic stands if that could be said."""
 
 
-@dataclass(slots=True)
-class Runtime:
+class Runtime(msgspec.Struct):
     """What `Node` has put together, for cells and sockets to use.
 
     Attributes:
@@ -125,9 +124,9 @@ class Runtime:
     places: Places
     watched: Watched
     chance: Callable[[], float] = random.random
-    books: Books = field(default_factory=Books)
-    unfinished: list[tuple[Callable[[], bool], str]] = field(default_factory=list)
-    contexts: Contexts = field(default_factory=Contexts)
+    books: Books = msgspec.field(default_factory=Books)
+    unfinished: list[tuple[Callable[[], bool], str]] = msgspec.field(default_factory=list)
+    contexts: Contexts = msgspec.field(default_factory=Contexts)
 
     def leave_unfinished(self, has_ended: Callable[[], bool], text: str) -> None:
         """Note what did not end when it was cut off, for whoever waits for the node's end."""

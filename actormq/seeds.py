@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from actormq.errors import SetupError
 
@@ -20,8 +21,7 @@ _PLACE_EXAMPLE = "take bench, bench:4711, 192.168.1.20:4711 or [fd00::1]:4711"
 _DNS_EXAMPLE = "take actormq.default.svc.cluster.local, NAME:PORT or NAME@SERVER:PORT"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """A node that somebody named.
 
     Attributes:
@@ -33,8 +33,7 @@ class Place:
     port: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class DnsName:
+class DnsName(msgspec.Struct, frozen=True):
     """A name whose records say where nodes are.
 
     Attributes:

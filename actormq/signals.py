@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
 
 if TYPE_CHECKING:
     from actormq.ref import Ref
@@ -16,8 +17,7 @@ FAILED: Reason = "failed"
 NODE_LOST: Reason = "node lost"
 
 
-@dataclass(frozen=True, slots=True)
-class Terminated:
+class Terminated(msgspec.Struct, frozen=True):
     """An actor that was watched has ended for good.
 
     Attributes:
@@ -33,8 +33,7 @@ class Terminated:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """Why an actor is restarted.
 
     Attributes:

@@ -11,8 +11,9 @@ import operator
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import FrameType
+
+import msgspec
 
 from actormq.actor import Actor
 from actormq.context import Context
@@ -22,8 +23,7 @@ FRAMES_SHOWN = 30  # innermost frames of a stack; a recursion has a thousand, al
 _OURS = ("actormq.", "asyncio.", "tornado.", "concurrent.", "threading", "zmq.", "contextvars")
 
 
-@dataclass(frozen=True, slots=True)
-class Culprit:
+class Culprit(msgspec.Struct, frozen=True):
     """What was found in a stack.
 
     Attributes:

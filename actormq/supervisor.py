@@ -15,8 +15,9 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any, Generic, ParamSpec, TypeVar
+
+import msgspec
 
 from actormq.actor import Actor, handler
 from actormq.definition import check_slips
@@ -40,8 +41,7 @@ A = TypeVar("A")
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True, slots=True)
-class Child(Generic[A_co]):
+class Child(msgspec.Struct, Generic[A_co], frozen=True):
     """What a supervisor is to run; made by `child`.
 
     Attributes:
@@ -56,7 +56,7 @@ class Child(Generic[A_co]):
     kind: type[Actor]
     name: str | None
     args: tuple[Any, ...] = ()
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    kwargs: dict[str, Any] = msgspec.field(default_factory=dict)
     policy: RestartPolicy = "on_error"
     stop_timeout: float | None = None
 
@@ -71,7 +71,7 @@ class Child(Generic[A_co]):
 
         Source: permanent, transient and temporary children of OTP.
         """
-        return replace(self, policy=checked_policy(policy))
+        return msgspec.structs.replace(self, policy=checked_policy(policy))
 
     def stops_within(self, seconds: float) -> Child[A_co]:
         """The same child with another time to stop.
@@ -84,7 +84,7 @@ class Child(Generic[A_co]):
         """
         if not (isinstance(seconds, int | float) and seconds > 0):
             raise SetupError(f"stops_within({seconds!r}): it is a number of seconds above 0")
-        return replace(self, stop_timeout=float(seconds))
+        return msgspec.structs.replace(self, stop_timeout=float(seconds))
 
 
 def child(

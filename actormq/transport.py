@@ -17,8 +17,8 @@ import os
 import resource
 import socket as unix
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 import zmq
 
 from actormq.endpoint import check_endpoint, is_multicast
@@ -49,8 +49,7 @@ NO_DESCRIPTOR = (
 _XPUB_MANUAL_LAST_VALUE = 98  # libzmq has it since 4.3.2, and pyzmq names it in some builds only
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(msgspec.Struct, frozen=True):
     """What a socket is for: its type, and the options that are not everybody's.
 
     Attributes:
@@ -59,7 +58,7 @@ class Role:
     """
 
     kind: int
-    options: Mapping[int, int] = field(default_factory=dict)
+    options: Mapping[int, int] = msgspec.field(default_factory=dict)
 
 
 # -- between nodes --

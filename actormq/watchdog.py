@@ -20,8 +20,9 @@ import threading
 import time
 from asyncio import base_events, events
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from types import FrameType
+
+import msgspec
 
 from actormq.events import LoopHeld
 from actormq.stacks import Culprit, culprit, frames_of
@@ -36,8 +37,7 @@ _HANDLE_RUN = events.Handle._run.__code__  # noqa: SLF001 a code object to compa
 _RUN_ONCE = base_events.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]  # noqa: SLF001 as above
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(msgspec.Struct, frozen=True):
     """The longest time that an actor has held the loop.
 
     Attributes:
@@ -49,8 +49,7 @@ class Hold:
     seconds: float
 
 
-@dataclass(eq=False, slots=True)
-class Watched:
+class Watched(msgspec.Struct, eq=False):
     """One node, under watch between `begin` and `end`.
 
     Attributes:
@@ -65,7 +64,7 @@ class Watched:
     thread: int
     limit: float
     report: Callable[[LoopHeld], None]
-    holds: dict[int, Hold] = field(default_factory=dict)
+    holds: dict[int, Hold] = msgspec.field(default_factory=dict)
 
     def begin(self) -> None:
         """Watch it from now on; the first one starts the thread."""
@@ -95,8 +94,7 @@ def held_by(thread: int, seconds: float = SHORTEST_LOOK) -> Culprit | None:
     return culprit(stack, first)
 
 
-@dataclass(slots=True)
-class _Look:
+class _Look(msgspec.Struct):
     """What was seen of one thread last: in which frame it was, since when, and what was told."""
 
     frame: FrameType

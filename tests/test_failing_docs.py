@@ -56,7 +56,7 @@ def test_the_programs_are_typed_strictly(tmp_path, type_checking):
 
 def test_the_page_names_all_there_is_and_its_defaults():
     spec, backoff, settings = child(Actor), Backoff(), Settings()
-    figures = ", ".join(f"{each}={getattr(backoff, each)}" for each in backoff.__slots__)
+    figures = ", ".join(f"{each}={getattr(backoff, each)}" for each in backoff.__struct_fields__)
     assert f"`Backoff({figures})`" in PAGE
     assert f"| {Supervisor.max_restarts}, {Supervisor.period:g} s |" in PAGE
     assert f'| `strategy` | `"{Supervisor.strategy}"` |' in PAGE

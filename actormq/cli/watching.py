@@ -57,11 +57,9 @@ async def _tell(node: Node, *, as_json: bool) -> None:
 
 
 def _json(member: MemberInfo) -> bytes:
-    return msgspec.json.encode({"time": datetime.now().astimezone(), **_fields(member)})
-
-
-def _fields(member: MemberInfo) -> dict[str, object]:
-    return {name: getattr(member, name) for name in MemberInfo.__dataclass_fields__}
+    return msgspec.json.encode(
+        {"time": datetime.now().astimezone(), **msgspec.structs.asdict(member)}
+    )
 
 
 def _line(member: MemberInfo) -> str:

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+import msgspec
 
 from actormq.address import ActorEntry, ServiceEntry
 from actormq.errors import RemoteProtocolError
@@ -34,8 +35,7 @@ class Taken(enum.Enum):
     GAP = "gap"  # changes before it have not come
 
 
-@dataclass(frozen=True, slots=True)
-class StateChange:
+class StateChange(msgspec.Struct, frozen=True):
     """What a node says of what it has.
 
     Attributes:
@@ -62,8 +62,7 @@ class StateChange:
         return [STATE, self.node, self.base, self.version, actors, services, list(self.gone)]
 
 
-@dataclass(slots=True)
-class Holdings:
+class Holdings(msgspec.Struct):
     """What one node has, by serial.
 
     Attributes:
@@ -72,8 +71,8 @@ class Holdings:
         version: How often that has changed; 0: nothing is known of it yet.
     """
 
-    actors: dict[int, ActorEntry] = field(default_factory=dict)
-    services: dict[int, ServiceEntry] = field(default_factory=dict)
+    actors: dict[int, ActorEntry] = msgspec.field(default_factory=dict)
+    services: dict[int, ServiceEntry] = msgspec.field(default_factory=dict)
     version: int = 0
 
     def whole(self, node: str) -> Iterator[StateChange]:
@@ -94,8 +93,7 @@ class Holdings:
             )
 
 
-@dataclass(slots=True)
-class Coming:
+class Coming(msgspec.Struct):
     """The whole of a node of which not all parts have come.
 
     Attributes:
@@ -105,7 +103,7 @@ class Coming:
     """
 
     node: str
-    whole: Holdings = field(default_factory=Holdings)
+    whole: Holdings = msgspec.field(default_factory=Holdings)
     parts: int = 0
 
 

@@ -23,8 +23,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,8 +74,7 @@ class DiscoveryUnavailable(RuntimeError):
         self.cause = cause
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(msgspec.Struct, frozen=True):
     """What a node tells of itself, and what others find.
 
     Attributes:
@@ -229,8 +229,7 @@ def split_txt(text: bytes) -> dict[bytes, bytes | None]:
     return items
 
 
-@dataclass(slots=True)
-class _Sighting:
+class _Sighting(msgspec.Struct):
     """What an instance said last.
 
     Attributes:

@@ -12,8 +12,9 @@ import asyncio
 import random
 import socket
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import msgspec
 
 from actormq.seeds import DnsName, is_address, tcp_endpoint
 from actormq.threads import Threads
@@ -37,8 +38,7 @@ class NameUnknown(OSError):
     """A name led to no address; says why, in a few words that follow the name."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What the records of a name say.
 
     Attributes:

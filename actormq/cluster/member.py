@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from actormq.cluster.link import Link
 from actormq.cluster.outbox import Outbox
 from actormq.message import Facts
 
 
-@dataclass(slots=True)
-class Traffic:
+class Traffic(msgspec.Struct):
     """The envelopes between a node and its peers, each a count since the node began.
 
     What outboxes have taken is sent, dropped or waiting.

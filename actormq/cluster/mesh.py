@@ -6,6 +6,7 @@ Discovery gives hints and `rules/membership.py` decides; here are the sockets an
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterable
 
@@ -455,7 +456,7 @@ class Mesh:
 
     def traffic(self) -> Traffic:
         """Count the envelopes of all links, those of members that are gone included."""
-        traffic = dataclasses.replace(self._past)
+        traffic = copy.copy(self._past)
         for member in self.members.values():
             traffic.add(member)
         return traffic

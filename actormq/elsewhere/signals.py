@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from actormq.elsewhere.bench import remote_error
 from actormq.elsewhere.home import remade
@@ -12,8 +13,7 @@ from actormq.errors import ActormqError
 from actormq.signals import Failure, Terminated
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """How the argument of a hook travels.
 
     Attributes:

@@ -10,14 +10,14 @@ begins with the last character of all, and so comes behind them there too.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 MARK = "\U0010ffffactormq\x00".encode()
 _SHAPE = re.compile(re.escape(MARK) + rb"([0-9a-f]{16})/([0-9]{1,15})/([0-9]{1,15})\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(msgspec.Struct, frozen=True):
     """A subscriber as its mark names it.
 
     Attributes:

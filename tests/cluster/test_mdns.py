@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import replace
 
+import msgspec
 import pytest
 from zeroconf import ServiceInfo
 from zeroconf.asyncio import AsyncZeroconf
@@ -181,7 +181,7 @@ def test_new_endpoints_replace_the_old_ones():
     async def scene():
         mesh = new_mesh()
         before = told(mesh)
-        after = replace(before, endpoints=("tcp://192.0.2.1:7777",))
+        after = msgspec.structs.replace(before, endpoints=("tcp://192.0.2.1:7777",))
         async with Watch(mesh) as watch, Watch(mesh) as node:
             await node.mdns.announce(before)
             await watch.until_seen(before)

@@ -1,9 +1,9 @@
 """Hints that are wrong, old and forged, and nodes that are there all the same; on real sockets."""
 
 import contextlib
-import dataclasses
 import socket
 
+import msgspec
 import pytest
 
 from actormq import Node
@@ -21,7 +21,7 @@ def told_of(node, **changes):
     announcement = Announcement(
         facts.mesh, facts.node, facts.name, facts.scope, facts.endpoints, PROTOCOL
     )
-    return dataclasses.replace(announcement, **changes)
+    return msgspec.structs.replace(announcement, **changes)
 
 
 def forged(node, number, endpoints, **changes):
