@@ -19,10 +19,9 @@ The public names. The package below them, from the ground up; an import points o
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from actormq.actor import Actor, every, handler
-from actormq.devices.device import DeviceStatistics, Forwarder, Queue, Streamer
 from actormq.errors import (
     ActormqError,
     ActorNotFound,
@@ -71,32 +70,34 @@ from actormq.errors import (
     TaskLost,
     TaskTimeout,
 )
-from actormq.events import DeadLetter
-from actormq.ledger import Ledger
-from actormq.members import MemberInfo
-from actormq.node import Node
-from actormq.patterns.dealer import Dealer
-from actormq.patterns.envelope import Peer
-from actormq.patterns.pair import Pair
-from actormq.patterns.publisher import Publisher
-from actormq.patterns.puller import Puller
-from actormq.patterns.pusher import Pusher
-from actormq.patterns.replier import Replier
-from actormq.patterns.requester import Requester
-from actormq.patterns.router import Router
-from actormq.patterns.subscriber import Subscriber
-from actormq.ref import Ref
-from actormq.reply import Reply
-from actormq.rules.backoff import Backoff
 from actormq.run import run
-from actormq.signals import Failure, Terminated
-from actormq.supervisor import Child, Supervisor, child
 
 if TYPE_CHECKING:
+    from actormq.actor import Actor, every, handler
+    from actormq.devices.device import DeviceStatistics, Forwarder, Queue, Streamer
+    from actormq.events import DeadLetter
     from actormq.executor import Executor
     from actormq.farm.farm import Farm
     from actormq.farm.reports import Progress
     from actormq.farm.results import TaskResult
+    from actormq.ledger import Ledger
+    from actormq.members import MemberInfo
+    from actormq.node import Node
+    from actormq.patterns.dealer import Dealer
+    from actormq.patterns.envelope import Peer
+    from actormq.patterns.pair import Pair
+    from actormq.patterns.publisher import Publisher
+    from actormq.patterns.puller import Puller
+    from actormq.patterns.pusher import Pusher
+    from actormq.patterns.replier import Replier
+    from actormq.patterns.requester import Requester
+    from actormq.patterns.router import Router
+    from actormq.patterns.subscriber import Subscriber
+    from actormq.ref import Ref
+    from actormq.reply import Reply
+    from actormq.rules.backoff import Backoff
+    from actormq.signals import Failure, Terminated
+    from actormq.supervisor import Child, Supervisor, child
 
 __all__ = [
     "Actor",
@@ -182,19 +183,63 @@ __all__ = [
 ]
 
 
-_LATER = {
+_HOMES = {
+    "Actor": "actor",
+    "Backoff": "rules.backoff",
+    "Child": "supervisor",
+    "DeadLetter": "events",
+    "Dealer": "patterns.dealer",
+    "DeviceStatistics": "devices.device",
     "Executor": "executor",
+    "Failure": "signals",
     "Farm": "farm.farm",
+    "Forwarder": "devices.device",
+    "Ledger": "ledger",
+    "MemberInfo": "members",
+    "Node": "node",
+    "Pair": "patterns.pair",
+    "Peer": "patterns.envelope",
     "Progress": "farm.reports",
+    "Publisher": "patterns.publisher",
+    "Puller": "patterns.puller",
+    "Pusher": "patterns.pusher",
+    "Queue": "devices.device",
+    "Ref": "ref",
+    "Replier": "patterns.replier",
+    "Reply": "reply",
+    "Requester": "patterns.requester",
+    "Router": "patterns.router",
+    "Streamer": "devices.device",
+    "Subscriber": "patterns.subscriber",
+    "Supervisor": "supervisor",
     "TaskResult": "farm.results",
+    "Terminated": "signals",
+    "child": "supervisor",
+    "every": "actor",
+    "handler": "actor",
 }
-"""Names that are imported once somebody wants them: together they take a tenth of a second."""
+"""Where the names live that are imported once somebody wants them.
+
+All together take nearly as long again as ZeroMQ and the loop, and no program uses all: one that
+defines actors for others needs no node, a slot of a farm no actors. `run` cannot wait, for the
+module of that name would take its place: `run.py` is small instead.
+"""
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name that most programs do not need."""
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"actormq.{_LATER[name]}"), name)
-    globals()[name] = value
-    return value
+def _wanted(name: str) -> Any:
+    """Import what the package is asked for: a public name, or one of its modules."""
+    if name in _HOMES:
+        value = getattr(import_module(f"actormq.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    if not name.startswith("_") and find_spec(f"actormq.{name}") is not None:
+        return import_module(f"actormq.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+if not TYPE_CHECKING:  # a type checker would take any name for known
+    __getattr__ = _wanted

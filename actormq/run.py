@@ -6,13 +6,13 @@ import asyncio
 import inspect
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from actormq.elsewhere.finding import pass_over
-from actormq.ending import run_to_end
 from actormq.errors import SetupError
-from actormq.node import Node
-from actormq.settings import NodeOptions
+
+if TYPE_CHECKING:
+    from actormq.node import Node
+    from actormq.settings import NodeOptions
 
 R = TypeVar("R")
 
@@ -40,6 +40,11 @@ def run(
             and the signal's number. Or a handler raised it.
         RestartLimitReached: A supervisor under no other one gave up.
     """
+    # Here, since the package imports this module before all others: see `_HOMES` there.
+    from actormq.elsewhere.finding import pass_over  # noqa: PLC0415
+    from actormq.ending import run_to_end  # noqa: PLC0415
+    from actormq.node import Node  # noqa: PLC0415
+
     pass_over()  # in a process of an actor, this script is loaded for its classes only
     _check_main(main)
     node = Node(**options)

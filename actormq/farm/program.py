@@ -1,7 +1,7 @@
 """The program of a slot: runs one task at a time, in a process that a task may ruin.
 
 A plain loop in the main thread that blocks where it waits. It starts in a tenth of a second, for it
-imports what it needs and nothing of the package besides (see `START` in `slot.py`).
+imports what it needs and nothing of the package besides.
 
 What is finished is gathered and sent together, see `outgoing.py`.
 """

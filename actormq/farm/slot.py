@@ -31,25 +31,8 @@ STOPPED_LIMIT = 1.0  # s that a process may be stopped: a person who does that f
 STOPPED_LOOK = 0.25  # s between looks at one that is
 STATUS_INTERVAL = 0.5  # s between questions to the system about one that seems to be at work
 
-START = """
-import importlib.util
-spec = importlib.util.find_spec("actormq")
-package = importlib.util.module_from_spec(spec)
-sys.modules["actormq"] = package
-def whole(name):
-    # Of one that is a module and a public name too, whoever asks means the name.
-    is_public = f'"{name}"' in spec.loader.get_source("actormq")
-    if not is_public and importlib.util.find_spec(f"actormq.{name}"):
-        return importlib.import_module(f"actormq.{name}")
-    package.__dict__.pop("__getattr__", None)
-    spec.loader.exec_module(package)
-    return getattr(package, name)
-package.__getattr__ = whole
-from actormq.farm.program import main
-main(told)
-"""
-"""The program of a slot. The package's own list of names imports all of it, which takes twice as
-long as all else, and most functions never look at it: it is read when somebody does."""
+START = "from actormq.farm.program import main; main(told)"
+"""The program of a slot. It starts fast, for the package imports only what somebody asks it for."""
 
 
 class SlotOwner(Protocol):

@@ -177,7 +177,7 @@ async def test_a_job_that_is_not_here_is_refused_without_a_run(tmp_path, monkeyp
         await bench.slot.close(0)
 
 
-async def test_the_package_is_loaded_whole_where_a_module_asks_for_it_and_only_there(
+async def test_a_slot_loads_of_the_package_what_a_module_asks_for_and_no_more(
     tmp_path, monkeypatch, node
 ):
     monkeypatch.syspath_prepend(tmp_path)
