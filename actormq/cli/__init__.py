@@ -8,19 +8,37 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import UserDict
+from importlib import import_module
 from typing import Any, NoReturn
 
 import click
 
-from actormq.cli.asking import ask, ps, sub, tell
-from actormq.cli.demo import demo
-from actormq.cli.device import device
-from actormq.cli.doctor import doctor
-from actormq.cli.draining import drain
-from actormq.cli.farm import farm
-from actormq.cli.lint import lint
-from actormq.cli.running import node
 from actormq.errors import ActormqError, one_line
+
+
+class _Commands(UserDict[str, Any]):
+    """The commands by name; each is imported once it is wanted, for together they take too long."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        command: click.Command = getattr(import_module(f"actormq.cli.{self.data[name]}"), name)
+        return command
+
+
+COMMANDS = _Commands(
+    ask="asking",
+    demo="demo",
+    device="device",
+    doctor="doctor",
+    drain="draining",
+    farm="farm",
+    lint="lint",
+    node="running",
+    ps="asking",
+    sub="asking",
+    tell="asking",
+)
+"""Each is the function of its name in this module of the folder."""
 
 
 class _Group(click.Group):
@@ -97,6 +115,7 @@ Examples:
 
 @click.group(
     cls=_Group,
+    commands=COMMANDS,
     epilog=EXAMPLES,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
@@ -106,7 +125,3 @@ def main() -> None:
 
     Nodes on this machine find each other by themselves.
     """
-
-
-for command in (node, ps, ask, tell, sub, farm, drain, device, lint, doctor, demo):
-    main.add_command(command)
