@@ -23,6 +23,7 @@ import zmq
 from bench_devices import bare_forwarder, forwarder
 from bench_farm import CHUNKS, FarmBench
 from bench_sockets import measure_sockets
+from bench_start import measure_starts
 
 from actormq import Actor, Node, Ref, handler, run
 
@@ -297,6 +298,9 @@ TABLE: list[Row] = [
     ("far asks, 100 in flight", "k/s", 1e-3, "", None),
     ("spawns", "k/s", 1e-3, "", None),
     ("node until seen", "s", 1.0, "starting python", times),
+    ("import actormq", "ms", 1e3, "base imports", times),
+    ("import Actor, Node, handler, run", "ms", 1e3, "base imports", times),
+    ("actormq node until up", "ms", 1e3, "base imports", times),
     ("bytes per actor", "B", 1.0, "", None),
     ("push", "k/s", 1e-3, "bare push", times),
     ("pull", "k/s", 1e-3, "bare pull", times),
@@ -315,6 +319,7 @@ TABLE: list[Row] = [
     ("bare future", "µs", 1e6, "", None),
     ("bare echo", "µs", 1e6, "", None),
     ("starting python", "s", 1.0, "", None),
+    ("base imports", "ms", 1e3, "", None),
     ("bare push", "k/s", 1e-3, "", None),
     ("bare pull", "k/s", 1e-3, "", None),
     ("bare publish", "k/s", 1e-3, "", None),
@@ -342,7 +347,7 @@ def table(figures: Figures) -> str:
     return "\n".join(lines)
 
 
-PARTS = {"messages": measure_messages, "farm": measure_farm}
+PARTS = {"starts": measure_starts, "messages": measure_messages, "farm": measure_farm}
 
 
 def main() -> None:
