@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import re
 import secrets
 import signal
 import subprocess
@@ -160,6 +162,20 @@ def test_what_is_closed_is_said(home):
         "stdout": (1, 0, "actormq: standard output is closed: name a file with --out FILE\n"),
         "stderr": (0, 2, ""),
     }
+
+
+def test_a_reader_that_has_had_enough_ends_the_run_which_says_how_far_it_was(home):
+    reader, writer = os.pipe()
+    os.close(reader)
+    inputs = [str(n) for n in range(3_000)]
+    args = ("run", "jobs:noted", *inputs, "--workers", "1", "-q")
+    process = home.begin(*args, stdout=writer)
+    os.close(writer)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert re.fullmatch(
+        r"actormq: standard output was closed: \d+ of 3,000 tasks were done\n", err
+    ), err
 
 
 @pytest.mark.parametrize("kept", [(), ("--durable", "batch.sqlite")], ids=["out", "durable"])

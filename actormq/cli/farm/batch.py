@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from actormq.cli.farm.writer import Writer
 from actormq.cli.words import counted, number
 from actormq.errors import ActormqError, TaskFailed
 from actormq.farm.farm import Farm, FarmOptions
+from actormq.farm.reports import Progress
 from actormq.farm.results import TaskResult
 from actormq.node import Node
 
@@ -74,7 +76,7 @@ class Batch:
         self._farm: Farm[str, Any] | None = None
         self._stop = asyncio.Event()
         self._begun = time.monotonic()
-        self._again = 0
+        self._last = Progress()
         self._bar: Bar | None = None
         self.done_count = 0
         self.failed_count = 0
@@ -103,8 +105,9 @@ class Batch:
                     async with self._shown(farm):
                         await self._run(farm, writer)
                 finally:
-                    last = farm.progress()
-                    self._again = last.retried + last.redelivered
+                    self._last = farm.progress()
+                    # What workers say when they are let go is no news.
+                    logging.getLogger("actormq").setLevel(logging.ERROR)
         finally:
             self.seconds = time.monotonic() - self._begun
             with contextlib.suppress(asyncio.CancelledError):
@@ -175,11 +178,18 @@ class Batch:
         words = f"{counted(count, 'task')} in {self.seconds:.1f} s"
         if self.seconds > 0 and count:
             words += f", {pace(count / self.seconds)}"
-        if self._again:
-            words += f"; {number(self._again)} tried again"
+        again = self._last.retried + self._last.redelivered
+        if again:
+            words += f"; {number(again)} tried again"
         if before and not self._is_durable:
             words += f"; {number(before)} were done before"
         return words
+
+    def how_far(self) -> str:
+        """How many tasks had ended, and of how many, when it stopped."""
+        total = self._last.total
+        of = f"{number(self._last.accepted)} so far" if total is None else number(total)
+        return f"{number(self.done_count + self.failed_count)} of {of} tasks were done"
 
     def say(self, text: str) -> None:
         """Say something on standard error, unless nobody wants to hear."""

@@ -126,12 +126,20 @@ class StandardOutput:
 
         Raises:
             BrokenPipeError: Whoever read them has had enough.
+            SetupError: They cannot be written.
         """
-        if sys.stdout.isatty():  # where the bar is drawn, it makes room for what is written here
-            sys.stdout.write(lines.decode())
-        else:
-            sys.stdout.buffer.write(lines)
-        sys.stdout.flush()
+        try:
+            if sys.stdout.isatty():  # where the bar is drawn, it makes room for what is written
+                sys.stdout.write(lines.decode())
+            else:
+                sys.stdout.buffer.write(lines)
+            sys.stdout.flush()
+        except OSError as error:
+            # Python writes what it still holds when it ends, and would fail once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise SetupError(f"standard output cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
         """Leave it as it is."""

@@ -151,6 +151,8 @@ def _run(batch: Batch, output: Output, durable: str | None) -> int:
 
     try:
         run_to_end(batch.node, batch.main(), end)
+    except BrokenPipeError as error:
+        raise SetupError(f"standard output was closed: {batch.how_far()}") from error
     except BaseException:
         if batch.done_count and Path(output.name).is_file():
             batch.say(f"results so far are in {output.name}: go on with --resume")
