@@ -257,9 +257,16 @@ def test_workers_join_say_what_they_do_and_leave_in_order(home, tmp_path_factory
     assert batch.wait(20) == 0
     assert Counter(line["input"] for line in home.lines("out.jsonl")) == Counter(inputs)
     assert "node 'lame' takes no task of jobs:gate" in batch.stderr.read()
-    until(lambda: "able: farm 'gates' has ended" in able.stderr.readline())
+    said = []
+    until(lambda: said.append(able.stderr.readline()) or "has ended" in said[-1])
     able.terminate()
     assert able.wait(10) == 0
+    assert [line.split(maxsplit=3)[-1] for line in said + able.stderr.readlines()] == [
+        f"able: offers 1 slot to the farms of mesh {home.mesh}\n",
+        "able: joins farm 'gates'\n",
+        "able: farm 'gates' has ended\n",
+        "able: takes no more tasks; what runs has 10 s to end\n",
+    ]
 
 
 def test_a_worker_that_nobody_needs_ends_by_itself(home):

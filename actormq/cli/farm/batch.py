@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from actormq.cli.farm.bar import Bar
 from actormq.cli.farm.done import Done
 from actormq.cli.farm.inputs import inputs_of
 from actormq.cli.farm.results import Output, error_line, result_line
+from actormq.cli.farm.said import say_no_more
 from actormq.cli.farm.words import pace
 from actormq.cli.farm.writer import Writer
 from actormq.cli.words import counted, number
@@ -106,8 +106,7 @@ class Batch:
                         await self._run(farm, writer)
                 finally:
                     self._last = farm.progress()
-                    # What workers say when they are let go is no news.
-                    logging.getLogger("actormq").setLevel(logging.ERROR)
+                    say_no_more()
         finally:
             self.seconds = time.monotonic() - self._begun
             with contextlib.suppress(asyncio.CancelledError):

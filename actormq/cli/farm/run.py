@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ import click
 from actormq.cli.farm.batch import Batch, Plan
 from actormq.cli.farm.inputs import checked_inputs
 from actormq.cli.farm.results import STDOUT, Output, ResultFile, StandardOutput
+from actormq.cli.farm.said import log_warnings
 from actormq.cli.options import mesh_options, node_options, place_options
 from actormq.cli.running import warn_of_lan
 from actormq.cli.words import counted
@@ -116,7 +116,7 @@ def run(
     if resume and out in (None, STDOUT) and durable is None:
         raise click.UsageError("--resume goes on with --out FILE, --durable FILE or both")
     checked_inputs(inputs)
-    _log(quiet=quiet)
+    log_warnings()
     function = find_function(target)
     options = node_options(
         mesh, join, insecure_lan, lan, dns=dns, port=port, no_zeroconf=no_zeroconf
@@ -190,16 +190,3 @@ def _check_durable(path: str, *, resume: bool) -> None:
         raise SetupError(
             f"{path} is there already: go on with its tasks by --resume, or take another file"
         )
-
-
-class _Lines(logging.Handler):
-    """Says what is logged, in a line each, above the bar if there is one."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record to what standard error is by now."""
-        click.echo(one_line(record.getMessage()), err=True)
-
-
-def _log(*, quiet: bool) -> None:
-    level = logging.ERROR if quiet else logging.WARNING
-    logging.basicConfig(level=level, handlers=[_Lines()], format="%(message)s")
