@@ -66,7 +66,10 @@ def test_arrays_are_lists():
 
 def test_a_failure_has_an_error_in_place_of_a_result():
     line = error_line("a", "OSError: gone", 4)
-    assert json.loads(line) == {"input": "a", "error": "OSError: gone", "tries": 4}
+    failed = {"input": "a", "error": "OSError: gone", "tries": 4}
+    assert json.loads(line) == failed
+    line = error_line("a", "OSError: gone", 4, "Traceback: ...")
+    assert json.loads(line) == {**failed, "traceback": "Traceback: ..."}
 
 
 def test_a_next_run_goes_on_with_the_whole_lines_of_a_file(path):

@@ -44,6 +44,8 @@ class Bar:
         """Show it as long as this is open."""
         with self._drawer() as (draw, interval):
             self._draw = draw
+            if interval == FRAME:
+                draw()  # a line waits until there is something to tell
             task = asyncio.ensure_future(self._repeat(interval))
             try:
                 yield
@@ -54,8 +56,8 @@ class Bar:
 
     async def _repeat(self, interval: float) -> None:
         while True:
-            self.draw()
             await asyncio.sleep(interval)
+            self.draw()
 
     @contextlib.contextmanager
     def _drawer(self) -> Iterator[tuple[Callable[[], None], float]]:
@@ -75,10 +77,11 @@ class Bar:
 
     def _line(self) -> None:
         progress, note = self._progress(), self._note()
-        if note and note != self._noted:
+        has_ended = ended(progress) > 0
+        if note and not (has_ended and note == self._noted):
             click.echo(note, err=True)
         self._noted = note
-        if ended(progress):
+        if has_ended:
             click.echo(line(progress), err=True)
 
     def _drawn(self, width: int) -> Any:
