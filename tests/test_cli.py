@@ -479,7 +479,7 @@ def test_of_several_meshes_the_one_that_a_command_prefers_is_meant_if_it_is_ther
 
 def test_whoever_finds_no_mesh_is_told_the_command_that_helps():
     for wanted in (None, "farms"):
-        with pytest.raises(actormq.MeshNotFound, match="start .* with `actormq farm worker`, or"):
+        with pytest.raises(actormq.MeshNotFound, match=r"start .* with `actormq farm worker`, or"):
             _chosen([], wanted, "default", "`actormq farm worker`")
 
 
