@@ -6,6 +6,7 @@ results is there, one of them is killed, and another one started in its place.
 """
 
 import asyncio
+import logging
 import secrets
 import signal
 import tempfile
@@ -43,6 +44,8 @@ def farm(folder: str | None, pictures: str | None, sheet: str | None, as_json: b
         else:
             tasks = ContactSheet(thumbnails.pictures(pictures), sheet or SHEET)
         show = Show(tasks, screen)
+        # What was meant for a worker that is gone is no news: the farm has missed it itself.
+        logging.getLogger("actormq.letters").setLevel(logging.ERROR)
         try:
             is_right = run(show.main, name="ventilator", mesh=f"demo-{secrets.token_hex(3)}")
         except ProcessFailed as error:
@@ -86,7 +89,7 @@ class Show:
         )
         async with Processes(node.mesh) as processes:
             try:
-                errors = await self._run(node, processes)
+                return await self._compare(await self._run(node, processes))
             except asyncio.CancelledError:
                 # Tidying up takes a moment; a second Ctrl-C must not leave half of it.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -96,7 +99,6 @@ class Show:
             except ActormqError as error:
                 processes.check()  # a process that died explains it better
                 raise SetupError(str(error)) from error
-        return await self._compare(errors)
 
     async def _run(self, node: Node, processes: Processes) -> list[str]:
         """Have all tasks done; give the errors of those that failed."""
