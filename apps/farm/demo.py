@@ -23,6 +23,7 @@ from apps.processes import Processes, ProcessFailed
 
 SHARE = 3  # one of so many results is there when a worker is killed
 DRAWN = 60  # pictures that are drawn where nobody has named a folder of them
+ERRORS = 10  # so many are shown
 SHEET = "contact-sheet.jpg"
 VICTIM, OTHER, SUCCESSOR = "worker-2", "worker-1", "worker-3"
 
@@ -150,22 +151,28 @@ class Show:
     async def _compare(self, errors: list[str]) -> bool:
         """Hold what came out against what a single process makes of it, and say so."""
         tasks, count = self._tasks, self._by_node.total()
-        is_right = await asyncio.to_thread(tasks.is_right) and not errors
+        is_right = await asyncio.to_thread(tasks.is_right)
         by_node = ", ".join(f"{name} {self._by_node[name]:,}" for name in sorted(self._by_node))
         self._screen.say(
             f"{count:,} results in {self._seconds:.1f} s ({by_node}); "
             f"{self._again:,} tasks were given again after the kill"
         )
         self._screen.say(tasks.said())
-        if is_right:
+        for error in errors[:ERRORS]:
+            self._screen.say(f"failed: {error}")
+        if not is_right:
+            self._screen.say("WRONG: one process alone comes to something else")
+        elif errors:
+            self._screen.say(
+                f"{len(errors):,} of {len(tasks.inputs):,} {tasks.what}s failed; the others are "
+                "right: one process alone comes to the same, and fails at the same"
+            )
+        else:
             self._screen.say(
                 "right: nothing lost, nothing counted twice; "
                 "one process alone, without a farm, comes to the same"
             )
-        else:
-            for error in errors[:3]:
-                self._screen.say(error)
-            self._screen.say("WRONG: one process alone comes to something else")
+        is_right = is_right and not errors
         self._screen.result(
             {
                 f"{tasks.what}s": len(tasks.inputs),
