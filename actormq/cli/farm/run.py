@@ -27,7 +27,7 @@ RETRIES = 3
 
 @click.command(
     epilog="\b\nExamples:\n"
-    "  actormq farm run apps.farm.words:count src/*.py\n"
+    "  actormq farm run apps.farm.words:count actormq/*.py\n"
     "  actormq farm run resize:thumbnail photos/*.jpg --out sizes.jsonl --retries 1\n"
     "  actormq farm run tables:check - --workers 0 --min-workers 8 < names.txt\n"
     "  actormq farm run long:job - --durable jobs.sqlite --out jobs.jsonl --resume < jobs.txt\n",
