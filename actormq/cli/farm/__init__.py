@@ -21,7 +21,8 @@ from actormq.cli.farm.worker import worker
 
 
 @click.group(
-    epilog="\b\nExamples:\n  actormq farm run apps.farm.words:count actormq/*.py --out words.jsonl\n"
+    epilog="\b\nExamples:\n"
+    "  actormq farm run apps.farm.words:count actormq/*.py --out words.jsonl\n"
     "  actormq farm worker\n  actormq farm status --watch\n"
 )
 def farm() -> None:

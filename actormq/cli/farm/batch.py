@@ -68,6 +68,7 @@ class Batch:
         is_complete: Whether all inputs have come to an end.
         done_count: Tasks that were done in this run.
         failed_count: Tasks that failed for good in this run.
+        hidden_count: Those among them whose traceback is known, and not written.
         misfit_count: Those among them whose function could not take what it was given.
         seconds: How long it took.
         signal: The signal that ended it early; 0 if none did.
@@ -85,6 +86,7 @@ class Batch:
         self._bar: Bar | None = None
         self.done_count = 0
         self.failed_count = 0
+        self.hidden_count = 0
         self.misfit_count = 0
         self._given_count = 0
         self.seconds = 0.0
@@ -160,6 +162,7 @@ class Batch:
                     self.done_count += 1
                 else:
                     self.failed_count += 1
+                    self.hidden_count += not plan.has_tracebacks and bool(traceback_of(result))
                     self.misfit_count += is_misfit(result)
                 # Results of a durable farm come again; those that are in the file stay out of it.
                 if not (self._is_durable and self._output.done.take(result.input)):
@@ -180,9 +183,7 @@ class Batch:
     def _written(self, result: TaskResult[str, Any]) -> bytes:
         if result.error is None:
             return result_line(result.input, result.value, result.tries)
-        traceback = ""
-        if self._plan.has_tracebacks and result.failure is not None:
-            traceback = result.failure.traceback
+        traceback = traceback_of(result) if self._plan.has_tracebacks else ""
         return error_line(result.input, reason(result.error), result.tries, traceback)
 
     def _note(self) -> str:
@@ -194,11 +195,6 @@ class Batch:
         if self._farm is None:
             return ""
         return waits(self._farm.progress(), self._plan.farm.get("min_workers", 1))
-
-    @property
-    def has_tracebacks(self) -> bool:
-        """Whether lines of tasks that failed have their tracebacks."""
-        return self._plan.has_tracebacks
 
     def summary(self) -> str:
         """What was done, in one line."""
@@ -226,6 +222,12 @@ class Batch:
         """Say something on standard error, unless nobody wants to hear."""
         if not self._plan.is_quiet:
             click.echo(text, err=True)
+
+
+def traceback_of(result: TaskResult[str, Any]) -> str:
+    """Where a task raised; "" if it did not, but took its process with it, say."""
+    text = result.failure.traceback if result.failure is not None else ""
+    return text if "Traceback (most" in text else ""
 
 
 def is_misfit(result: TaskResult[str, Any]) -> bool:

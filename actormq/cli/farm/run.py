@@ -183,10 +183,10 @@ def way_on(out: str, durable: str | None) -> str:
 
 
 def _hint(batch: Batch, failed: int) -> str:
-    """What may help, if all have failed in the same way, or nobody can tell where they did."""
+    """What may help, if all have failed in the same way, or nobody can see where they did."""
     if batch.misfit_count == failed and not batch.done_count:
         return "; inputs are texts: annotate the argument as str, or convert it"
-    return "" if batch.has_tracebacks else "; --tracebacks adds where it was raised"
+    return "; --tracebacks adds where it was raised" if batch.hidden_count else ""
 
 
 def _fail(sentence: str) -> None:
