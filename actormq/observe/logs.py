@@ -43,6 +43,8 @@ REASONS = {
 log = logging.getLogger("actormq")
 letters = log.getChild("letters")
 """Dead letters, for whoever wants to hear of all else, and not of these."""
+peers = log.getChild("peers")
+"""Nodes that belong elsewhere, likewise."""
 
 
 def log_events(  # noqa: C901 one case for each kind
@@ -86,7 +88,7 @@ def log_events(  # noqa: C901 one case for each kind
             case NameElected() | NameStandby():
                 log.info("%s: %s", node, one_line(_role(event)))
             case PeerRefused():
-                log.warning("%s: %s: %s", node, one_line(event.who), one_line(event.reason))
+                peers.warning("%s: %s: %s", node, one_line(event.who), one_line(event.reason))
             case Notice():
                 log.log(event.level, "%s: %s", node, one_line(event.text))
             case LoopHeld():

@@ -110,6 +110,16 @@ def test_it_is_said_that_workers_are_missing_and_whether_some_cannot_work(progre
     assert waits(progress, wanted) == said
 
 
+async def test_who_wants_it_quiet_gets_a_note_once_and_nothing_else(capsys, monkeypatch):
+    monkeypatch.setattr(bars, "LINE_INTERVAL", 0.0)
+    notes = ["", "waits", "waits", "", "waits"]
+    bar = Bar(lambda: HALF, lambda: notes.pop(0) if notes else "", is_quiet=True)
+    async with bar.shown():
+        while notes:
+            await bars.asyncio.sleep(0)
+    assert capsys.readouterr().err.splitlines() == ["waits", "waits"]
+
+
 async def test_a_file_gets_plain_lines_and_a_note_again_until_tasks_end(capsys, monkeypatch):
     monkeypatch.setattr(bars, "LINE_INTERVAL", 0.0)
     states = iter([Progress(), Progress(), HALF])

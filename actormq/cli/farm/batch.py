@@ -123,7 +123,7 @@ class Batch:
 
     def _shown(self, farm: Farm[str, Any]) -> contextlib.AbstractAsyncContextManager[None]:
         if self._plan.is_quiet:
-            return contextlib.nullcontext()
+            return Bar(farm.progress, self._missing, is_quiet=True).shown()
         self._bar = Bar(farm.progress, self._note)
         return self._bar.shown()
 
@@ -192,6 +192,10 @@ class Batch:
             return (
                 f"stopping: what runs has {self._plan.grace:g} s to end; Ctrl-C again ends at once"
             )
+        return self._missing()
+
+    def _missing(self) -> str:
+        """That no tasks are done because workers are missing."""
         if self._farm is None:
             return ""
         return waits(self._farm.progress(), self._plan.farm.get("min_workers", 1))

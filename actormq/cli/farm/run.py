@@ -120,7 +120,7 @@ def run(
     if resume and out in (None, STDOUT) and durable is None:
         raise click.UsageError("--resume goes on with --out FILE, --durable FILE or both")
     checked_inputs(inputs)
-    log_warnings()
+    log_warnings(quiet=quiet)
     function = find_function(target)
     options = node_options(
         mesh, join, insecure_lan, lan, dns=dns, port=port, no_zeroconf=no_zeroconf

@@ -17,10 +17,12 @@ class _Lines(logging.Handler):
         click.echo(one_line(record.getMessage()), err=True)
 
 
-def log_warnings() -> None:
-    """Say what went wrong, and no more."""
+def log_warnings(*, quiet: bool) -> None:
+    """Say what went wrong, and no more; if `quiet`, nothing of nodes that belong elsewhere."""
     lines = _Lines()
     lines.addFilter(is_of_farms)
+    if quiet:
+        lines.addFilter(lambda record: record.name != "actormq.peers")
     logging.basicConfig(level=logging.WARNING, handlers=[lines])
 
 
