@@ -85,8 +85,9 @@ class Show:
             Whether all came out right, or somebody ended it early.
         """
         tasks = self._tasks
+        s = "" if len(tasks.inputs) == 1 else "s"
         self._screen.say(
-            f"{len(tasks.inputs):,} {tasks.what}s; three nodes: ventilator, {OTHER}, {VICTIM}"
+            f"{len(tasks.inputs):,} {tasks.what}{s}; three nodes: ventilator, {OTHER}, {VICTIM}"
         )
         async with Processes(node.mesh) as processes:
             try:

@@ -32,6 +32,17 @@ def test_the_demo_kills_a_worker_and_loses_nothing(tmp_path):
     assert "right: nothing lost, nothing counted twice; " in done.stderr
 
 
+@pytest.mark.slow
+def test_ctrl_c_ends_the_demo_like_any_other_end(tmp_path):
+    (tmp_path / "one.py").write_text("one\n")
+    command = [sys.executable, "-m", "actormq", "demo", "farm", "--folder", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout.readline().startswith("1 file; three nodes: ")
+        demo.send_signal(signal.SIGINT)
+        assert demo.stdout.read() == "stopped early: 0 of 1 were done\n"
+        assert demo.wait(20) == 0
+
+
 def files(folder):
     for name in ("a.py", "b.py"):
         (folder / name).write_text("one two two")
