@@ -18,9 +18,10 @@ from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
 from actormq.elsewhere.finding import pass_over
-from actormq.errors import NotEncodable, SetupError
+from actormq.errors import MessageTooLarge, NotEncodable, SetupError
 from actormq.farm.farm import count_of
 from actormq.farm.job import target_of
+from actormq.farm.payload import packed
 from actormq.hired import Hired
 from actormq.settings import NodeOptions
 
@@ -240,12 +241,11 @@ class _Chunk(Generic[T]):
 
 
 def _packed(hired: Hired, initializer: Callable[..., object], args: Iterable[Any]) -> bytes:
+    name = f"the initializer {target_of(initializer)}"
     try:
-        return hired.codec.pack_value("the initializer", list(args))
-    except NotEncodable as error:
-        raise SetupError(
-            f"initargs of {target_of(initializer)} cannot travel to a worker: {error.facts[1]}"
-        ) from error
+        return packed(hired.codec, name, list(args))
+    except (NotEncodable, MessageTooLarge) as error:
+        raise SetupError(f"initargs cannot travel to a worker: {error}") from error
 
 
 def _is_lock_of_tqdm(initializer: Any) -> bool:

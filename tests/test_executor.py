@@ -106,8 +106,11 @@ def test_what_cannot_travel_is_said_at_once(hire):
         executor.submit({}, 1)
     with pytest.raises(NotEncodable, match="calls:double"):
         executor.submit(calls.double, threading.Event())
-    with pytest.raises(MessageTooLarge):
-        executor.submit(calls.double, bytes(500_000))
+    with pytest.raises(MessageTooLarge, match=r"raise message_limit, buffer_limit and link_limit"):
+        executor.submit(calls.double, bytes(100_000))
+    large = hire(buffer_limit=400_000)
+    with pytest.raises(MessageTooLarge, match=r"pass its name, or raise buffer_limit and link"):
+        large.submit(calls.double, bytes(500_000))
     assert executor.submit(calls.double, 1).result() == 2
 
 
@@ -120,6 +123,10 @@ def test_what_cannot_travel_is_said_at_once(hire):
         ({"mash": "x"}, "mash"),
         ({"initializer": lambda: 1}, "lambda"),
         ({"initializer": calls.begin, "initargs": [threading.Event()]}, "initargs"),
+        (
+            {"initializer": calls.begin, "initargs": [bytes(9_000)], "buffer_limit": 8_000},
+            r"initargs cannot travel.*calls:begin.*over the limit of 8000: .*buffer_limit",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_is_said_by_the_constructor(given, said):
