@@ -112,13 +112,16 @@ class Ventilator(Actor):
             for grant in self._leases.grants(now):
                 self._send(grant)
             for holder, count in self._leases.recalls(now):
-                crew = self._crews[holder.worker]
-                self._say(crew, "recall", key_of(self.ref), holder.slot, count)
+                crew = self._crews.get(holder.worker)
+                if crew is not None:
+                    self._say(crew, "recall", key_of(self.ref), holder.slot, count)
         self._tell_wanted()
 
     def _send(self, grant: Grant) -> None:
         holder, batch = grant.holder, grant.batch
-        crew = self._crews[holder.worker]
+        crew = self._crews.get(holder.worker)
+        if crew is None:  # a tell before this one has found out; its tasks wait again
+            return
         tasks = grant.tasks if batch.begin is None else self._dispatch.begin(grant)
         if not tasks:
             return
