@@ -48,7 +48,7 @@ class Dispatch:
         failed_count: Tasks that have failed for good.
         given_count: Tasks that were ever put in.
         total: How many there will be; None as long as nobody knows.
-        is_paused: Whether nothing is given out any more.
+        is_paused: Whether nothing is given out for now.
     """
 
     def __init__(self, loop: Loop, codec: Codec, give: Callable[[], None]) -> None:
@@ -102,8 +102,13 @@ class Dispatch:
         self.kick()
 
     def pause(self) -> None:
-        """Give nothing out any more; what workers hold still ends."""
+        """Give nothing out until `resume`; what workers hold still ends."""
         self.is_paused = True
+
+    def resume(self) -> None:
+        """Give tasks out again."""
+        self.is_paused = False
+        self.kick()
 
     def kick(self) -> None:
         """Look for somebody to give tasks to, once in this tick."""
@@ -161,6 +166,11 @@ class Dispatch:
                 return
             self.leases.forget(task)
             self.fail(task, failure, node)
+
+    def count_refused(self, count: int) -> None:
+        """Count tasks that have failed before they were put in: they could not travel."""
+        self.given_count += count
+        self.failed_count += count
 
     # -- how it stands ------------------------------------------------------------------------
 

@@ -166,13 +166,14 @@ class Farm(Generic[T, R]):
             speculate: Whether, at the end, idle workers are given what others take long for.
 
         Returns:
-            What became of each task, as an asynchronous iterator. One that failed for good is no
-            exception here: its `value` raises, and it is in `failures` as well.
+            What became of each task, as an asynchronous iterator. One that failed for good, or
+            whose input cannot travel, is no exception here: its `value` raises, and it is in
+            `failures` as well.
 
         Raises:
             FarmClosed: The farm is not open.
             SetupError: An argument cannot be.
-            NotEncodable: An input cannot travel.
+            StoreError: Tasks or results cannot be kept any more, where the farm is durable.
         """
         dispatch = self._open()
         _check(retries, timeout)
@@ -201,12 +202,20 @@ class Farm(Generic[T, R]):
         return self._durable
 
     def pause(self) -> None:
-        """Give no more tasks out; what workers hold still ends, and its results come.
+        """Give no more tasks out until `resume`; what workers hold still ends.
 
         Raises:
             FarmClosed: The farm is not open.
         """
         self._open().pause()
+
+    def resume(self) -> None:
+        """Give tasks out again.
+
+        Raises:
+            FarmClosed: The farm is not open.
+        """
+        self._open().resume()
 
     def progress(self) -> Progress:
         """Tell how far it is.

@@ -30,7 +30,7 @@ from actormq.errors import (
 from actormq.farm import words
 from actormq.farm.job import Job, Loaded, load, load_initializer
 from actormq.farm.outgoing import ID_BYTES, Outgoing
-from actormq.farm.payload import check, payload_codec, value_limit
+from actormq.farm.payload import check, limits_named, payload_codec, value_limit
 from actormq.settings import FRAME_BYTES
 from actormq.transport import PROCESS_DIALER, connect_socket, new_context, open_socket
 
@@ -58,7 +58,9 @@ class _Program:
         self._codec = Codec(message_limit, buffer_limit)
         self._limit = value_limit(message_limit, buffer_limit, link_limit)
         self._payloads = payload_codec(self._limit)
-        self._page = mmap.mmap(told["page"], words.PAGE.size)
+        self._page = mmap.mmap(told["page"], words.PAGE_BYTES)
+        self._count = 0  # of the tasks that were begun, or would have been
+        self._skipped: list[int] = []
         self._jobs: dict[int, Job] = {}
         self._loaded: dict[int, Loaded | _Unfit] = {}
         self._initialized: set[tuple[str, bytes]] = set()
@@ -103,12 +105,20 @@ class _Program:
         if isinstance(loaded, Loaded):
             with self._outgoing.batch(len(ids)):
                 self._run_all(loaded, ids, blob)
-        elif loaded.failure is None:
-            self._outgoing.say([words.CANNOT, number, ids, loaded.text])
+            if self._skipped:
+                self._outgoing.say([words.SKIPPED, self._skipped])
+                self._skipped = []
         else:
-            self._outgoing.fail([words.BROKEN, number, ids], loaded.failure)
-            self._outgoing.flush()
+            self._count += len(ids)
+            self._refuse_all(number, ids, loaded)
         self._mark(words.IDLE)
+
+    def _refuse_all(self, number: int, ids: list[int], unfit: _Unfit) -> None:
+        if unfit.failure is None:
+            self._outgoing.say([words.CANNOT, number, ids, unfit.text])
+        else:
+            self._outgoing.fail([words.BROKEN, number, ids], unfit.failure)
+            self._outgoing.flush()
 
     def _load(self, job: Job) -> Loaded | _Unfit:
         try:
@@ -143,6 +153,7 @@ class _Program:
         try:
             pieces = self._payloads.split(blob)
         except RemoteProtocolError as error:
+            self._count += len(ids)
             for id_ in ids:
                 self._fail(id_, error)
             return
@@ -150,6 +161,7 @@ class _Program:
             try:
                 values = self._payloads.unpack_all(piece)
             except RemoteProtocolError as error:
+                self._count += 1
                 self._fail(id_, error)
             else:
                 self._run(loaded, [id_], values)
@@ -158,11 +170,18 @@ class _Program:
         """Run tasks one after the other; what is in this loop, each of them pays for."""
         run, pack, outgoing = loaded.run, self._payloads.pack_value, self._outgoing
         write, page, clock = words.PAGE.pack_into, self._page, time.monotonic
+        recalls_at = words.RECALLS_AT
         for id_, value in zip(ids, values, strict=True):
             now = clock()
             if now > outgoing.flush_at:
                 outgoing.flush()
             write(page, 0, now, id_)
+            self._count += 1
+            # The node writes what it takes back and then looks what is begun, this end the other
+            # way round: so each task is run by somebody, and at worst by two.
+            if page[recalls_at] and self._was_recalled(self._count - 1):
+                self._skipped.append(id_)
+                continue
             try:
                 result = run(value)
             except SystemExit:
@@ -183,6 +202,15 @@ class _Program:
             outgoing.room -= size + ID_BYTES
             outgoing.done.append((id_, packed))
 
+    def _was_recalled(self, number: int) -> bool:
+        """Whether the node has taken a task back; `number` counts them as they were given."""
+        page = self._page
+        while True:
+            before = page[words.RECALLS_AT]
+            first, end = words.RECALL.unpack_from(page, words.PAGE.size)
+            if before % 2 == 0 and before == page[words.RECALLS_AT]:
+                return bool(first <= number < end)
+
     def _fail(self, id_: int, error: BaseException, *, is_final: bool = False) -> None:
         failure = failure_of(self._payloads, error, is_final=is_final)
         self._outgoing.fail([words.FAILED, id_], failure)
@@ -192,7 +220,7 @@ class _Program:
         if isinstance(error, MessageTooLarge):
             text = (
                 f"the result has {error.facts[1]} bytes, over the limit of {self._limit}: write it "
-                "to a file and return its name, or raise buffer_limit and link_limit of the nodes"
+                f"to a file and return its name, or raise {limits_named(self._limit)}"
             )
         else:
             why = error.facts[1] if isinstance(error, NotEncodable) else repr(error)

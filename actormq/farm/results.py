@@ -24,7 +24,7 @@ class TaskResult(Generic[T, R]):
         index: Which input it was, from 0.
         input: What the function got.
         error: Why it failed for good; None if it did not.
-        tries: How often it was begun, as far as that is known.
+        tries: How often it was begun, as far as that is known; 0 if the input could not travel.
         seconds: What the function took; of short tasks, what those took on average that were done
             together. 0.0 if it failed.
         node: The name of the node on which it was done.

@@ -8,7 +8,7 @@ from typing import Any
 from actormq.farm.job import Job
 from actormq.farm.slot import Slot
 from actormq.ref import Ref
-from actormq.rules.credit import credit_for
+from actormq.rules.credit import credit_for, mean_after
 
 
 @dataclass(slots=True, eq=False)
@@ -21,6 +21,7 @@ class Held:
         received: Tasks it was given, by count.
         answered: Tasks it has answered.
         mean: Seconds that a task takes it, None as long as none has ended.
+        asked: How many tasks it asked for last.
         is_ready: Whether its process has said so.
         is_leaving: Whether it is given no more tasks, and ends once it has none.
     """
@@ -30,13 +31,20 @@ class Held:
     received: int = 0
     answered: int = 0
     mean: float | None = None
+    asked: int = 1
     is_ready: bool = False
     is_leaving: bool = False
 
     @property
     def credit(self) -> int:
-        """How many tasks it asks for."""
-        return 0 if self.is_leaving else credit_for(self.mean)
+        """How many tasks it asks for now."""
+        return 0 if self.is_leaving else self.asked
+
+    def measured(self, seconds: float, count: int) -> None:
+        """Take into account that `count` tasks took so many seconds together."""
+        self.mean = mean_after(self.mean, seconds, count)
+        # Step by step: the next ones may take a thousand times as long as the first.
+        self.asked = min(credit_for(self.mean), 2 * self.asked)
 
 
 @dataclass(slots=True, eq=False)

@@ -70,6 +70,9 @@ class SlotOwner(Protocol):
     def slot_broken(self, slot: Slot, job: int, ids: list[int], failure: Failure) -> None:
         """The initializer of a job has raised; these tasks have not run."""
 
+    def slot_skipped(self, slot: Slot, ids: list[int]) -> None:
+        """Tasks were taken back that `recall` did not give; they have not run."""
+
     def slot_lost(self, slot: Slot, blamed: int | None, ids: list[int], how: str) -> None:
         """The process has ended.
 
@@ -132,6 +135,10 @@ class Slot:
         self._starting: asyncio.TimerHandle | None = runtime.loop.call_later(
             limit, self.kill, f"did not start within {limit:g} s"
         )
+        self._given = 0  # tasks, by count
+        self._recalled = (0, 0)  # the last that were taken back: the first, and behind the last
+        self._solid = 0  # from here to those, none was taken back before
+        self._recalls = 0
         self.was_late = False
         self.number = number
         self.held: dict[int, float] = {}
@@ -174,8 +181,52 @@ class Slot:
         aside = self._runtime.codec.aside(self._label, blob)
         self._spawned.say([words.WORK, job, ids, aside])
         self.held.update(dict.fromkeys(ids, timeout))
+        self._given += len(ids)
         self.since = self._runtime.loop.now()
         self._look_by(timeout)
+
+    def recall(self, count: int) -> list[int]:
+        """Take back tasks that it has not begun, the last that it was given.
+
+        Args:
+            count: How many at most.
+
+        Returns:
+            Their ids: it will not run them. Fewer than `count` where it may have come to them; if
+            it has not, `slot_skipped` tells of them later.
+        """
+        # The page has room for one range. Where more was given since, these are by themselves, and
+        # the former ones are forgotten: those that it has not come to yet, it may run in vain.
+        if self._recalled[1] != self._given:
+            self._solid = self._recalled[1]
+            self._recalled = self._given, self._given
+        top, end = self._recalled
+        first = max(top - count, self._solid)
+        taken = list(self.held)[len(self.held) - (top - first) :]
+        if not taken:
+            return []
+        self._write_recall(first, end)
+        _, at = words.PAGE.unpack_from(self._page)
+        if at == words.IDLE:  # it has done all; or has not heard of them, and will say so
+            return []
+        if at in taken:
+            taken = taken[taken.index(at) + 1 :]
+        for id_ in taken:
+            del self.held[id_]
+        return taken
+
+    def _write_recall(self, first: int, end: int) -> None:
+        self._recalled = first, end
+        self._recalls += 1
+        self._page[words.RECALLS_AT] = (2 * self._recalls - 1) % 256
+        words.RECALL.pack_into(self._page, words.PAGE.size, first, end)
+        self._page[words.RECALLS_AT] = 2 * self._recalls % 256 or 2
+
+    @property
+    def busy_for(self) -> float:
+        """Seconds for which it has been at its present task; 0.0 if it is at none."""
+        start, at = words.PAGE.unpack_from(self._page)
+        return max(time.monotonic() - start, 0.0) if at in self.held else 0.0
 
     def kill(self, how: str) -> None:
         """End its process by force; `how` is what `slot_lost` will be told."""
@@ -218,6 +269,11 @@ class Slot:
             case [words.READY]:
                 self._has_started()
                 self._owner.slot_ready(self)
+            case [words.SKIPPED, list(ids)]:
+                skipped = [id_ for id_ in ids if id_ in self.held]
+                self._give_up(skipped)
+                if skipped:
+                    self._owner.slot_skipped(self, skipped)
             case [words.CANNOT, int(job), list(ids), str(text)]:
                 self._give_up(ids)
                 self._owner.slot_cannot(self, job, ids, text)
@@ -308,5 +364,5 @@ def _new_page() -> tuple[mmap.mmap, int]:
     else:  # macOS
         with tempfile.TemporaryFile() as file:
             descriptor = os.dup(file.fileno())
-    os.write(descriptor, words.PAGE.pack(0.0, words.IDLE))
-    return mmap.mmap(descriptor, words.PAGE.size), descriptor
+    os.write(descriptor, words.PAGE.pack(0.0, words.IDLE).ljust(words.PAGE_BYTES, b"\0"))
+    return mmap.mmap(descriptor, words.PAGE_BYTES), descriptor

@@ -13,7 +13,7 @@ from actormq.codec import Codec
 from actormq.errors import ActormqError, StoreError
 from actormq.farm.dispatch import Dispatch
 from actormq.farm.durable import Durable
-from actormq.farm.failure import Failure, rebuilt
+from actormq.farm.failure import Failure, failure_of, rebuilt
 from actormq.farm.payload import packed
 from actormq.farm.records import Outcome
 from actormq.farm.results import TaskResult
@@ -23,6 +23,7 @@ WINDOW = 4_096  # tasks of one call under way, or ended and not fetched, at leas
 WINDOW_CREDITS = 4  # times what all workers may hold, if that is more
 WINDOW_BYTES = 64 * 1024 * 1024  # of payloads that wait
 GROUP = 512  # inputs read at a time, at most
+NOTHING = b"\xc0"  # the payload of an input that cannot travel: a nil
 GROUP_SECONDS = 0.005  # s for that, before others have their turn on the loop
 
 
@@ -169,40 +170,46 @@ class Stream:
         return max(WINDOW, WINDOW_CREDITS * self._dispatch.credit)
 
     async def _take(self, values: Sequence[Any]) -> None:
-        """Pack inputs and hand them on.
+        """Pack inputs and hand them on; one that cannot travel has failed by that.
 
         Raises:
-            NotEncodable: One of them cannot travel; those before it have been handed on.
-            MessageTooLarge: Likewise.
             StoreError: They could not be kept.
         """
-        payloads, error = self._payloads(values)
+        payloads, refused = self._packed(values)
         first, ended = self._given, {}
         if self._durable is not None:
             ended = {one.id: one for one in await self._durable.accept(first, payloads)}
         self._given += len(payloads)
-        new = [number for number in range(len(payloads)) if first + number not in ended]
+        new = [n for n in range(len(payloads)) if first + n not in ended and n not in refused]
         self._waiting_bytes += sum([len(payloads[number]) for number in new])
         self._dispatch.put(
             self._batch,
-            [payloads[number] for number in new] if ended else payloads,
+            [payloads[number] for number in new] if len(new) < len(payloads) else payloads,
             [(first + number, values[number]) for number in new],
         )
         if ended:
             self._deliver([self._known(one, values[one.id - first]) for one in ended.values()])
-        if error is not None:
-            raise error
+        failed = [
+            self._failure(first + number, values[number], failure, 0, "")
+            for number, failure in refused.items()
+            if first + number not in ended
+        ]
+        if failed:
+            self._dispatch.count_refused(len(failed))
+            self._ended(failed, 0)
 
-    def _payloads(self, values: Sequence[Any]) -> tuple[list[bytes], ActormqError | None]:
-        """The payloads of inputs, up to one that cannot travel, and why it cannot."""
+    def _packed(self, values: Sequence[Any]) -> tuple[list[bytes], dict[int, Failure]]:
+        """The payloads of inputs, nothing in place of those that cannot travel, and why these."""
         payloads: list[bytes] = []
+        refused: dict[int, Failure] = {}
         codec, name = self._codec, f"farm {self._name}"
-        try:
-            for value in values:
-                payloads.append(packed(codec, name, value))  # noqa: PERF401 some stay if one raises
-        except ActormqError as refused:
-            return payloads, refused
-        return payloads, None
+        for number, value in enumerate(values):
+            try:
+                payloads.append(packed(codec, name, value))
+            except ActormqError as error:
+                payloads.append(NOTHING)
+                refused[number] = failure_of(codec, error, is_final=True)
+        return payloads, refused
 
     # -- on disk ------------------------------------------------------------------------------
 

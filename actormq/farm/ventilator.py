@@ -35,6 +35,7 @@ TICK = 0.1  # s between looks at stragglers, and at what could not be sent
 PING_INTERVAL = 0.5  # s
 SILENCE_LIMIT = 2.0  # s without a word, after which a worker's tasks are given to others
 PATIENCE = 3.0  # s that a batch may wait for workers before it is said
+REMINDER = 30.0  # s until it is said again
 WANTED_MOST = 1 << 20  # tasks; more than there are slots anywhere
 
 
@@ -70,7 +71,8 @@ class Ventilator(Actor):
         )
         self._dispatch = Dispatch(runtime.loop, self._codec, self._give)
         self._leases = self._dispatch.leases
-        self._ticked_at = self._waits_since = self._loop.now()
+        self._ticked_at = self._loop.now()
+        self._missing_since: float | None = None
         self._end_listening = runtime.events.listen(self._link_lost, LinkLost)
         self._attach(self._dispatch)
 
@@ -106,13 +108,20 @@ class Ventilator(Actor):
         if self._unfit:
             self._fail_unfit()
         if self._is_open and not self._dispatch.is_paused:
-            for grant in self._leases.grants(self._loop.now()):
+            now = self._loop.now()
+            for grant in self._leases.grants(now):
                 self._send(grant)
+            for holder, count in self._leases.recalls(now):
+                crew = self._crews.get(holder.worker)
+                if crew is not None:
+                    self._say(crew, "recall", key_of(self.ref), holder.slot, count)
         self._tell_wanted()
 
     def _send(self, grant: Grant) -> None:
         holder, batch = grant.holder, grant.batch
-        crew = self._crews[holder.worker]
+        crew = self._crews.get(holder.worker)
+        if crew is None:  # a tell before this one has found out; its tasks wait again
+            return
         tasks = grant.tasks if batch.begin is None else self._dispatch.begin(grant)
         if not tasks:
             return
@@ -252,6 +261,17 @@ class Ventilator(Actor):
         self._dispatch.break_job(job, failure, self._name(crew))
 
     @handler
+    def recalled(self, key: str, slot: int, ids: list[int], credit: int) -> None:
+        """Tasks come back that were asked for, since others have nothing to do."""
+        crew = self._heard(key)
+        lane = crew.lanes.get(slot) if crew is not None else None
+        if lane is not None:
+            lane.heard += len(ids)
+            self._leases.give_credit(lane.holder, credit)
+            self._leases.recalled(lane.holder, ids)
+            self._dispatch.kick()
+
+    @handler
     def returned(self, key: str, slot: int) -> None:
         """Tasks come back that were not begun: their slot had ended when they came."""
         crew = self._heard(key)
@@ -336,7 +356,8 @@ class Ventilator(Actor):
         self._parted[key] = [
             next(iter(lane.holder.held)) for lane in crew.lanes.values() if lane.holder.held
         ]
-        held = sum(len(lane.holder.held) for lane in crew.lanes.values())
+        unfinished = self._leases.tasks
+        held = sum(id_ in unfinished for lane in crew.lanes.values() for id_ in lane.holder.held)
         for lane in list(crew.lanes.values()):
             self._lose(lane, None, "", "")
         del self._crews[key]
@@ -382,17 +403,26 @@ class Ventilator(Actor):
         if self._is_open and not self._dispatch.is_paused:
             for grant in self._leases.second_grants(now):
                 self._send(grant)
-        elif self._waits_since and self._leases.tasks and now - self._waits_since > PATIENCE:
-            self._waits_since = 0.0
-            self._say_waiting()
-        if self._leases.waiting_count:
+        if self._leases.tasks:
             self._dispatch.kick()
+        self._look_for_workers(now)
 
-    def _say_waiting(self) -> None:
+    def _look_for_workers(self, now: float) -> None:
+        """Say now and then that workers are missing, if they are."""
+        wanted = 1 if self._is_open else self._min_workers
+        there = self._dispatch.worker_count
+        if there >= wanted or not self._leases.waiting_count or self._dispatch.is_paused:
+            self._missing_since = None
+            return
+        if self._missing_since is None:
+            self._missing_since = now + PATIENCE - REMINDER
+        if now - self._missing_since < REMINDER:
+            return
+        self._missing_since = now
         self._events.notice(
             logging.WARNING,
-            f"farm {self._farm!r} waits for workers, {self._dispatch.worker_count} of "
-            f"{self._min_workers} are there: start `actormq farm worker --mesh {self.node.mesh}` "
+            f"farm {self._farm!r} waits for workers, {there} of {wanted} are there: "
+            f"start `actormq farm worker --mesh {self.node.mesh}` "
             "on other machines, or ask for fewer with min_workers=",
         )
 

@@ -23,7 +23,6 @@ from actormq.farm.served import Held, Served
 from actormq.farm.slot import Slot
 from actormq.ref import Ref
 from actormq.rules.backoff import Backoff
-from actormq.rules.credit import mean_after
 from actormq.rules.shares import shares
 from actormq.signals import Terminated
 
@@ -301,6 +300,18 @@ class Worker(Actor):
             held.slot.kill(f"could not be given its tasks: {error}")
 
     @handler
+    def recall(self, farm: str, slot: int, count: int) -> None:
+        """A farm wants tasks back that a slot has not begun, for others have nothing to do."""
+        served = self._farms.get(farm)
+        held = served.slots.get(slot) if served is not None else None
+        if held is not None:
+            ids = held.slot.recall(count)
+            busy = held.slot.busy_for
+            if busy > (held.mean or 0.0):
+                held.mean, held.asked = busy, 1
+            self._answered(held, len(ids), "recalled", ids, held.credit)
+
+    @handler
     def drop(self, farm: str, slot: int) -> None:
         """A farm does not know any more what a slot holds: it is ended."""
         served = self._farms.get(farm)
@@ -340,7 +351,7 @@ class Worker(Actor):
         held = self._find(slot.number)
         if held is None:
             return
-        held.mean = mean_after(held.mean, seconds, len(ids))
+        held.measured(seconds, len(ids))
         self._done_count += len(ids)
         self._answered(held, len(ids), "done", ids, blob, seconds, held.credit)
 
@@ -359,6 +370,12 @@ class Worker(Actor):
                 held.farm.refused.add(job)
                 self._say_line(f"takes no task of {held.farm.jobs[job].target}: {text}")
             self._answered(held, len(ids), "cannot", job, ids, text)
+
+    def slot_skipped(self, slot: Slot, ids: list[int]) -> None:
+        """See `SlotOwner`."""
+        held = self._find(slot.number)
+        if held is not None:
+            self._answered(held, len(ids), "recalled", ids, held.credit)
 
     def slot_broken(self, slot: Slot, job: int, ids: list[int], failure: Failure) -> None:
         """See `SlotOwner`."""

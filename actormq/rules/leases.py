@@ -6,8 +6,8 @@
 - A task that raised is tried again as often as its batch says. One that its holder died of, or that
   took too long, is blamed for that: it is tried alone from then on, elsewhere if there is an
   elsewhere, so that it costs nobody else a try; a holder is let run empty for it.
-- Where nothing waits any more, holders that are idle get what others have taken long for: at the
-  end of a batch all of that, before it what is held up behind a task that takes long.
+- Where nothing waits any more and a holder is idle, one that has more than it is at has to give
+  back half of that. At the end of a batch, what others take long for is given a second time.
 
 Source: the ventilator of the ZeroMQ guide hands tasks out blindly, and loses a fifth of them with
 one worker of four; credit and leases are those of its Paranoid Pirate and of Majordomo.
@@ -22,6 +22,7 @@ from actormq.rules.tasks import Batch, Grant, Holder, Task
 
 DEATHS_LIMIT = 5  # holders that a task may take with it before it counts as failed
 GRANT_BYTES = 1024 * 1024  # of one message: a longer one holds the loop, and a slow link
+RECALL_AFTER = 0.15  # s that a holder may be at its oldest task: what it holds is 0.05 s of work
 STRAGGLER_FACTOR = 2.0  # times what a task of its batch takes on average
 STRAGGLER_LEAST = 0.25  # s: below that a second run ends no sooner than the first
 
@@ -322,6 +323,31 @@ class Leases:
         able = [batch for batch in self._queues if batch.job not in refused]
         return min(able, key=lambda batch: self._queues[batch][0].id, default=None)
 
+    def recalls(self, now: float) -> list[tuple[Holder, int]]:
+        """Say who has to give back how many tasks, for others have nothing to do."""
+        if self.waiting_count or not self._hungry:
+            return []
+        idle = sum(not holder.held for holder in self._hungry)
+        if not idle:
+            return []
+        rich = [holder for holder in self.holders.values() if self._has_to_share(holder, now)]
+        rich.sort(key=lambda holder: -len(holder.held))
+        for holder in rich[:idle]:
+            holder.is_recalled = True
+        return [(holder, len(holder.held) // 2) for holder in rich[:idle]]
+
+    @staticmethod
+    def _has_to_share(holder: Holder, now: float) -> bool:
+        if len(holder.held) <= 1 or holder.is_recalled:
+            return False
+        _, since = next(iter(holder.held.values()))
+        return now - since >= RECALL_AFTER
+
+    def recalled(self, holder: Holder, ids: Iterable[int]) -> None:
+        """Take back what a holder had to give."""
+        holder.is_recalled = False
+        self.give_back(holder, ids)
+
     def second_grants(self, now: float) -> list[Grant]:
         """Give what takes long to those who are idle, where nothing waits any more."""
         idle = [holder for holder in self._hungry if not holder.held]
@@ -329,34 +355,30 @@ class Leases:
             return []
         late = self._stragglers(now)
         granted = []
-        for number, holder in enumerate(idle):
-            share = -(-len(late) // (len(idle) - number))
-            suiting = [one for one in late if self._suits(holder, *one)]
-            tasks = [task for task, _ in suiting if task.batch is suiting[0][0].batch]
-            tasks = tasks[: min(share, holder.credit)]
-            if tasks:
-                given = {task.id for task in tasks}
-                late = [one for one in late if one[0].id not in given]
-                grant = Grant(holder, tasks[0].batch, tasks)
+        for holder in idle:
+            choice = next((one for one in late if self._suits(holder, *one)), None)
+            if choice is not None:
+                late.remove(choice)
+                grant = Grant(holder, choice[0].batch, [choice[0]])
                 self._lease(grant, now)
-                self.second_count += len(tasks)
+                self.second_count += 1
                 granted.append(grant)
         return granted
 
     def _stragglers(self, now: float) -> list[tuple[Task, Holder]]:
-        """Tasks that one holder has had for long, and that holder; the longest first."""
+        """What holders are at, and have been for long, at the end of its batch; oldest first."""
         found = []
         for holder in self.holders.values():
-            for number, (task, since) in enumerate(holder.held.values()):
-                batch = task.batch
-                # As long as there may come more, only what stands behind another one, and so is
-                # held up by that: it may be done by the time that its holder comes to it.
-                may_be = batch.is_speculative and not (batch.is_open and number == 0)
-                if not may_be or batch.mean is None or task.copies != 1 or task.deaths:
-                    continue
-                patience = max(STRAGGLER_FACTOR * batch.mean, STRAGGLER_LEAST)
-                if now - since >= patience and self.tasks.get(task.id) is task:
-                    found.append((since, task.id, task, holder))
+            if not holder.held:
+                continue
+            task, since = next(iter(holder.held.values()))
+            batch = task.batch
+            if batch.is_open or not batch.is_speculative or batch.mean is None:
+                continue
+            patience = max(STRAGGLER_FACTOR * batch.mean, STRAGGLER_LEAST)
+            is_late = now - since >= patience and task.copies == 1 and not task.deaths
+            if is_late and self.tasks.get(task.id) is task:
+                found.append((since, task.id, task, holder))
         return [(task, holder) for _, _, task, holder in sorted(found, key=lambda one: one[:2])]
 
     @staticmethod

@@ -79,6 +79,7 @@ class Holder:
         held: What it holds, in the order given, and since when.
         refused: Jobs that it cannot run.
         is_alone: Whether it holds a task that is to be tried alone.
+        is_recalled: Whether it was asked to give some back, and has not answered yet.
     """
 
     worker: str
@@ -87,6 +88,7 @@ class Holder:
     held: dict[int, tuple[Task, float]] = field(default_factory=dict)
     refused: set[int] = field(default_factory=set)
     is_alone: bool = False
+    is_recalled: bool = False
 
     @property
     def is_hungry(self) -> bool:

@@ -47,6 +47,9 @@ class Owner:
     def slot_cannot(self, slot, job, ids, text):
         self._note("cannot", job, ids, text)
 
+    def slot_skipped(self, slot, ids):
+        self._note("skipped", ids)
+
     def slot_broken(self, slot, job, ids, failure):
         self._note("broken", job, ids, failure)
 

@@ -125,12 +125,12 @@ async def test_what_cannot_travel_fails_in_one_sentence_and_nothing_else_does(me
         assert refused.tries == 1
         assert good[0].value == "plain"
         assert "100000000" in str(good[1].error)[:60] or "bytes" in str(good[1].error)
-        seen = []
-        with pytest.raises(NotEncodable):
-            await gather(seen, farm.map(["plain", object(), "plain"]))
-        assert seen == ["plain"]
-        [mismatch] = await results(farm, [5], retries=0)
+        found = await results(farm, ["plain", object(), "plain"], ordered=True)
+        assert [result.tries for result in found] == [1, 0, 1]
+        assert isinstance(found[1].error, NotEncodable)
+        [mismatch] = await results(farm, [5], retries=3)
         assert isinstance(mismatch.error, ArgumentMismatch)
+        assert mismatch.tries == 1  # it would not fit the next time either
 
 
 async def test_a_generator_that_raises_ends_the_batch_behind_what_it_gave(mesh):
@@ -172,6 +172,19 @@ async def test_whoever_stops_reading_gives_up_the_rest(mesh, until):
         await stream.aclose()
         await until(lambda: farm.progress().running + farm.progress().waiting == 0)
         assert await values(farm, [0.0]) == [0.0]
+
+
+async def test_a_farm_that_is_paused_gives_nothing_out_until_it_goes_on(mesh):
+    node = await mesh.start()
+    async with node.farm(chores.double, workers=1) as farm:
+        stream = farm.map([1, 2, 3], ordered=True)
+        farm.pause()
+        first = asyncio.ensure_future(anext(stream))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(first), 0.3)
+        farm.resume()
+        assert (await first).value == 2
+        assert [result.value async for result in stream] == [4, 6]
 
 
 async def test_workers_of_other_nodes_join_by_themselves_and_are_shared(mesh):

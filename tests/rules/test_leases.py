@@ -186,17 +186,29 @@ def test_what_takes_long_at_the_end_is_given_a_second_time_and_the_first_answer_
     assert leases.done(leases.holders["a", 1], [0]) == [None]
 
 
-def test_what_is_held_up_behind_a_long_task_is_given_to_others_before_the_end():
-    leases, batch = farm(4, holders=[("a", 8)])
+def test_who_has_more_than_it_is_at_shares_with_those_who_have_nothing():
+    leases, _ = farm(8, holders=[("a", 8)])
+    while leases.grants(0.0):
+        a = leases.holders["a", 1]
+    a.credit = 16
+    while leases.waiting_count:
+        leases.give_credit(a, 16)
+        leases.grants(0.0)
+    assert list(a.held) == list(range(8))
+    assert leases.recalls(9.0) == []  # nobody is idle
+    leases.enter(Holder("b", 1, 1))
+    assert leases.recalls(0.1) == []  # it may be done with them in no time
+    assert leases.recalls(0.2) == [(a, 4)]
+    assert leases.recalls(0.3) == []  # it was asked already
+    leases.give_credit(a, 1)  # as it says when it gives them back
+    leases.recalled(a, [4, 5, 6, 7])
+    assert ids(leases.grants(0.3)) == [("b", [4])]
+
+
+def test_a_holder_of_a_single_task_keeps_it():
+    leases, _ = farm(1, holders=[("a", 8), ("b", 8)])
     leases.grants(0.0)
-    leases.grants(0.0)
-    leases.grants(0.0)
-    assert held(leases) == {"a": [0, 1, 2, 3]}
-    batch.mean = 0.001
-    leases.enter(Holder("b", 1, 2))
-    leases.enter(Holder("c", 1, 2))
-    assert ids(leases.second_grants(1.0)) == [("b", [1, 2]), ("c", [3])]
-    assert batch.is_open
+    assert leases.recalls(9.0) == []
 
 
 def test_a_task_can_be_taken_out_until_it_is_held():
@@ -217,7 +229,7 @@ def test_a_message_is_bounded_in_bytes():
 
 
 @pytest.mark.parametrize("seed", range(60))
-def test_every_task_ends_once_whatever_happens(seed):  # noqa: C901, PLR0912 a table of troubles
+def test_every_task_ends_once_whatever_happens(seed):  # noqa: C901, PLR0912, PLR0915 a table of troubles
     """Random trouble, against a plain account of what must hold."""
     chance = random.Random(seed)
     leases, serial, given = Leases(), 0, 0
@@ -257,6 +269,8 @@ def test_every_task_ends_once_whatever_happens(seed):  # noqa: C901, PLR0912 a t
                 end(ended, [task])
         elif what == 9:
             leases.second_grants(now)
+            for rich, count in leases.recalls(now):
+                leases.recalled(rich, list(rich.held)[-count:])
         elif holder.held:
             end(ended, leases.done(holder, list(holder.held)[: chance.randrange(1, 9)]))
         leases.grants(now)
