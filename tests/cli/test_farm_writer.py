@@ -82,11 +82,15 @@ async def test_what_went_wrong_after_the_last_line_is_said_at_the_end(monkeypatc
     monkeypatch.setattr(writer, "INTERVAL", 0.001)
     kept = Kept()
     kept.error = SetupError("full")
+    kept.door.clear()
     lines = Writer(kept)
     await lines.write(b"a\n")
     await until(lambda: kept.threads)
+    closing = asyncio.ensure_future(lines.close())  # which cancels whoever waits for that thread
+    await asyncio.sleep(0)
+    kept.door.set()
     with pytest.raises(SetupError, match="full"):
-        await lines.close()
+        await closing
 
 
 async def test_nothing_is_written_behind_what_could_not_be(monkeypatch):
