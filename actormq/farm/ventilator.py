@@ -175,6 +175,8 @@ class Ventilator(Actor):
         crew = self._heard(key)
         if crew is None:
             return
+        if slot in crew.lanes:  # it was not known that this one is known
+            self._lose(crew.lanes[slot], None, "", "")
         now, tasks = self._loop.now(), self._leases.tasks
         held = {id_: (tasks[id_], now) for id_ in ids if id_ in tasks}
         holder = Holder(key, slot, credit, held)
@@ -305,6 +307,7 @@ class Ventilator(Actor):
         for slot, received, answered in counts:
             lane = crew.lanes.get(slot)
             if lane is None:
+                self._say(crew, "announce", key_of(self.ref), slot)
                 continue
             is_late = ping == self._ping and received < lane.at_ping
             if is_late or lane.heard < answered:
@@ -433,4 +436,4 @@ class Ventilator(Actor):
         for crew in list(self._crews.values()):
             for lane in crew.lanes.values():
                 lane.at_ping = lane.granted
-            self._say(crew, "ping", key_of(self.ref), self._ping)
+            self._say(crew, "ping", key_of(self.ref), self._ping, self._wanted)
