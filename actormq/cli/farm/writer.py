@@ -56,19 +56,23 @@ class Writer:
         """
         async with self._turn:
             if self._under_way is not None:  # of somebody who was cancelled meanwhile
-                await asyncio.wait([self._under_way])
-                self._under_way = None
+                await self._written(self._under_way)
             if not self._lines or self._has_failed:
                 return
             group, self._lines, self._size = b"".join(self._lines), [], 0
             put = asyncio.to_thread(self._output.put, group)
             self._under_way = asyncio.ensure_future(put)
-            try:
-                await asyncio.shield(self._under_way)
-            except (OSError, ValueError):  # nothing may come behind a gap; SetupError is one
-                self._has_failed = True
-                raise
-            self._under_way = None
+            await self._written(self._under_way)
+
+    async def _written(self, put: asyncio.Future[None]) -> None:
+        """Wait for what is being written; a cancelled one leaves that to whoever comes next."""
+        await asyncio.wait([put])
+        self._under_way = None
+        try:
+            put.result()
+        except (OSError, ValueError):  # nothing may come behind a gap; SetupError is one
+            self._has_failed = True
+            raise
 
     async def close(self) -> None:
         """Write what is left.
