@@ -312,6 +312,11 @@ class Ventilator(Actor):
             is_late = ping == self._ping and received < lane.at_ping
             if is_late or lane.heard < answered:
                 self._repair(crew, lane, "lost messages on its way")
+        if ping == self._ping:
+            known = {slot for slot, _, _ in counts}
+            for slot, lane in list(crew.lanes.items()):
+                if lane.was_pinged and slot not in known:
+                    self._repair(crew, lane, "has ended unheard")
 
     @handler
     def leave(self, key: str) -> None:
@@ -435,5 +440,5 @@ class Ventilator(Actor):
         self._ping += 1
         for crew in list(self._crews.values()):
             for lane in crew.lanes.values():
-                lane.at_ping = lane.granted
+                lane.at_ping, lane.was_pinged = lane.granted, True
             self._say(crew, "ping", key_of(self.ref), self._ping, self._wanted)

@@ -93,6 +93,23 @@ async def test_what_went_wrong_after_the_last_line_is_said_at_the_end(monkeypatc
         await closing
 
 
+async def test_what_went_wrong_with_lines_whose_writer_was_cancelled_is_said_at_the_end(
+    monkeypatch, until
+):
+    monkeypatch.setattr(writer, "GROUP", 1)
+    kept = Kept()
+    kept.error = SetupError("full")
+    kept.door.clear()
+    lines = Writer(kept)
+    first = asyncio.ensure_future(lines.write(b"a\n"))
+    await until(lambda: kept.threads)
+    first.cancel()
+    await asyncio.wait([first])
+    kept.door.set()
+    with pytest.raises(SetupError, match="full"):
+        await lines.close()
+
+
 async def test_nothing_is_written_behind_what_could_not_be(monkeypatch):
     monkeypatch.setattr(writer, "GROUP", 1)
     kept = Kept()
