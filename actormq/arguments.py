@@ -22,6 +22,8 @@ from actormq.errors import ArgumentMismatch
 _EXACT = (str, int, float, bool, bytes, type(None))
 """Types for which a value of exactly that type needs no further check."""
 
+_UNIONS = (typing.Union, types.UnionType)  # `Optional[int]` and `int | None`
+
 _SHOWN = 60  # characters of a value in an error: enough to know it again
 
 
@@ -149,6 +151,8 @@ class Arguments:
         kind = self._kinds[name]
         if kind is Any or (type(value) is kind and kind in _EXACT):
             return value
+        if type(value) is bool and _takes_bool(kind):
+            return value
         try:
             return _convert(value, kind, self._is_strict)
         except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as error:
@@ -157,12 +161,17 @@ class Arguments:
             ) from error
 
 
+def _takes_bool(kind: Any) -> bool:
+    """Whether Python takes a bool for this: it is an int as well. msgspec keeps the two apart."""
+    return kind is int or (typing.get_origin(kind) in _UNIONS and int in typing.get_args(kind))
+
+
 def _convert(value: Any, kind: Any, is_strict: bool) -> Any:
     try:
         return msgspec.convert(value, kind, dec_hook=_as_it_is, strict=is_strict)
     except TypeError:
         # msgspec takes no union of types that it knows with others, such as `Ref[A] | str`.
-        if typing.get_origin(kind) not in (typing.Union, types.UnionType):
+        if typing.get_origin(kind) not in _UNIONS:
             raise
     for choice in typing.get_args(kind):
         with contextlib.suppress(msgspec.ValidationError, TypeError):

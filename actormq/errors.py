@@ -232,15 +232,20 @@ class ArgumentMismatch(DeliveryError):
 
 
 class MessageTooLarge(DeliveryError):
-    """A message is over the limit of the node that sends it."""
+    """A message is over the limit of the node that sends it.
 
-    def __init__(self, to: str, size: int, limit: int) -> None:
+    Args:
+        to: Whom it is for.
+        size: Bytes that it has.
+        limit: Bytes that it may have.
+        advice: What to do, where that is another thing than with most messages.
+    """
+
+    def __init__(self, to: str, size: int, limit: int, advice: str = "") -> None:
+        usual = "send it in pieces, pass large data as bytes or arrays, or raise message_limit"
         super().__init__(
-            f"a message to {to!r} has {size} bytes, over the limit of {limit}: "
-            "send it in pieces, pass large data as bytes or arrays, or raise message_limit",
-            to,
-            size,
-            limit,
+            f"a message to {to!r} has {size} bytes, over the limit of {limit}: {advice or usual}",
+            *(to, size, limit, advice)[: 4 if advice else 3],  # as old nodes know it, if they can
         )
 
 

@@ -11,23 +11,22 @@ import itertools
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar, Unpack
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
 from actormq.elsewhere.finding import pass_over
-from actormq.errors import NotEncodable, SetupError
-from actormq.farm.calls import Call
+from actormq.errors import MessageTooLarge, NotEncodable, SetupError
 from actormq.farm.farm import count_of
 from actormq.farm.job import target_of
+from actormq.farm.payload import packed
 from actormq.hired import Hired
 from actormq.settings import NodeOptions
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-AT_ONCE = 64  # calls of a map that are handed over together
 
 
 class Executor(concurrent.futures.Executor):
@@ -94,9 +93,12 @@ class Executor(concurrent.futures.Executor):
             RuntimeError: It was shut down.
         """
         hired = self._hired
-        kind = hired.kind(fn, "call")
+        if isinstance(fn, _Chunk):
+            kind, payload = hired.kind(fn.function, "chunk"), list(args)
+        else:
+            kind, payload = hired.kind(fn, "call"), [args, kwargs]
         future: Future[T] = Future()
-        hired.put([(kind, hired.packed(kind, [args, kwargs]), future)])
+        hired.put([(kind, hired.packed(kind, payload), future)])
         return future
 
     def map(
@@ -105,38 +107,40 @@ class Executor(concurrent.futures.Executor):
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int = 1,
+        buffersize: int | None = None,
     ) -> Iterator[T]:
         """Run a function over many arguments; gives the results in their order.
+
+        Each task goes through `submit`, which others may have wrapped to count them: a call of
+        `fn`, or a chunk of calls, for which something else that can be called stands for `fn`.
 
         Args:
             fn: As in `submit`.
             iterables: What it takes: the first arguments, the second ones and so on. They are read
-                to the end of the shortest now.
+                to the end of the shortest now, unless there is a `buffersize`.
             timeout: Seconds from now until the last result must be there.
             chunksize: How many calls are one task. A task is what is given to a worker, given to
                 another one, and fails as a whole.
+            buffersize: How many tasks are handed over ahead of the one whose results are asked for;
+                more of the iterables is read as results are taken. None for all of them now.
 
         Raises:
             TimeoutError: By the iterator: a result is not there in time.
-            Exception: As in `submit`; by the iterator, what the function raised.
-            ValueError: `chunksize` is below 1.
+            Exception: As in `submit`; by the iterator, what the function raised, and with a
+                `buffersize` what `submit` or an iterable raises later.
+            ValueError: `chunksize` or `buffersize` is below 1.
+            TypeError: `buffersize` is no whole number.
         """
         if chunksize < 1:
             raise ValueError(f"chunksize={chunksize}: it is a count of calls, 1 or more")
+        _check_buffersize(buffersize)
         end = None if timeout is None else time.monotonic() + timeout
-        hired = self._hired
-        kind = hired.kind(fn, "chunk")
-        futures: list[Future[list[T]]] = []
-        calls: list[Call] = []
-        for columns in _chunks(iterables, chunksize):
-            future: Future[list[T]] = Future()
-            futures.append(future)
-            calls.append((kind, hired.packed(kind, columns), future))
-            if len(calls) == AT_ONCE:
-                hired.put(calls)
-                calls = []
-        hired.put(calls)
-        return _results(futures, end)
+        if chunksize == 1:
+            calls = (self.submit(fn, *args) for args in zip(*iterables, strict=False))
+            return _results(calls, buffersize, end)
+        chunk = _Chunk(fn)
+        tasks = (self.submit(chunk, *columns) for columns in _chunks(iterables, chunksize))
+        return _joined(_results(tasks, buffersize, end))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more calls, and end when all have been done.
@@ -173,33 +177,75 @@ def _chunks(iterables: Sequence[Iterable[Any]], size: int) -> Iterator[list[list
             yield [list(column) for column in zip(*chunk, strict=True)]
 
 
-def _results(futures: list[Future[list[T]]], end: float | None) -> Iterator[T]:
+def _results(tasks: Iterator[Future[T]], buffersize: int | None, end: float | None) -> Iterator[T]:
+    """Hand tasks over now, and give their results in order.
+
+    Args:
+        tasks: Hands one over, or some, with each turn.
+        buffersize: How many at first; then one more each time a result is asked for.
+        end: When the last result must be there, in seconds of the monotonic clock.
+    """
+    return _taken(deque(itertools.islice(tasks, buffersize)), tasks, end)
+
+
+def _taken(futures: deque[Future[T]], more: Iterator[Future[T]], end: float | None) -> Iterator[T]:
     """Give results in order, and hold on to none; what nobody waits for any more is cancelled."""
-    futures.reverse()
     try:
         while futures:
-            future = futures.pop()
-            try:
-                left = None if end is None else end - time.monotonic()
-                values = future.result(left)
-            finally:
-                future.cancel()
-                del future
-            values.reverse()
-            while values:
-                yield values.pop()
+            futures.extend(itertools.islice(more, 1))
+            yield _result_of(futures.popleft(), end)
     finally:
         for future in futures:
             future.cancel()
 
 
-def _packed(hired: Hired, initializer: Callable[..., object], args: Iterable[Any]) -> bytes:
+def _result_of(future: Future[T], end: float | None) -> T:
     try:
-        return hired.codec.pack_value("the initializer", list(args))
-    except NotEncodable as error:
-        raise SetupError(
-            f"initargs of {target_of(initializer)} cannot travel to a worker: {error.facts[1]}"
-        ) from error
+        return future.result(None if end is None else end - time.monotonic())
+    finally:
+        future.cancel()
+        del future  # a traceback holds this frame
+
+
+def _joined(lists: Iterator[list[T]]) -> Iterator[T]:
+    """Give what is in lists, and hold on to none."""
+    for values in lists:
+        values.reverse()
+        while values:
+            yield values.pop()
+
+
+def _check_buffersize(buffersize: Any) -> None:
+    if buffersize is None:
+        return
+    if not isinstance(buffersize, int):
+        raise TypeError(f"buffersize={buffersize!r}: it is a count of tasks, or None")
+    if buffersize < 1:
+        raise ValueError(f"buffersize={buffersize}: it is a count of tasks, 1 or more")
+
+
+class _Chunk(Generic[T]):
+    """Stands for a function where a chunk of its calls is one `submit`.
+
+    It can be called as well: a `submit` of somebody else may run it where it likes.
+    """
+
+    def __init__(self, function: Callable[..., T]) -> None:
+        self.function = function
+
+    def __call__(self, *columns: Sequence[Any]) -> list[T]:
+        return list(map(self.function, *columns))
+
+    def __repr__(self) -> str:
+        return f"<a chunk of calls of {self.function!r}>"
+
+
+def _packed(hired: Hired, initializer: Callable[..., object], args: Iterable[Any]) -> bytes:
+    name = f"the initializer {target_of(initializer)}"
+    try:
+        return packed(hired.codec, name, list(args))
+    except (NotEncodable, MessageTooLarge) as error:
+        raise SetupError(f"initargs cannot travel to a worker: {error}") from error
 
 
 def _is_lock_of_tqdm(initializer: Any) -> bool:

@@ -24,6 +24,7 @@ from actormq.cluster.mesh import Mesh
 from actormq.cluster.post import Post
 from actormq.cluster.services import MeshServices
 from actormq.draining import until_quiet
+from actormq.elsewhere.finding import pass_over
 from actormq.errors import ActormqError, NodeNotRunning, SetupError
 from actormq.events import Events, NodeStarted, NodeStopped
 from actormq.family import Family
@@ -146,6 +147,7 @@ class Life(abc.ABC):
             PortInUse: The port that was asked for is taken.
             SetupError: The node has been started before.
         """
+        pass_over()  # in a process of a worker, this script is loaded for its functions only
         if self._runtime is not None or self._ended is not None:
             raise SetupError(f"node {self.name!r} has been started before: make a new one")
         self._ended, self._hurry = asyncio.Event(), asyncio.Event()

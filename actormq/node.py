@@ -34,6 +34,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 T = TypeVar("T")
 P = ParamSpec("P")
+AnyActor = TypeVar("AnyActor", bound=Actor)
 
 _NAME_LIMIT = 255  # characters of an actor's name, as on the wire
 
@@ -195,11 +196,29 @@ class Node(Life):
     # -- farms --------------------------------------------------------------------------------
 
     @overload
+    def farm(self, function: type[Actor], **options: Unpack[FarmOptions]) -> Farm[Any, Any]: ...
+    @overload  # a handler that needs no argument, and so would pass for a function of an actor
+    def farm(
+        self, function: Callable[[AnyActor], Awaitable[R]], **options: Unpack[FarmOptions]
+    ) -> Farm[Any, R]: ...
+    @overload
+    def farm(
+        self, function: Callable[[AnyActor], R], **options: Unpack[FarmOptions]
+    ) -> Farm[Any, R]: ...
+    @overload
     def farm(
         self, function: Callable[[T], Awaitable[R]], **options: Unpack[FarmOptions]
     ) -> Farm[T, R]: ...
     @overload
     def farm(self, function: Callable[[T], R], **options: Unpack[FarmOptions]) -> Farm[T, R]: ...
+    @overload
+    def farm(
+        self, function: Callable[[AnyActor, T], Awaitable[R]], **options: Unpack[FarmOptions]
+    ) -> Farm[T, R]: ...
+    @overload
+    def farm(
+        self, function: Callable[[AnyActor, T], R], **options: Unpack[FarmOptions]
+    ) -> Farm[T, R]: ...
     @overload
     def farm(self, function: Any, **options: Unpack[FarmOptions]) -> Farm[Any, Any]: ...
     def farm(self, function: Any, **options: Unpack[FarmOptions]) -> Farm[Any, Any]:
@@ -210,7 +229,9 @@ class Node(Life):
         Args:
             function: A function at the top of a module that the workers have as well, an Actor
                 class with exactly one handler, or such a handler as `Class.handler`. It runs in
-                processes, one task at a time in each.
+                processes, one task at a time in each. Type checkers know what a function and a
+                `Class.handler` take and give; of a class as a whole they cannot: `result.value` is
+                `Any` there.
             options: See `FarmOptions`.
 
         Raises:

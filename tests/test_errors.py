@@ -69,6 +69,7 @@ EXAMPLES = [
     HandlerNotFound("greeter", "helper", unmarked=True, known=[]),
     MailboxFull("greeter", 10_000),
     MessageTooLarge("greeter", 5_000_000, 4_194_304),
+    MessageTooLarge("farm thumbnail", 70_000_000, 67_108_864, "put it into a file"),
     NameTaken("greeter", "roof"),
     NodeNotRunning("roof"),
     NodeUnreachable("roof"),

@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures
 import functools
 import gc
+import io
 import itertools
 import os
 import socket
@@ -54,6 +55,9 @@ def hire(mesh_name):
 def test_values_and_errors_come_back_as_what_they_are(hire):
     executor = hire()
     assert executor.submit(calls.double, 21).result() == 42
+    assert executor.submit(calls.double, value=True).result() == 2  # a bool is an int
+    for size in (1, 2):
+        assert list(executor.map(calls.double, [True, 2], chunksize=size)) == [2, 4]
     assert executor.submit(calls.pair, (1, {2}), second=3).result() == ((1, {2}), 3)
     assert executor.submit(calls.moved, calls.Point(1, 2), 1).result() == calls.Point(2, 3)
     with pytest.raises(calls.Refused) as caught:
@@ -102,8 +106,11 @@ def test_what_cannot_travel_is_said_at_once(hire):
         executor.submit({}, 1)
     with pytest.raises(NotEncodable, match="calls:double"):
         executor.submit(calls.double, threading.Event())
-    with pytest.raises(MessageTooLarge):
-        executor.submit(calls.double, bytes(500_000))
+    with pytest.raises(MessageTooLarge, match=r"raise message_limit, buffer_limit and link_limit"):
+        executor.submit(calls.double, bytes(100_000))
+    large = hire(buffer_limit=400_000)
+    with pytest.raises(MessageTooLarge, match=r"pass its name, or raise buffer_limit and link"):
+        large.submit(calls.double, bytes(500_000))
     assert executor.submit(calls.double, 1).result() == 2
 
 
@@ -116,6 +123,10 @@ def test_what_cannot_travel_is_said_at_once(hire):
         ({"mash": "x"}, "mash"),
         ({"initializer": lambda: 1}, "lambda"),
         ({"initializer": calls.begin, "initargs": [threading.Event()]}, "initargs"),
+        (
+            {"initializer": calls.begin, "initargs": [bytes(9_000)], "buffer_limit": 8_000},
+            r"initargs cannot travel.*calls:begin.*over the limit of 8000: .*buffer_limit",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_is_said_by_the_constructor(given, said):
@@ -250,13 +261,87 @@ def test_leaving_by_an_interrupt_cancels_what_has_not_begun(hire, tmp_path):
     assert all(future.cancelled() for future in others)
 
 
-def test_tqdm_maps_with_it(mesh_name, monkeypatch):
+@pytest.mark.parametrize(("chunksize", "count"), [(1, 50), (8, 7)])
+def test_the_bar_of_tqdm_counts_what_is_submitted(mesh_name, monkeypatch, chunksize, count):
     concurrent_ = pytest.importorskip("tqdm.contrib.concurrent")
-    monkeypatch.setattr("tqdm.std.tqdm.monitor_interval", 0)  # no thread of its own
+    full = threading.Event()
+
+    class Bar(concurrent_.tqdm_auto):
+        monitor_interval = 0  # no thread of its own
+
+        def update(self, n=1):
+            super().update(n)
+            if self.n == count:
+                full.set()
+
+        def close(self):
+            # A result is there before the callbacks of its future were called.
+            self.disable or full.wait(10)
+            super().close()
+
     hire = functools.partial(Executor, mesh=mesh_name, discovery=False)
-    options = {"max_workers": 1, "chunksize": 8, "disable": True}
-    doubled = concurrent_._executor_map(hire, calls.double, range(50), **options)
+    monkeypatch.setattr(concurrent.futures, "ProcessPoolExecutor", hire)  # which it imports late
+    shown = io.StringIO()
+    options = {"max_workers": 1, "chunksize": chunksize, "tqdm_class": Bar, "file": shown}
+    doubled = concurrent_.process_map(calls.double, range(50), **options)
     assert doubled == [*range(0, 100, 2)]
+    assert f" {count}/50 " in shown.getvalue().rpartition("\r")[2]
+
+
+@pytest.mark.parametrize("chunksize", [1, 8])
+def test_a_submit_of_somebody_else_sees_all_tasks_of_a_map(hire, chunksize):
+    executor = hire()
+    submit, seen = executor.submit, []
+
+    def counted(function, /, *args):
+        seen.append((function(*args), submit(function, *args).result()))
+        return submit(function, *args)
+
+    executor.submit = counted
+    pairs = list(executor.map(calls.pair, range(20), range(30), chunksize=chunksize))
+    assert pairs == list(zip(range(20), range(20), strict=True))
+    assert len(seen) == -(-20 // chunksize)
+    assert all(here == there for here, there in seen)
+
+
+@pytest.mark.parametrize("chunksize", [1, 3])
+def test_a_map_with_a_buffersize_reads_as_its_results_are_taken(hire, chunksize):
+    executor = hire()
+    inputs = itertools.count()
+    doubled = executor.map(calls.double, inputs, chunksize=chunksize, buffersize=4)
+    for task in range(10):
+        read = range(chunksize * task, chunksize * (task + 1))
+        assert [next(doubled) for _ in read] == [2 * number for number in read]
+    assert next(inputs) == chunksize * (4 + 10)
+    few = executor.map(calls.double, range(5), chunksize=chunksize, buffersize=4)
+    assert list(few) == [0, 2, 4, 6, 8]
+
+
+def test_a_map_with_a_buffersize_keeps_its_executor(mesh_name):
+    executor = Executor(1, mesh=mesh_name, discovery=False)
+    doubled = executor.map(calls.double, range(9), buffersize=2)
+    thread = executor._hired.thread
+    del executor
+    gc.collect()
+    assert list(doubled) == [*range(0, 18, 2)]
+    thread.join()  # and no longer than that
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"buffersize": 0}, ValueError),
+        ({"buffersize": -1}, ValueError),
+        ({"buffersize": 2.0}, TypeError),
+        ({"buffersize": "2"}, TypeError),
+        ({"chunksize": 0}, ValueError),
+    ],
+)
+def test_a_size_of_a_map_that_cannot_be_is_said_before_anything_is_read(hire, given, error):
+    inputs = itertools.count()
+    with pytest.raises(error, match=next(iter(given))):
+        hire().map(calls.double, inputs, **given)
+    assert next(inputs) == 0
 
 
 def test_one_that_is_thrown_away_does_what_it_was_given(mesh_name):

@@ -104,7 +104,7 @@ Examples:
   actormq ps
   actormq ask average result
   actormq sub weather 98101
-  actormq farm run apps.farm.words:count src/*.py --out words.jsonl
+  actormq farm run apps.farm.words:count actormq/*.py --out words.jsonl
   actormq farm worker
   actormq drain roof
   actormq device forwarder --frontend tcp://*:5556 --backend tcp://*:8100

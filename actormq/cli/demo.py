@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -49,7 +52,8 @@ def demo() -> None:
 @json_option
 def weather(data: str | None, speed: float, nodes: int, as_json: bool) -> None:
     """Replay years of weather: stations, averages, extremes, a recorder and a live view."""
-    _app("apps.weather.demo").weather(data, speed, nodes, as_json)
+    with _until_ctrl_c():
+        _app("apps.weather.demo").weather(data, speed, nodes, as_json)
 
 
 @demo.command(epilog="\b\nExamples:\n  actormq demo host\n  actormq demo host --seconds 5 --json\n")
@@ -59,7 +63,8 @@ def weather(data: str | None, speed: float, nodes: int, as_json: bool) -> None:
 @json_option
 def host(seconds: float | None, as_json: bool) -> None:
     """Watch this machine: load, memory, network and temperatures, through the mesh."""
-    _app("apps.weather.demo").host(seconds, as_json)
+    with _until_ctrl_c():
+        _app("apps.weather.demo").host(seconds, as_json)
 
 
 @demo.command(
@@ -87,15 +92,33 @@ def farm(folder: str | None, pictures: str | None, sheet: str | None, as_json: b
     """Spread real work over worker nodes, kill one in the middle, and lose nothing."""
     if folder is not None and (pictures is not None or sheet is not None):
         raise click.UsageError("--folder is for words, --pictures and --sheet are for thumbnails")
-    _app("apps.farm.demo").farm(folder, pictures, sheet, as_json)
+    with _until_ctrl_c():
+        _app("apps.farm.demo").farm(folder, pictures, sheet, as_json)
 
 
 @demo.command(epilog="\b\nExamples:\n  actormq demo tour\n")
 def tour() -> None:
     """Show the weather, then the farm; Ctrl-C ends both."""
-    if _app("apps.weather.demo").weather(None, SPEED, NODES, as_json=False):
-        click.echo()
-        _app("apps.farm.demo").farm(None, None, None, as_json=False)
+    with _until_ctrl_c():
+        if _app("apps.weather.demo").weather(None, SPEED, NODES, as_json=False):
+            click.echo()
+            _app("apps.farm.demo").farm(None, None, None, as_json=False)
+
+
+@contextlib.contextmanager
+def _until_ctrl_c() -> Iterator[None]:
+    """Take Ctrl-C for an end like any other: who has seen enough of a demo has done nothing wrong.
+
+    A demo that is under way shows what there is by then. This is for all that comes before it, and
+    for what is cut off on its way down.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        return
+    except SystemExit as end:
+        if end.code != 128 + signal.SIGINT:
+            raise
 
 
 def _app(module: str) -> Any:

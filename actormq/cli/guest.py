@@ -15,6 +15,8 @@ from actormq.observe.logs import log
 from actormq.rules.admission import LAN
 from actormq.settings import NodeOptions, checked
 
+NODE = "`actormq node`"
+
 SEARCH = 2.0  # s; with the start of Python this fails within the 3 s that a user waits gladly
 SETTLE = 0.3  # s for a second node of the mesh to speak up behind the first
 SETTLE_MESHES = 1.2  # s for a second mesh: mDNS says no record twice within a second, and who was
@@ -23,11 +25,19 @@ LINKED = 1.0  # s for links to the nodes that the first one named
 
 
 @contextlib.asynccontextmanager
-async def guest(options: NodeOptions, *, keeps_looking: bool = False) -> AsyncGenerator[Node]:
+async def guest(
+    options: NodeOptions,
+    *,
+    keeps_looking: bool = False,
+    preferred: str | None = None,
+    start: str = NODE,
+) -> AsyncGenerator[Node]:
     """A guest of the mesh, linked to all of its nodes that answer.
 
     Args:
         options: Settings; without `mesh` and `join`, the only mesh there is.
+        preferred: The mesh that is meant where there are several and none is named.
+        start: What starts a node, for whoever has none.
         keeps_looking: Whether it looks for further nodes as long as it is there.
 
     Raises:
@@ -38,7 +48,7 @@ async def guest(options: NodeOptions, *, keeps_looking: bool = False) -> AsyncGe
     log.setLevel(logging.ERROR)  # what goes wrong on the way is said in the end, in one sentence
     announced: list[Announcement] = []
     if not options.get("join"):
-        announced = await _search(options)
+        announced = await _search(options, preferred, start)
         options["mesh"] = announced[0].mesh
     options["discovery"] = keeps_looking
     async with Node.guest(**options) as node:
@@ -48,7 +58,7 @@ async def guest(options: NodeOptions, *, keeps_looking: bool = False) -> AsyncGe
         yield node
 
 
-async def _search(options: NodeOptions) -> list[Announcement]:
+async def _search(options: NodeOptions, preferred: str | None, start: str) -> list[Announcement]:
     """Listen to who announces itself."""
     from actormq.cluster.mdns import Mdns  # noqa: PLC0415 costs 0.1 s that --join does not need
 
@@ -76,25 +86,31 @@ async def _search(options: NodeOptions) -> list[Announcement]:
                 await asyncio.sleep(SETTLE if wanted else SETTLE_MESHES)
     finally:
         await mdns.stop()
-    return _chosen(list(found.values()), wanted)
+    return _chosen(list(found.values()), wanted, preferred, start)
 
 
-def _chosen(found: list[Announcement], wanted: str | None) -> list[Announcement]:
+def _chosen(
+    found: list[Announcement],
+    wanted: str | None,
+    preferred: str | None = None,
+    start: str = NODE,
+) -> list[Announcement]:
     meshes = sorted({announcement.mesh for announcement in found})
     lasting = [mesh for mesh in meshes if not mesh.startswith(("demo-", "doctor-"))]
     if wanted is None and lasting:  # a demo that happens to run is not what is meant
         meshes = lasting
+    if wanted is None and preferred in meshes:
+        meshes = [preferred]
     names = ", ".join(meshes)
     if wanted is not None and wanted not in meshes:
         others = f"; there is {names}" if meshes else ""
         raise MeshNotFound(
-            f"no node of mesh {wanted!r} on this machine{others}: start one with `actormq node`, "
+            f"no node of mesh {wanted!r} on this machine{others}: start one with {start}, "
             "or name one with --join HOST:PORT"
         )
     if not meshes:
         raise MeshNotFound(
-            "no mesh on this machine: start a node with `actormq node`, "
-            "or name one with --join HOST:PORT"
+            f"no mesh on this machine: start a node with {start}, or name one with --join HOST:PORT"
         )
     if wanted is None and len(meshes) > 1:
         raise MeshNotFound(f"there are several meshes, {names}: choose one with --mesh")

@@ -8,6 +8,7 @@ import logging
 import math
 import os
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -106,10 +107,19 @@ def warn_of_lan() -> None:
     )
 
 
-def log_for_people(*, quiet: bool, verbose: bool) -> None:
-    """Let a node that stays say on standard error what it does."""
+def log_for_people(
+    *,
+    quiet: bool,
+    verbose: bool,
+    shown: Callable[[logging.LogRecord], bool] | None = None,
+) -> None:
+    """Let a node that stays say on standard error what it does; all of it, or what is `shown`."""
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(message)s")
+    handler = logging.StreamHandler()
+    if shown is not None:
+        handler.addFilter(shown)
+    words = "%(asctime)s %(levelname)-7s %(message)s"
+    logging.basicConfig(level=level, format=words, handlers=[handler])
     logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 

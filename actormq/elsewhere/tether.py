@@ -29,7 +29,8 @@ def tie(told: dict[str, Any]) -> None:
     """
     _outlive_nobody(told["parent"])
     _leave_signals_to_the_node()
-    faulthandler.enable()  # a segmentation fault shows on stderr where it was
+    # A segmentation fault shows on stderr where it was; what our own threads did then is no help.
+    faulthandler.enable(all_threads=False)
     sys.argv[:] = told["argv"]
     _log(told["log"])
 

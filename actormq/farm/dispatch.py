@@ -202,6 +202,7 @@ class Dispatch:
         leases = self.leases
         ended = self.done_count + self.failed_count
         rate = self._pace.rate(self._loop.now(), ended) if self._pace is not None else 0.0
+        workers = self.worker_count
         return Progress(
             accepted=self.given_count,
             total=self.total,
@@ -212,7 +213,8 @@ class Dispatch:
             second=leases.second_count,
             running=len(leases.tasks) - leases.waiting_count,
             waiting=leases.waiting_count,
-            workers=self.worker_count,
+            workers=workers,
+            unfit=len(leases.holders) - workers,
             rate=round(rate, 3),
             left=left(rate, ended, self.total),
         )

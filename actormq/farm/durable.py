@@ -24,7 +24,7 @@ CLOSE_PATIENCE = 5.0  # s for what is being written when the farm ends
 
 def described(job: Job) -> str:
     """Say what a batch runs, for its file: one of another job is refused."""
-    return f"{job.target} ({job.mode})"
+    return job.target if job.mode == "one" else f"{job.target}, {job.mode} by {job.mode}"
 
 
 class Durable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from actormq.codec import Codec
-from actormq.errors import NotEncodable, RemoteProtocolError
+from actormq.errors import MessageTooLarge, NotEncodable, RemoteProtocolError
 from actormq.settings import BUFFER_BYTES, FRAME_BYTES
 
 _ROUND = 512  # bytes of an envelope around a blob of one value
@@ -17,6 +17,12 @@ def value_limit(message_limit: int, buffer_limit: int, link_limit: int) -> int:
     if message_limit < BUFFER_BYTES + _ROUND:  # what is too small to travel beside a message
         limit = min(limit, message_limit - _ROUND)
     return limit
+
+
+def limits_named(limit: int) -> str:
+    """The settings to raise where a value is over what `value_limit` gave."""
+    message = "" if limit >= BUFFER_BYTES else "message_limit, "
+    return f"{message}buffer_limit and link_limit of the nodes"
 
 
 def payload_codec(limit: int) -> Codec:
@@ -36,7 +42,12 @@ def packed(codec: Codec, to: str, value: Any) -> bytes:
         NotEncodable: It holds something that has none, or more lists and maps than a reader makes.
         MessageTooLarge: It is over the codec's limit.
     """
-    data = codec.pack_value(to, value)
+    try:
+        data = codec.pack_value(to, value)
+    except MessageTooLarge as error:
+        _, size, limit = error.facts
+        advice = f"put it into a file and pass its name, or raise {limits_named(limit)}"
+        raise MessageTooLarge(to, size, limit, advice) from None
     if len(data) > FRAME_BYTES:
         check(codec, to, data)
     return data

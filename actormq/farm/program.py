@@ -30,7 +30,7 @@ from actormq.errors import (
 from actormq.farm import words
 from actormq.farm.job import Job, Loaded, load, load_initializer
 from actormq.farm.outgoing import ID_BYTES, Outgoing
-from actormq.farm.payload import check, payload_codec, value_limit
+from actormq.farm.payload import check, limits_named, payload_codec, value_limit
 from actormq.settings import FRAME_BYTES
 from actormq.transport import PROCESS_DIALER, connect_socket, new_context, open_socket
 
@@ -220,7 +220,7 @@ class _Program:
         if isinstance(error, MessageTooLarge):
             text = (
                 f"the result has {error.facts[1]} bytes, over the limit of {self._limit}: write it "
-                "to a file and return its name, or raise buffer_limit and link_limit of the nodes"
+                f"to a file and return its name, or raise {limits_named(self._limit)}"
             )
         else:
             why = error.facts[1] if isinstance(error, NotEncodable) else repr(error)

@@ -38,7 +38,8 @@ class Progress(msgspec.Struct, frozen=True):
         second: How often one was given a second time, because it took long.
         running: Tasks that workers hold.
         waiting: Tasks that wait.
-        workers: Slots that are there.
+        workers: Slots that are there, and can run at least one of the jobs.
+        unfit: Slots that are there, and can run none.
         rate: Tasks that end per second, of late.
         left: Seconds until all have ended, None as long as nobody can say.
     """
@@ -53,6 +54,7 @@ class Progress(msgspec.Struct, frozen=True):
     running: int = 0
     waiting: int = 0
     workers: int = 0
+    unfit: int = 0
     rate: float = 0.0
     left: float | None = None
 

@@ -19,12 +19,14 @@ class Lane:
         granted: Tasks sent to it, by count.
         at_ping: How many of them before the last ping.
         heard: Tasks it has answered.
+        was_pinged: Whether it was there at the last ping.
     """
 
     holder: Holder
     granted: int = 0
     at_ping: int = 0
     heard: int = 0
+    was_pinged: bool = False
 
 
 @dataclass(slots=True, eq=False)

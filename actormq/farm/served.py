@@ -12,6 +12,14 @@ from actormq.rules.credit import credit_for, mean_after
 
 
 @dataclass(slots=True, eq=False)
+class Offer:
+    """A farm that was offered this worker, and when it was told so last, in seconds."""
+
+    ref: Ref[Any]
+    at: float
+
+
+@dataclass(slots=True, eq=False)
 class Held:
     """One slot, and what the farm knows of it.
 

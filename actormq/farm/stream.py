@@ -94,6 +94,7 @@ class Stream:
                     self._fetched += 1
                     yield ready.popleft()
                     if now() - turn > GROUP_SECONDS:  # what is done with results holds the loop too
+                        self._room.set()
                         await asyncio.sleep(0)
                         turn = now()
                 self._room.set()

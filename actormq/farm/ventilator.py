@@ -112,13 +112,16 @@ class Ventilator(Actor):
             for grant in self._leases.grants(now):
                 self._send(grant)
             for holder, count in self._leases.recalls(now):
-                crew = self._crews[holder.worker]
-                self._say(crew, "recall", key_of(self.ref), holder.slot, count)
+                crew = self._crews.get(holder.worker)
+                if crew is not None:
+                    self._say(crew, "recall", key_of(self.ref), holder.slot, count)
         self._tell_wanted()
 
     def _send(self, grant: Grant) -> None:
         holder, batch = grant.holder, grant.batch
-        crew = self._crews[holder.worker]
+        crew = self._crews.get(holder.worker)
+        if crew is None:  # a tell before this one has found out; its tasks wait again
+            return
         tasks = grant.tasks if batch.begin is None else self._dispatch.begin(grant)
         if not tasks:
             return
@@ -172,6 +175,8 @@ class Ventilator(Actor):
         crew = self._heard(key)
         if crew is None:
             return
+        if slot in crew.lanes:  # it was not known that this one is known
+            self._lose(crew.lanes[slot], None, "", "")
         now, tasks = self._loop.now(), self._leases.tasks
         held = {id_: (tasks[id_], now) for id_ in ids if id_ in tasks}
         holder = Holder(key, slot, credit, held)
@@ -302,10 +307,16 @@ class Ventilator(Actor):
         for slot, received, answered in counts:
             lane = crew.lanes.get(slot)
             if lane is None:
+                self._say(crew, "announce", key_of(self.ref), slot)
                 continue
             is_late = ping == self._ping and received < lane.at_ping
             if is_late or lane.heard < answered:
                 self._repair(crew, lane, "lost messages on its way")
+        if ping == self._ping:
+            known = {slot for slot, _, _ in counts}
+            for slot, lane in list(crew.lanes.items()):
+                if lane.was_pinged and slot not in known:
+                    self._repair(crew, lane, "has ended unheard")
 
     @handler
     def leave(self, key: str) -> None:
@@ -429,5 +440,5 @@ class Ventilator(Actor):
         self._ping += 1
         for crew in list(self._crews.values()):
             for lane in crew.lanes.values():
-                lane.at_ping = lane.granted
-            self._say(crew, "ping", key_of(self.ref), self._ping)
+                lane.at_ping, lane.was_pinged = lane.granted, True
+            self._say(crew, "ping", key_of(self.ref), self._ping, self._wanted)

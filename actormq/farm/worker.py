@@ -7,6 +7,7 @@ one farm as long as its process lives: that one has loaded the farm's modules, a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import math
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from actormq.farm.failure import Failure
 from actormq.farm.job import Job
 from actormq.farm.reports import FARM_PREFIX, WorkerFacts, WorkerReport
 from actormq.farm.roster import key_of
-from actormq.farm.served import Held, Served
+from actormq.farm.served import Held, Offer, Served
 from actormq.farm.slot import Slot
 from actormq.ref import Ref
 from actormq.rules.backoff import Backoff
@@ -27,7 +28,7 @@ from actormq.rules.shares import shares
 from actormq.signals import Terminated
 
 TICK = 0.25  # s between looks at whether the node drains
-RETRY_PAUSE = 1.0  # s until a farm is offered a worker again that could not be told of it
+RETRY_PAUSE = 2.0  # s until a farm that has not answered is offered the worker again
 RESTARTS = Backoff(first=0.5)  # where the last process has not come up
 CLOSE_SECONDS = 2.0  # s that a slot's process may take to end what it is at, when its farm ends
 
@@ -53,7 +54,7 @@ class Worker(Actor):
         self._only = farm
         self._say_line = said
         self._farms: dict[str, Served] = {}
-        self._offered: set[str] = set()
+        self._offered: dict[str, Offer] = {}
         self._serials = itertools.count(1)
         self._closing: dict[asyncio.Task[None], Slot] = {}
         self._changed = asyncio.Event()
@@ -101,22 +102,22 @@ class Worker(Actor):
 
     def _offer(self, ref: Ref[Any]) -> None:
         key = key_of(ref)
-        if key not in self._farms and key not in self._offered and not self._is_leaving:
-            self._offered.add(key)
+        if key not in self._offered and not self._is_leaving:
+            self._offered[key] = Offer(ref, self._loop.now())
             self.watch(ref)
             self._introduce(ref)
 
     def _introduce(self, ref: Ref[Any]) -> None:
         facts = WorkerFacts(self.node.name, self._count, self._only is not None)
-        try:
+        with contextlib.suppress(DeliveryError):  # then it is told again, if it is there
             ref.tell("join", self.ref, facts)
-        except DeliveryError:
-            self._offered.discard(key_of(ref))
-            self._loop.call_later(RETRY_PAUSE, self._offer_again, ref)
 
-    def _offer_again(self, ref: Ref[Any]) -> None:
-        if self.node.is_running and ref in self.node.find_all(ref.name):
-            self._offer(ref)
+    def _offer_again(self, now: float) -> None:
+        """Ask those again who have not answered: a link may have broken meanwhile."""
+        for key, offer in self._offered.items():
+            if key not in self._farms and now - offer.at >= RETRY_PAUSE:
+                offer.at = now
+                self._introduce(offer.ref)
 
     @handler
     def welcome(self, farm: Ref[Any], name: str, wanted: int) -> None:
@@ -143,9 +144,18 @@ class Worker(Actor):
     @handler
     def want(self, farm: str, wanted: int) -> None:
         """A farm says how many slots it could use."""
-        if farm in self._farms:
-            self._farms[farm].wanted = wanted
+        served = self._farms.get(farm)
+        if served is not None and served.wanted != wanted:
+            served.wanted = wanted
             self._balance()
+
+    @handler
+    def announce(self, farm: str, slot: int) -> None:
+        """A farm has not heard of a slot."""
+        served = self._farms.get(farm)
+        held = served.slots.get(slot) if served is not None else None
+        if held is not None and held.is_ready:
+            self._announce(held)
 
     @handler
     def dismiss(self, farm: str) -> None:
@@ -157,7 +167,7 @@ class Worker(Actor):
         self._forget(key_of(terminated.ref))
 
     def _forget(self, key: str) -> None:
-        self._offered.discard(key)
+        self._offered.pop(key, None)
         farm = self._farms.pop(key, None)
         if farm is not None:
             self._say_line(f"farm {farm.name!r} has ended")
@@ -320,10 +330,11 @@ class Worker(Actor):
             self._close(held.slot, 0.0)
 
     @handler
-    def ping(self, farm: str, number: int) -> None:
-        """A farm asks what its slots hold."""
+    def ping(self, farm: str, number: int, wanted: int) -> None:
+        """A farm asks what its slots hold, and says again how many it could use."""
         served = self._farms.get(farm)
         if served is not None:
+            self.want(farm, wanted)
             counts = [
                 (slot, held.received, held.answered)
                 for slot, held in served.slots.items()
@@ -444,6 +455,7 @@ class Worker(Actor):
 
     @every(TICK)
     def tick(self) -> None:
-        """Look whether the node drains."""
+        """Look whether the node drains, and for farms that have not answered."""
         if self.node.is_draining and not self._is_leaving:
             self.ref.tell("retire")
+        self._offer_again(self._loop.now())

@@ -41,6 +41,10 @@ REASONS = {
 """What is said of a dead letter that brings no sentence of its own."""
 
 log = logging.getLogger("actormq")
+letters = log.getChild("letters")
+"""Dead letters, for whoever wants to hear of all else, and not of these."""
+peers = log.getChild("peers")
+"""Nodes that belong elsewhere, likewise."""
 
 
 def log_events(  # noqa: C901 one case for each kind
@@ -57,9 +61,9 @@ def log_events(  # noqa: C901 one case for each kind
     Returns:
         What ends it, and says what has been left out until then.
     """
-    letters = Limit(
+    letter_limit = Limit(
         DEAD_LETTERS_A_SECOND,
-        lambda count: log.warning(
+        lambda count: letters.warning(
             "%s: and %d more dead letters within a second: `actormq ps` counts them", node, count
         ),
         later,
@@ -84,7 +88,7 @@ def log_events(  # noqa: C901 one case for each kind
             case NameElected() | NameStandby():
                 log.info("%s: %s", node, one_line(_role(event)))
             case PeerRefused():
-                log.warning("%s: %s: %s", node, one_line(event.who), one_line(event.reason))
+                peers.warning("%s: %s: %s", node, one_line(event.who), one_line(event.reason))
             case Notice():
                 log.log(event.level, "%s: %s", node, one_line(event.text))
             case LoopHeld():
@@ -96,7 +100,7 @@ def log_events(  # noqa: C901 one case for each kind
                 error = event.error
                 where = f"{event.actor}.{event.handler}" if event.handler else event.actor
                 log.error("%s: %s failed: %s", node, where, event.consequence, exc_info=error)
-            case DeadLetter() if letters.allows(event.count):
+            case DeadLetter() if letter_limit.allows(event.count):
                 _log_dead_letter(node, event)
             case _:
                 pass
@@ -105,7 +109,7 @@ def log_events(  # noqa: C901 one case for each kind
 
     def end() -> None:
         ends()
-        letters.flush()
+        letter_limit.flush()
         failures.flush()
 
     return end
@@ -140,7 +144,7 @@ def _log_dead_letter(node: str, event: DeadLetter) -> None:
         what = what.replace("message", "reply").replace("replys", "replies")
     whom = event.actor if event.handler == "reply" else f"{event.actor}.{event.handler}"
     text = "%s: a dead letter, %s for %s: %s"
-    log.warning(text, node, what, one_line(whom), one_line(why))
+    letters.warning(text, node, what, one_line(whom), one_line(why))
 
 
 def _whose(event: LoopHeld) -> str:

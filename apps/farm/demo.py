@@ -6,6 +6,7 @@ results is there, one of them is killed, and another one started in its place.
 """
 
 import asyncio
+import logging
 import secrets
 import signal
 import tempfile
@@ -22,6 +23,7 @@ from apps.processes import Processes, ProcessFailed
 
 SHARE = 3  # one of so many results is there when a worker is killed
 DRAWN = 60  # pictures that are drawn where nobody has named a folder of them
+ERRORS = 10  # so many are shown
 SHEET = "contact-sheet.jpg"
 VICTIM, OTHER, SUCCESSOR = "worker-2", "worker-1", "worker-3"
 
@@ -43,6 +45,8 @@ def farm(folder: str | None, pictures: str | None, sheet: str | None, as_json: b
         else:
             tasks = ContactSheet(thumbnails.pictures(pictures), sheet or SHEET)
         show = Show(tasks, screen)
+        # What was meant for a worker that is gone is no news: the farm has missed it itself.
+        logging.getLogger("actormq.letters").setLevel(logging.ERROR)
         try:
             is_right = run(show.main, name="ventilator", mesh=f"demo-{secrets.token_hex(3)}")
         except ProcessFailed as error:
@@ -81,12 +85,13 @@ class Show:
             Whether all came out right, or somebody ended it early.
         """
         tasks = self._tasks
+        s = "" if len(tasks.inputs) == 1 else "s"
         self._screen.say(
-            f"{len(tasks.inputs):,} {tasks.what}s; three nodes: ventilator, {OTHER}, {VICTIM}"
+            f"{len(tasks.inputs):,} {tasks.what}{s}; three nodes: ventilator, {OTHER}, {VICTIM}"
         )
         async with Processes(node.mesh) as processes:
             try:
-                errors = await self._run(node, processes)
+                return await self._compare(await self._run(node, processes))
             except asyncio.CancelledError:
                 # Tidying up takes a moment; a second Ctrl-C must not leave half of it.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -96,7 +101,6 @@ class Show:
             except ActormqError as error:
                 processes.check()  # a process that died explains it better
                 raise SetupError(str(error)) from error
-        return await self._compare(errors)
 
     async def _run(self, node: Node, processes: Processes) -> list[str]:
         """Have all tasks done; give the errors of those that failed."""
@@ -148,22 +152,28 @@ class Show:
     async def _compare(self, errors: list[str]) -> bool:
         """Hold what came out against what a single process makes of it, and say so."""
         tasks, count = self._tasks, self._by_node.total()
-        is_right = await asyncio.to_thread(tasks.is_right) and not errors
+        is_right = await asyncio.to_thread(tasks.is_right)
         by_node = ", ".join(f"{name} {self._by_node[name]:,}" for name in sorted(self._by_node))
         self._screen.say(
             f"{count:,} results in {self._seconds:.1f} s ({by_node}); "
             f"{self._again:,} tasks were given again after the kill"
         )
         self._screen.say(tasks.said())
-        if is_right:
+        for error in errors[:ERRORS]:
+            self._screen.say(f"failed: {error}")
+        if not is_right:
+            self._screen.say("WRONG: one process alone comes to something else")
+        elif errors:
+            self._screen.say(
+                f"{len(errors):,} of {len(tasks.inputs):,} {tasks.what}s failed; the others are "
+                "right: one process alone comes to the same, and fails at the same"
+            )
+        else:
             self._screen.say(
                 "right: nothing lost, nothing counted twice; "
                 "one process alone, without a farm, comes to the same"
             )
-        else:
-            for error in errors[:3]:
-                self._screen.say(error)
-            self._screen.say("WRONG: one process alone comes to something else")
+        is_right = is_right and not errors
         self._screen.result(
             {
                 f"{tasks.what}s": len(tasks.inputs),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from actormq import SetupError
 from apps.farm import thumbnails, words
 
 
@@ -98,9 +99,12 @@ class ContactSheet(Tasks):
         self._made[path] = value
 
     def is_right(self) -> bool:
-        """Make all thumbnails here as well, and compare each byte; then write the sheet."""
+        """Make all thumbnails here as well, and compare each byte; then write the sheet.
+
+        A file that is no picture has none here either.
+        """
         right = not self._doubled and all(
-            self._made.get(path) == thumbnails.thumbnail(path) for path in self.inputs
+            self._made.get(path) == _thumbnail(path) for path in self.inputs
         )
         shown = [(path, self._made[path]) for path in self.inputs if path in self._made]
         width, height = thumbnails.contact_sheet(shown, self._sheet)
@@ -114,3 +118,13 @@ class ContactSheet(Tasks):
             f"{self._sheet} shows them, {self.facts['width']} by {self.facts['height']} pixels, "
             f"{Path(self._sheet).stat().st_size:,} bytes"
         )
+
+
+def _thumbnail(path: str) -> bytes | None:
+    """The thumbnail of a picture, None if none can be made."""
+    try:
+        return thumbnails.thumbnail(path)
+    except SetupError:
+        raise  # Pillow is not here: nothing can be compared
+    except Exception:  # noqa: BLE001 a border: what Pillow raises at a broken file is of many kinds
+        return None

@@ -6,7 +6,7 @@ import pytest
 
 from actormq.cli.farm import bar as bars
 from actormq.cli.farm.bar import Bar, line
-from actormq.cli.farm.words import pace
+from actormq.cli.farm.words import pace, waits
 from actormq.cli.words import counted
 from actormq.farm.reports import Progress
 
@@ -84,7 +84,43 @@ async def test_a_terminal_gets_a_bar_where_there_is_room_and_keeps_its_cursor(
     assert "\x1b[?25" not in text
 
 
-async def test_a_file_gets_plain_lines_and_each_note_once(capsys, monkeypatch):
+@pytest.mark.parametrize(
+    ("progress", "wanted", "said"),
+    [
+        (Progress(), 1, ""),  # nothing waits
+        (Progress(waiting=9), 1, "waiting for workers: 0 of 1"),
+        (Progress(waiting=9), 0, "waiting for workers: 0 of 1"),
+        (Progress(waiting=9, workers=3), 4, "waiting for workers: 3 of 4"),
+        (Progress(waiting=9, workers=4), 4, ""),
+        (Progress(waiting=9, workers=1, done=5), 4, ""),  # it has begun, and goes on with fewer
+        (Progress(waiting=9, done=5), 4, "waiting for workers: 0 of 1"),
+        (
+            Progress(waiting=9, unfit=1),
+            1,
+            "waiting for workers: 0 of 1; 1 more is there and cannot run it",
+        ),
+        (
+            Progress(waiting=9, unfit=2),
+            1,
+            "waiting for workers: 0 of 1; 2 more are there and cannot run it",
+        ),
+    ],
+)
+def test_it_is_said_that_workers_are_missing_and_whether_some_cannot_work(progress, wanted, said):
+    assert waits(progress, wanted) == said
+
+
+async def test_who_wants_it_quiet_gets_a_note_once_and_nothing_else(capsys, monkeypatch):
+    monkeypatch.setattr(bars, "LINE_INTERVAL", 0.0)
+    notes = ["", "waits", "waits", "", "waits"]
+    bar = Bar(lambda: HALF, lambda: notes.pop(0) if notes else "", is_quiet=True)
+    async with bar.shown():
+        while notes:
+            await bars.asyncio.sleep(0)
+    assert capsys.readouterr().err.splitlines() == ["waits", "waits"]
+
+
+async def test_a_file_gets_plain_lines_and_a_note_again_until_tasks_end(capsys, monkeypatch):
     monkeypatch.setattr(bars, "LINE_INTERVAL", 0.0)
     states = iter([Progress(), Progress(), HALF])
     last = [Progress()]
@@ -97,5 +133,7 @@ async def test_a_file_gets_plain_lines_and_each_note_once(capsys, monkeypatch):
         while last[0] is not HALF:
             await bars.asyncio.sleep(0)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[:2] == ["waits", line(HALF)]
-    assert set(lines[1:]) == {line(HALF)}
+    notes = lines.index(line(HALF))
+    assert notes >= 1
+    assert set(lines[:notes]) == {"waits"}
+    assert set(lines[notes:]) == {line(HALF)}

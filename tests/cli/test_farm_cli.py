@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+import os
+import re
 import secrets
 import signal
 import subprocess
@@ -13,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from actormq.cli import main
+from actormq.cli.farm.run import way_on
 
 pytestmark = pytest.mark.slow
 
@@ -110,18 +113,40 @@ def home(tmp_path):
 
 def test_each_input_is_a_line_of_json_and_failures_are_counted(home):
     given = ["jobs.py", "vanished"]
-    done = home.run("run", "jobs:size", *given, "--retries", "1", "--workers", "1")
+    done = home.run("run", "jobs:size", *given, "--retries", "1", "--workers", "1", "--tracebacks")
     first, second = sorted(
         map(json.loads, done.stdout.splitlines()), key=lambda line: line["input"]
     )
     assert first == {"input": "jobs.py", "result": len(SOURCE), "tries": 1}
     error = "FileNotFoundError: [Errno 2] No such file or directory: 'vanished'"
+    assert "    return os.path.getsize(path)\n" in second.pop("traceback")
     assert second == {"input": "vanished", "error": error, "tries": 2}
     assert done.returncode == 1
     summary, failed = done.stderr.splitlines()
     assert summary.startswith("2 tasks in ")
     assert summary.endswith("; 1 tried again")
     assert failed == 'actormq: 1 task failed: look for "error" in what was printed'
+
+
+def test_where_no_task_can_take_a_text_it_is_said_that_inputs_are_texts(home):
+    done = home.run("run", "math:sqrt", "4", "9", "--retries", "0", "--workers", "1")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == (
+        'actormq: 2 tasks failed: look for "error" in what was printed; '
+        "inputs are texts: annotate the argument as str, or convert it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("out", "durable", "says"),
+    [
+        ("", None, "nothing of this run was kept; one with --out FILE can be gone on with"),
+        ("out.jsonl", None, "the same command with --resume goes on from here"),
+        ("", "batch.sqlite", "the same command with --resume goes on from here"),
+    ],
+)
+def test_a_run_that_was_stopped_promises_no_more_than_it_kept(out, durable, says):
+    assert way_on(out, durable).startswith(says)
 
 
 def test_a_line_that_is_no_text_ends_the_input_and_not_what_came_before(home):
@@ -162,6 +187,20 @@ def test_what_is_closed_is_said(home):
     }
 
 
+def test_a_reader_that_has_had_enough_ends_the_run_which_says_how_far_it_was(home):
+    reader, writer = os.pipe()
+    os.close(reader)
+    inputs = [str(n) for n in range(3_000)]
+    args = ("run", "jobs:noted", *inputs, "--workers", "1", "-q")
+    process = home.begin(*args, stdout=writer)
+    os.close(writer)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert re.fullmatch(
+        r"actormq: standard output was closed: \d+ of 3,000 tasks were done\n", err
+    ), err
+
+
 @pytest.mark.parametrize("kept", [(), ("--durable", "batch.sqlite")], ids=["out", "durable"])
 def test_a_run_that_was_killed_goes_on_where_it_stopped(home, kept):
     inputs = [f"{n % 30}" for n in range(60)]  # each of them twice
@@ -184,8 +223,10 @@ def test_a_run_that_was_killed_goes_on_where_it_stopped(home, kept):
     assert all(line["result"] == line["input"].upper() for line in lines)
     runs = Counter((home.folder / "noted").read_text().split())
     assert not Counter(inputs) - runs
+    args = [arg for arg in args if arg != "-q"]
     again = home.run(*args, "--resume", given=text)  # there is nothing left to do
     assert again.returncode == 0
+    assert re.search(r"^0 tasks in \d\.\d s; 60 were done before$", again.stderr, re.MULTILINE)
     assert home.lines("out.jsonl") == lines
     assert Counter((home.folder / "noted").read_text().split()) == runs
 
@@ -241,9 +282,16 @@ def test_workers_join_say_what_they_do_and_leave_in_order(home, tmp_path_factory
     assert batch.wait(20) == 0
     assert Counter(line["input"] for line in home.lines("out.jsonl")) == Counter(inputs)
     assert "node 'lame' takes no task of jobs:gate" in batch.stderr.read()
-    until(lambda: "able: farm 'gates' has ended" in able.stderr.readline())
+    said = []
+    until(lambda: said.append(able.stderr.readline()) or "has ended" in said[-1])
     able.terminate()
     assert able.wait(10) == 0
+    assert [line.split(maxsplit=3)[-1] for line in said + able.stderr.readlines()] == [
+        f"able: offers 1 slot to the farms of mesh {home.mesh}\n",
+        "able: joins farm 'gates'\n",
+        "able: farm 'gates' has ended\n",
+        "able: takes no more tasks; what runs has 10 s to end\n",
+    ]
 
 
 def test_a_worker_that_nobody_needs_ends_by_itself(home):

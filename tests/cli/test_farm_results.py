@@ -4,13 +4,20 @@ import datetime as dt
 import json
 import math
 import os
+import sys
 import uuid
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from actormq.cli.farm.results import Earlier, ResultFile, error_line, result_line
+from actormq.cli.farm.results import (
+    Earlier,
+    ResultFile,
+    StandardOutput,
+    error_line,
+    result_line,
+)
 from actormq.errors import SetupError
 
 
@@ -59,7 +66,10 @@ def test_arrays_are_lists():
 
 def test_a_failure_has_an_error_in_place_of_a_result():
     line = error_line("a", "OSError: gone", 4)
-    assert json.loads(line) == {"input": "a", "error": "OSError: gone", "tries": 4}
+    failed = {"input": "a", "error": "OSError: gone", "tries": 4}
+    assert json.loads(line) == failed
+    line = error_line("a", "OSError: gone", 4, "Traceback: ...")
+    assert json.loads(line) == {**failed, "traceback": "Traceback: ..."}
 
 
 def test_a_next_run_goes_on_with_the_whole_lines_of_a_file(path):
@@ -157,3 +167,12 @@ def test_a_device_is_written_to_as_it_is():
     opened("/dev/null", resume=True).put(b"line\n")
     with pytest.raises(SetupError, match="/dev/full cannot be written: No space left on device"):
         opened("/dev/full").put(b"line\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk always full")
+def test_standard_output_that_is_full_is_said_once(monkeypatch):
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SetupError, match=r"^standard output cannot be written: No space left"):
+            StandardOutput().put(b"line\n")
+        # What Python still holds goes nowhere, and closing the file raises nothing.

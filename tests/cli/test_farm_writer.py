@@ -82,9 +82,30 @@ async def test_what_went_wrong_after_the_last_line_is_said_at_the_end(monkeypatc
     monkeypatch.setattr(writer, "INTERVAL", 0.001)
     kept = Kept()
     kept.error = SetupError("full")
+    kept.door.clear()
     lines = Writer(kept)
     await lines.write(b"a\n")
     await until(lambda: kept.threads)
+    closing = asyncio.ensure_future(lines.close())  # which cancels whoever waits for that thread
+    await asyncio.sleep(0)
+    kept.door.set()
+    with pytest.raises(SetupError, match="full"):
+        await closing
+
+
+async def test_what_went_wrong_with_lines_whose_writer_was_cancelled_is_said_at_the_end(
+    monkeypatch, until
+):
+    monkeypatch.setattr(writer, "GROUP", 1)
+    kept = Kept()
+    kept.error = SetupError("full")
+    kept.door.clear()
+    lines = Writer(kept)
+    first = asyncio.ensure_future(lines.write(b"a\n"))
+    await until(lambda: kept.threads)
+    first.cancel()
+    await asyncio.wait([first])
+    kept.door.set()
     with pytest.raises(SetupError, match="full"):
         await lines.close()
 

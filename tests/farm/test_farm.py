@@ -128,8 +128,9 @@ async def test_what_cannot_travel_fails_in_one_sentence_and_nothing_else_does(me
         found = await results(farm, ["plain", object(), "plain"], ordered=True)
         assert [result.tries for result in found] == [1, 0, 1]
         assert isinstance(found[1].error, NotEncodable)
-        [mismatch] = await results(farm, [5], retries=0)
+        [mismatch] = await results(farm, [5], retries=3)
         assert isinstance(mismatch.error, ArgumentMismatch)
+        assert mismatch.tries == 1  # it would not fit the next time either
 
 
 async def test_a_generator_that_raises_ends_the_batch_behind_what_it_gave(mesh):

@@ -279,3 +279,26 @@ def test_the_limit_of_a_value_is_that_of_what_it_travels_in():
     assert value_limit(4 << 20, 256 << 20, 64 << 20) == 64 << 20
     assert value_limit(4 << 20, 32 << 20, 64 << 20) == 32 << 20
     assert value_limit(4096, 256 << 20, 64 << 20) == 4096 - 512
+
+
+UNGUARDED = """
+import asyncio
+from actormq import Node
+
+def squared(n: int) -> int:
+    return n * n
+
+async def main():
+    async with Node(discovery=False) as node:
+        raise AssertionError(f"{node.name} runs in a process of a worker")
+
+asyncio.run(main())
+"""
+
+
+def test_a_script_that_starts_its_node_by_itself_needs_no_guard(tmp_path, monkeypatch):
+    path = tmp_path / "script.py"
+    path.write_text(UNGUARDED)
+    monkeypatch.delitem(sys.modules, finding.LOADED_MAIN, raising=False)
+    finding.load_main(str(path), None)
+    assert sys.modules.pop(finding.LOADED_MAIN).squared(3) == 9

@@ -13,6 +13,7 @@ from actormq import (
     Child,
     Executor,
     Failure,
+    Farm,
     Node,
     Publisher,
     Ref,
@@ -165,6 +166,38 @@ def hired() -> None:
         assert_type(executor.submit(halved, 3, by=1.0), Future[float])
         assert_type(executor.map(halved, [1, 2], [2.0], timeout=1.0, chunksize=2), Iterator[float])
         executor.shutdown(wait=False, cancel_futures=True)
+
+
+class Scaler(Actor):
+    @handler
+    def scale(self, number: int) -> str:
+        return str(number)
+
+    @handler
+    async def later(self, number: int, by: float = 2.0) -> str:
+        return str(number * by)
+
+    @handler
+    async def twice(self, number: int = 1) -> int:
+        return 2 * number
+
+
+async def greeted(who: str) -> bytes:
+    return who.encode()
+
+
+async def farmed(node: Node) -> None:
+    assert_type(node.farm(halved, min_workers=2), Farm[int, float])
+    assert_type(node.farm(greeted), Farm[str, bytes])
+    assert_type(node.farm(Scaler.scale, workers=0), Farm[int, str])
+    assert_type(node.farm(Scaler.later), Farm[int, str])
+    assert_type(node.farm(Scaler.twice), Farm[Any, int])
+    assert_type(node.farm(Scaler), Farm[Any, Any])
+    assert_type(node.farm("module:function"), Farm[Any, Any])
+    async with node.farm(Scaler.scale) as farm:
+        async for result in farm.map([1, 2], retries=0):
+            assert_type(result.value, str)
+            assert_type(result.input, int)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,22 @@ def halved(number: int) -> float:
     return number / 2
 
 
+class Scaler(Actor):
+    @handler
+    def scale(self, number: int) -> str:
+        return str(number)
+
+
+async def farmed(node: Node) -> None:
+    node.farm(Scaler.scale, worker=2)  # error
+    async with node.farm(Scaler.scale) as farm:
+        farm.map(["1"])  # error
+        farm.map([1], retry=1)  # error
+        async for result in farm.map([1]):
+            number: int = result.value  # error
+            print(number)  # noqa: T201
+
+
 async def main(node: Node) -> None:
     await node.spawn(Greeter, "greeter", 3)  # error
     await node.spawn(Greeter, "greeter", greetings="hello")  # error

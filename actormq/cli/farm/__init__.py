@@ -6,6 +6,7 @@
 | inputs, done | what is given, and what of it is done already |
 | results | lines of JSON, written and found again |
 | bar, words | how far it is, drawn and said |
+| said | what is said of all that nodes log |
 | worker | `farm worker` |
 | status, asked, tables | `farm status` |
 """
@@ -20,7 +21,8 @@ from actormq.cli.farm.worker import worker
 
 
 @click.group(
-    epilog="\b\nExamples:\n  actormq farm run apps.farm.words:count src/*.py --out words.jsonl\n"
+    epilog="\b\nExamples:\n"
+    "  actormq farm run apps.farm.words:count actormq/*.py --out words.jsonl\n"
     "  actormq farm worker\n  actormq farm status --watch\n"
 )
 def farm() -> None:

@@ -26,9 +26,17 @@ class Bar:
     Args:
         progress: Asked for how far it is.
         note: Asked for what else is to be said, "" for nothing.
+        is_quiet: Whether nothing but notes is shown, and each once.
     """
 
-    def __init__(self, progress: Callable[[], Progress], note: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        progress: Callable[[], Progress],
+        note: Callable[[], str],
+        *,
+        is_quiet: bool = False,
+    ) -> None:
+        self._is_quiet = is_quiet
         self._progress = progress
         self._note = note
         self._noted = ""
@@ -44,6 +52,8 @@ class Bar:
         """Show it as long as this is open."""
         with self._drawer() as (draw, interval):
             self._draw = draw
+            if interval == FRAME:
+                draw()  # a line waits until there is something to tell
             task = asyncio.ensure_future(self._repeat(interval))
             try:
                 yield
@@ -54,13 +64,13 @@ class Bar:
 
     async def _repeat(self, interval: float) -> None:
         while True:
-            self.draw()
             await asyncio.sleep(interval)
+            self.draw()
 
     @contextlib.contextmanager
     def _drawer(self) -> Iterator[tuple[Callable[[], None], float]]:
         """What draws, and how often that makes sense."""
-        if sys.stderr is None or not sys.stderr.isatty():  # None: it is closed
+        if self._is_quiet or sys.stderr is None or not sys.stderr.isatty():  # None: it is closed
             yield self._line, LINE_INTERVAL
             return
         from rich.live import Live  # noqa: PLC0415 rich costs 0.1 s
@@ -75,10 +85,11 @@ class Bar:
 
     def _line(self) -> None:
         progress, note = self._progress(), self._note()
-        if note and note != self._noted:
+        has_ended = ended(progress) > 0
+        if note and not ((has_ended or self._is_quiet) and note == self._noted):
             click.echo(note, err=True)
         self._noted = note
-        if ended(progress):
+        if has_ended and not self._is_quiet:
             click.echo(line(progress), err=True)
 
     def _drawn(self, width: int) -> Any:

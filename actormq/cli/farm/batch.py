@@ -15,13 +15,17 @@ from actormq.cli.farm.bar import Bar
 from actormq.cli.farm.done import Done
 from actormq.cli.farm.inputs import inputs_of
 from actormq.cli.farm.results import Output, error_line, result_line
-from actormq.cli.farm.words import pace
+from actormq.cli.farm.said import say_no_more
+from actormq.cli.farm.words import ended, pace, waits
 from actormq.cli.farm.writer import Writer
 from actormq.cli.words import counted, number
 from actormq.errors import ActormqError, TaskFailed
 from actormq.farm.farm import Farm, FarmOptions
+from actormq.farm.reports import Progress
 from actormq.farm.results import TaskResult
 from actormq.node import Node
+
+MISFITS = {"builtins:TypeError", "actormq.errors:ArgumentMismatch"}
 
 LOOK = 0.05  # s between looks at what still runs, once somebody has asked for the end
 
@@ -38,6 +42,7 @@ class Plan:
         timeout: Seconds for one try, None for no limit.
         grace: Seconds for what runs, when the end is asked for.
         is_quiet: Whether nothing is said of how far it is.
+        has_tracebacks: Whether lines of tasks that failed have their tracebacks as well.
     """
 
     function: Any
@@ -47,6 +52,7 @@ class Plan:
     timeout: float | None
     grace: float
     is_quiet: bool
+    has_tracebacks: bool
 
 
 class Batch:
@@ -62,6 +68,8 @@ class Batch:
         is_complete: Whether all inputs have come to an end.
         done_count: Tasks that were done in this run.
         failed_count: Tasks that failed for good in this run.
+        hidden_count: Those among them whose traceback is known, and not written.
+        misfit_count: Those among them whose function could not take what it was given.
         seconds: How long it took.
         signal: The signal that ended it early; 0 if none did.
     """
@@ -74,10 +82,13 @@ class Batch:
         self._farm: Farm[str, Any] | None = None
         self._stop = asyncio.Event()
         self._begun = time.monotonic()
-        self._again = 0
+        self._last = Progress()
         self._bar: Bar | None = None
         self.done_count = 0
         self.failed_count = 0
+        self.hidden_count = 0
+        self.misfit_count = 0
+        self._given_count = 0
         self.seconds = 0.0
         self.signal = 0
         self.is_complete = False
@@ -103,8 +114,8 @@ class Batch:
                     async with self._shown(farm):
                         await self._run(farm, writer)
                 finally:
-                    last = farm.progress()
-                    self._again = last.retried + last.redelivered
+                    self._last = farm.progress()
+                    say_no_more()
         finally:
             self.seconds = time.monotonic() - self._begun
             with contextlib.suppress(asyncio.CancelledError):
@@ -112,7 +123,7 @@ class Batch:
 
     def _shown(self, farm: Farm[str, Any]) -> contextlib.AbstractAsyncContextManager[None]:
         if self._plan.is_quiet:
-            return contextlib.nullcontext()
+            return Bar(farm.progress, self._missing, is_quiet=True).shown()
         self._bar = Bar(farm.progress, self._note)
         return self._bar.shown()
 
@@ -138,8 +149,7 @@ class Batch:
         end = time.monotonic() + self._plan.grace
         while time.monotonic() < end and not results.done():
             progress = farm.progress()
-            fetched = self.done_count + self.failed_count
-            if not progress.running and fetched == progress.done + progress.failed:
+            if not progress.running and self._new_count(progress) == ended(progress):
                 return
             await asyncio.sleep(LOOK)
 
@@ -152,34 +162,65 @@ class Batch:
                     self.done_count += 1
                 else:
                     self.failed_count += 1
+                    self.hidden_count += not plan.has_tracebacks and bool(traceback_of(result))
+                    self.misfit_count += is_misfit(result)
                 # Results of a durable farm come again; those that are in the file stay out of it.
                 if not (self._is_durable and self._output.done.take(result.input)):
-                    await writer.write(_written(result))
+                    await writer.write(self._written(result))
         self.is_complete = True
 
-    def _inputs(self) -> AsyncIterator[str]:
-        return inputs_of(self._plan.inputs, Done() if self._is_durable else self._output.done)
+    async def _inputs(self) -> AsyncIterator[str]:
+        done = Done() if self._is_durable else self._output.done
+        async for each in inputs_of(self._plan.inputs, done):
+            yield each
+            self._given_count += 1  # the farm has taken it by now
+
+    def _new_count(self, progress: Progress) -> int:
+        """Results that came and are of this run; those that a durable farm had came besides."""
+        before = self._given_count - progress.accepted
+        return self.done_count + self.failed_count - before
+
+    def _written(self, result: TaskResult[str, Any]) -> bytes:
+        if result.error is None:
+            return result_line(result.input, result.value, result.tries)
+        traceback = traceback_of(result) if self._plan.has_tracebacks else ""
+        return error_line(result.input, reason(result.error), result.tries, traceback)
 
     def _note(self) -> str:
-        """What else there is to be said; that workers are missing, the farm itself does."""
+        """What else there is to be said."""
         if self._stop.is_set():
             return (
                 f"stopping: what runs has {self._plan.grace:g} s to end; Ctrl-C again ends at once"
             )
-        return ""
+        return self._missing()
+
+    def _missing(self) -> str:
+        """That no tasks are done because workers are missing."""
+        if self._farm is None:
+            return ""
+        return waits(self._farm.progress(), self._plan.farm.get("min_workers", 1))
 
     def summary(self) -> str:
         """What was done, in one line."""
+        count = self._new_count(self._last)
         before = self._output.earlier.done
-        count = self.done_count + self.failed_count
+        if self._is_durable:
+            before = self.done_count + self.failed_count - count
         words = f"{counted(count, 'task')} in {self.seconds:.1f} s"
         if self.seconds > 0 and count:
             words += f", {pace(count / self.seconds)}"
-        if self._again:
-            words += f"; {number(self._again)} tried again"
-        if before and not self._is_durable:
+        again = self._last.retried + self._last.redelivered
+        if again:
+            words += f"; {number(again)} tried again"
+        if before:
             words += f"; {number(before)} were done before"
         return words
+
+    def how_far(self) -> str:
+        """How many tasks had ended, and of how many, when it stopped."""
+        total = self._last.total
+        of = f"{number(self._last.accepted)} so far" if total is None else number(total)
+        return f"{number(self.done_count + self.failed_count)} of {of} tasks were done"
 
     def say(self, text: str) -> None:
         """Say something on standard error, unless nobody wants to hear."""
@@ -187,10 +228,15 @@ class Batch:
             click.echo(text, err=True)
 
 
-def _written(result: TaskResult[str, Any]) -> bytes:
-    if result.error is None:
-        return result_line(result.input, result.value, result.tries)
-    return error_line(result.input, reason(result.error), result.tries)
+def traceback_of(result: TaskResult[str, Any]) -> str:
+    """Where a task raised; "" if it did not, but took its process with it, say."""
+    text = result.failure.traceback if result.failure is not None else ""
+    return text if "Traceback (most" in text else ""
+
+
+def is_misfit(result: TaskResult[str, Any]) -> bool:
+    """Whether a task failed because its function could not take, or use, a text."""
+    return result.failure is not None and result.failure.kind in MISFITS
 
 
 def reason(error: BaseException) -> str:

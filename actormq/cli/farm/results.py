@@ -1,6 +1,7 @@
 """Results as lines of JSON: written by whole lines, and found again by the next run.
 
-One line is one task: `{"input": …, "result": …, "tries": n}`, or `"error"` in place of `"result"`.
+One line is one task: `{"input": …, "result": …, "tries": n}`, or `"error"` in place of `"result"`,
+with a `"traceback"` where one is asked for.
 What JSON has no word for is written as what comes nearest: bytes as base64, times in ISO 8601, NaN
 and infinities as null, arrays and sets as lists, all else, and keys that are no texts, as text.
 """
@@ -55,9 +56,10 @@ def result_line(given: Any, value: Any, tries: int) -> bytes:
     return _line({"input": given, "result": value, "tries": tries})
 
 
-def error_line(given: Any, error: str, tries: int) -> bytes:
-    """Write down why a task failed."""
-    return _line({"input": given, "error": error, "tries": tries})
+def error_line(given: Any, error: str, tries: int, traceback: str = "") -> bytes:
+    """Write down why a task failed; where that was as well, unless it is ""."""
+    fields = {"input": given, "error": error, "tries": tries}
+    return _line({**fields, "traceback": traceback} if traceback else fields)
 
 
 def _line(fields: dict[str, Any]) -> bytes:
@@ -126,12 +128,20 @@ class StandardOutput:
 
         Raises:
             BrokenPipeError: Whoever read them has had enough.
+            SetupError: They cannot be written.
         """
-        if sys.stdout.isatty():  # where the bar is drawn, it makes room for what is written here
-            sys.stdout.write(lines.decode())
-        else:
-            sys.stdout.buffer.write(lines)
-        sys.stdout.flush()
+        try:
+            if sys.stdout.isatty():  # where the bar is drawn, it makes room for what is written
+                sys.stdout.write(lines.decode())
+            else:
+                sys.stdout.buffer.write(lines)
+            sys.stdout.flush()
+        except OSError as error:
+            # Python writes what it still holds when it ends, and would fail once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if isinstance(error, BrokenPipeError):
+                raise
+            raise SetupError(f"standard output cannot be written: {error.strerror}") from error
 
     def close(self) -> None:
         """Leave it as it is."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from pathlib import Path
 
 import click
@@ -11,11 +10,12 @@ import click
 from actormq.cli.farm.batch import Batch, Plan
 from actormq.cli.farm.inputs import checked_inputs
 from actormq.cli.farm.results import STDOUT, Output, ResultFile, StandardOutput
+from actormq.cli.farm.said import log_warnings
 from actormq.cli.options import mesh_options, node_options, place_options
 from actormq.cli.running import warn_of_lan
 from actormq.cli.words import counted
 from actormq.ending import run_to_end
-from actormq.errors import SetupError, one_line
+from actormq.errors import SetupError, StoreFull, one_line
 from actormq.farm.farm import FarmOptions
 from actormq.node import Node
 from actormq.topology import find_function
@@ -27,7 +27,7 @@ RETRIES = 3
 
 @click.command(
     epilog="\b\nExamples:\n"
-    "  actormq farm run apps.farm.words:count src/*.py\n"
+    "  actormq farm run apps.farm.words:count actormq/*.py\n"
     "  actormq farm run resize:thumbnail photos/*.jpg --out sizes.jsonl --retries 1\n"
     "  actormq farm run tables:check - --workers 0 --min-workers 8 < names.txt\n"
     "  actormq farm run long:job - --durable jobs.sqlite --out jobs.jsonl --resume < jobs.txt\n",
@@ -79,6 +79,9 @@ RETRIES = 3
 @click.option("--name", help="The farm's name in `actormq farm status`; the function's by default.")
 @mesh_options
 @place_options
+@click.option(
+    "--tracebacks", is_flag=True, help='Add a "traceback" to the lines of tasks that failed.'
+)
 @click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
 def run(
     target: str,
@@ -99,6 +102,7 @@ def run(
     dns: tuple[str, ...],
     port: int | None,
     no_zeroconf: bool,
+    tracebacks: bool,
     quiet: bool,
 ) -> None:
     """Call a function once for each INPUT, on this machine and on all workers of the mesh.
@@ -116,7 +120,7 @@ def run(
     if resume and out in (None, STDOUT) and durable is None:
         raise click.UsageError("--resume goes on with --out FILE, --durable FILE or both")
     checked_inputs(inputs)
-    _log(quiet=quiet)
+    log_warnings(quiet=quiet)
     function = find_function(target)
     options = node_options(
         mesh, join, insecure_lan, lan, dns=dns, port=port, no_zeroconf=no_zeroconf
@@ -128,7 +132,7 @@ def run(
         farm["durable"] = durable
     if insecure_lan:
         warn_of_lan()
-    plan = Plan(function, inputs, farm, retries, task_timeout, grace, quiet)
+    plan = Plan(function, inputs, farm, retries, task_timeout, grace, quiet, tracebacks)
     output: Output = (
         StandardOutput() if out is None or out == STDOUT else ResultFile(out, resume=resume)
     )
@@ -151,26 +155,38 @@ def _run(batch: Batch, output: Output, durable: str | None) -> int:
 
     try:
         run_to_end(batch.node, batch.main(), end)
+    except BrokenPipeError as error:
+        raise SetupError(f"standard output was closed: {batch.how_far()}") from error
+    except StoreFull as error:
+        raise SetupError(f"{error}: run it again with --resume then") from error
     except BaseException:
         if batch.done_count and Path(output.name).is_file():
             batch.say(f"results so far are in {output.name}: go on with --resume")
         raise
     batch.say(batch.summary())
     if batch.signal and not batch.is_complete:
-        _fail(f"stopped before the end: {_way_on(output, durable)}")
+        _fail(f"stopped before the end: {way_on(output.name, durable)}")
         return 128 + batch.signal
     failed = batch.failed_count + (0 if durable is not None else earlier.failed)
     if failed:
         where = f"in {output.name}" if output.name else "in what was printed"
-        _fail(f'{counted(failed, "task")} failed: look for "error" {where}')
+        _fail(f'{counted(failed, "task")} failed: look for "error" {where}{_hint(batch, failed)}')
         return 1
     return 0
 
 
-def _way_on(output: Output, durable: str | None) -> str:
-    if output.name or durable is not None:
+def way_on(out: str, durable: str | None) -> str:
+    """Say how to go on with a run that was stopped, which wrote to these files, if to any."""
+    if out or durable is not None:
         return "the same command with --resume goes on from here"
-    return "with --out FILE, a next run could go on from here"
+    return "nothing of this run was kept; one with --out FILE can be gone on with by --resume"
+
+
+def _hint(batch: Batch, failed: int) -> str:
+    """What may help, if all have failed in the same way, or nobody can see where they did."""
+    if batch.misfit_count == failed and not batch.done_count:
+        return "; inputs are texts: annotate the argument as str, or convert it"
+    return "; --tracebacks adds where it was raised" if batch.hidden_count else ""
 
 
 def _fail(sentence: str) -> None:
@@ -188,16 +204,3 @@ def _check_durable(path: str, *, resume: bool) -> None:
         raise SetupError(
             f"{path} is there already: go on with its tasks by --resume, or take another file"
         )
-
-
-class _Lines(logging.Handler):
-    """Says what is logged, in a line each, above the bar if there is one."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a record to what standard error is by now."""
-        click.echo(one_line(record.getMessage()), err=True)
-
-
-def _log(*, quiet: bool) -> None:
-    level = logging.ERROR if quiet else logging.WARNING
-    logging.basicConfig(level=level, handlers=[_Lines()], format="%(message)s")

@@ -14,9 +14,11 @@ from actormq.cli.guest import guest
 from actormq.cli.options import json_option, mesh_options, node_options
 from actormq.ending import ending_on_signals
 from actormq.node import Node
+from actormq.rules.distance import DEFAULT_MESH
 from actormq.settings import NodeOptions
 
 REFRESH = 1.0  # s
+START = "`actormq farm worker` or `actormq farm run`"
 
 
 @click.command(
@@ -40,12 +42,12 @@ def status(
 
 
 async def _once(options: NodeOptions, *, as_json: bool) -> None:
-    async with guest(options) as node:
+    async with guest(options, preferred=DEFAULT_MESH, start=START) as node:
         _print(await asked(node), as_json=as_json)
 
 
 async def _watch(options: NodeOptions, *, as_json: bool) -> None:
-    async with guest(options, keeps_looking=True) as node:
+    async with guest(options, keeps_looking=True, preferred=DEFAULT_MESH, start=START) as node:
         is_table = sys.stdout.isatty() and not as_json
         task = asyncio.ensure_future(_draw(node) if is_table else _repeat(node, as_json=as_json))
         with (

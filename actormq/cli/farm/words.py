@@ -29,6 +29,18 @@ def share(progress: Progress) -> float | None:
     return ended(progress) / progress.total if progress.total else 1.0
 
 
+def waits(progress: Progress, min_workers: int) -> str:
+    """That tasks wait because workers are missing; "" if they do not."""
+    has_begun = progress.running or ended(progress)
+    wanted = 1 if has_begun else max(min_workers, 1)
+    if progress.workers >= wanted or not progress.waiting:
+        return ""
+    unfit = ""
+    if progress.unfit:
+        unfit = f"; {counted(progress.unfit, 'more is', 'more are')} there and cannot run it"
+    return f"waiting for workers: {number(progress.workers)} of {number(wanted)}{unfit}"
+
+
 def how_far(progress: Progress) -> str:
     """How many of how many, as `120/1,000  12 %`, or so far, where nobody knows of how many."""
     part = share(progress)

@@ -9,8 +9,10 @@ from typing import Any
 
 import click
 
+from actormq.cli.farm.said import is_of_farms
 from actormq.cli.options import mesh_options, node_options, place_options
 from actormq.cli.running import log_for_people, stop_after, warn_of_lan
+from actormq.cli.words import counted
 from actormq.ending import run_to_end
 from actormq.farm.farm import count_of
 from actormq.farm.reports import WORKER_NAME
@@ -21,6 +23,8 @@ from actormq.topology import look_here
 
 GRACE = 10.0  # s for tasks that run when the worker is told to end; service managers wait 90
 DRAINS = 2.2  # of the time that a node has to stop, tasks have less than half
+log = logging.getLogger("actormq.farm")
+
 LOOK = 0.25  # s between looks at how long nobody has had a task here
 
 
@@ -77,7 +81,7 @@ def worker(
     module says so, and leaves its tasks to others. Whoever is in the mesh can have any function
     run here that this Python can import.
     """
-    log_for_people(quiet=quiet, verbose=verbose)
+    log_for_people(quiet=quiet, verbose=verbose, shown=None if verbose else is_of_farms)
     options = node_options(
         mesh, join, insecure_lan, lan, name=name, dns=dns, port=port, no_zeroconf=no_zeroconf
     )
@@ -88,6 +92,7 @@ def worker(
         warn_of_lan()
 
     def end(task: asyncio.Task[None], _number: int) -> None:
+        log.info("%s: takes no more tasks; what runs has %g s to end", running.name, grace)
         if not (running.is_awaited and running.begin_drain()):
             task.cancel()
 
@@ -98,9 +103,8 @@ async def _serve(node: Node, slots: int, idle_exit: float | None, parent: int | 
     with contextlib.suppress(asyncio.CancelledError):  # a signal, before it had begun
         async with node:
             ref = await node.spawn(Worker, WORKER_NAME, slots, said=_said(node.name))
-            logging.getLogger("actormq").info(
-                "%s: offers %d slot%s", node.name, slots, "s" if slots != 1 else ""
-            )
+            offer = counted(slots, "slot")
+            log.info("%s: offers %s to the farms of mesh %s", node.name, offer, node.mesh)
             if parent is not None:
                 node.keep(asyncio.ensure_future(stop_after(node, parent)))
             if idle_exit is not None:
@@ -109,7 +113,7 @@ async def _serve(node: Node, slots: int, idle_exit: float | None, parent: int | 
 
 
 def _said(name: str) -> Any:
-    return lambda text: logging.getLogger("actormq").info("%s: %s", name, text)
+    return lambda text: log.info("%s: %s", name, text)
 
 
 async def _end_idle(node: Node, ref: Ref[Worker], seconds: float) -> None:
@@ -118,5 +122,5 @@ async def _end_idle(node: Node, ref: Ref[Worker], seconds: float) -> None:
     while idle < seconds:
         await asyncio.sleep(min(LOOK, seconds - idle + 0.001))
         idle = await ref.ask(Worker.idle)
-    logging.getLogger("actormq").info("%s: nothing to do for %.3g s", node.name, idle)
+    log.info("%s: nothing to do for %.3g s", node.name, idle)
     await node.drain()

@@ -55,20 +55,24 @@ class Writer:
             BrokenPipeError: As `write`.
         """
         async with self._turn:
-            if self._under_way is not None:  # of somebody who was cancelled meanwhile
-                await asyncio.wait([self._under_way])
-                self._under_way = None
+            await self._written()  # what somebody has begun who was cancelled meanwhile
             if not self._lines or self._has_failed:
                 return
             group, self._lines, self._size = b"".join(self._lines), [], 0
-            put = asyncio.to_thread(self._output.put, group)
-            self._under_way = asyncio.ensure_future(put)
-            try:
-                await asyncio.shield(self._under_way)
-            except (OSError, ValueError):  # nothing may come behind a gap; SetupError is one
-                self._has_failed = True
-                raise
-            self._under_way = None
+            self._under_way = asyncio.ensure_future(asyncio.to_thread(self._output.put, group))
+            await self._written()
+
+    async def _written(self) -> None:
+        """Wait for what is being written; it goes on if this is cancelled."""
+        if self._under_way is None:
+            return
+        await asyncio.wait([self._under_way])
+        put, self._under_way = self._under_way, None
+        try:
+            put.result()
+        except (OSError, ValueError):  # nothing may come behind a gap; SetupError is one
+            self._has_failed = True
+            raise
 
     async def close(self) -> None:
         """Write what is left.

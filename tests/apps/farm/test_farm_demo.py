@@ -32,6 +32,17 @@ def test_the_demo_kills_a_worker_and_loses_nothing(tmp_path):
     assert "right: nothing lost, nothing counted twice; " in done.stderr
 
 
+@pytest.mark.slow
+def test_ctrl_c_ends_the_demo_like_any_other_end(tmp_path):
+    (tmp_path / "one.py").write_text("one\n")
+    command = [sys.executable, "-m", "actormq", "demo", "farm", "--folder", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout.readline().startswith("1 file; three nodes: ")
+        demo.send_signal(signal.SIGINT)
+        assert demo.stdout.read() == "stopped early: 0 of 1 were done\n"
+        assert demo.wait(20) == 0
+
+
 def files(folder):
     for name in ("a.py", "b.py"):
         (folder / name).write_text("one two two")
@@ -63,6 +74,27 @@ def test_thumbnails_that_are_lost_or_made_twice_are_noticed(tmp_path, taken, is_
     assert tasks.is_right() is is_right
     assert (tmp_path / "sheet.png").stat().st_size > 1000
     assert tasks.said().startswith(str(tmp_path / "sheet.png"))
+
+
+@pytest.mark.slow
+def test_a_file_that_is_no_picture_fails_by_name_and_the_sheet_shows_the_others(tmp_path):
+    pytest.importorskip("PIL.Image", reason="Pillow has no wheel for this Python")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    draw(str(folder), 3)
+    (folder / "broken.jpg").write_text("no picture")
+    sheet = str(tmp_path / "sheet.png")
+    command = [sys.executable, "-m", "actormq", "demo", "farm", "--pictures", str(folder)]
+    done = subprocess.run(
+        [*command, "--sheet", sheet], capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    *_, shown, failed, last = done.stdout.splitlines()
+    assert shown.startswith(f"{sheet} shows them, ")
+    assert failed.startswith(f"failed: {folder / 'broken.jpg'}: ")
+    assert "cannot identify image file" in failed
+    assert last.startswith("1 of 4 pictures failed; the others are right")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_thumbnail_that_is_another_is_noticed(tmp_path):

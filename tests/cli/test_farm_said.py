@@ -1,0 +1,24 @@
+"""What the commands of a farm say of all that their nodes log."""
+
+import logging
+
+import pytest
+
+from actormq.cli.farm.said import is_of_farms
+from actormq.observe import logs
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "is_said"),
+    [
+        ("actormq", logging.INFO, False),  # who is alive
+        ("actormq", logging.WARNING, True),
+        ("actormq.farm", logging.INFO, True),
+        (logs.peers.name, logging.WARNING, True),
+        (logs.letters.name, logging.WARNING, False),
+        ("jobs", logging.INFO, True),  # of whom is no business of ours
+    ],
+)
+def test_what_concerns_farms_is_said_and_what_went_wrong(name, level, is_said):
+    record = logging.LogRecord(name, level, "", 0, "text", (), None)
+    assert is_of_farms(record) is is_said
