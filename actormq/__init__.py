@@ -19,7 +19,6 @@ The public names. The package below them, from the ground up; an import points o
 """
 
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from actormq.errors import (
@@ -232,8 +231,12 @@ def _wanted(name: str) -> Any:
         value = getattr(import_module(f"actormq.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
-    if not name.startswith("_") and find_spec(f"actormq.{name}") is not None:
-        return import_module(f"actormq.{name}")
+    if not name.startswith("_"):
+        try:
+            return import_module(f"actormq.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"actormq.{name}":
+                raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -10,7 +10,6 @@ Buffers from `BUFFER_BYTES` on leave their message and travel beside it, uncopie
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import decimal
 import enum
@@ -187,7 +186,9 @@ class Codec:
             return msgpack.ExtType(EXT_REF, body)
         if isinstance(value, msgspec.Struct):
             return _struct_form(value)
-        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        # Where that was never imported, nothing is of its making.
+        dataclasses = sys.modules.get("dataclasses")
+        if dataclasses and dataclasses.is_dataclass(value) and not isinstance(value, type):
             return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
         if isinstance(value, enum.Enum):
             return value.value

@@ -6,10 +6,10 @@ Here are the kinds, and a builder for each that other code should not have to sp
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-from dataclasses import dataclass, field
 from typing import Any, TypeGuard
+
+import msgspec
 
 from actormq.errors import RemoteProtocolError
 
@@ -48,8 +48,7 @@ REASON_STALE = "stale"  # this incarnation was declared dead: come back with a h
 REASON_STRANGER = "stranger"  # frames from a connection that has not said hello
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(msgspec.Struct, frozen=True):
     """What a node says of itself in its hello and welcome.
 
     Attributes:
@@ -74,7 +73,21 @@ class Facts:
     host: str
     edition: int = 0
     seniority: int = 0
-    uptime: float = field(default=0.0, compare=False)
+    uptime: float = 0.0
+
+    @property
+    def _lasting(self) -> tuple[object, ...]:
+        """All but the uptime, by which two hellos of one node differ."""
+        own = self.mesh, self.node, self.incarnation, self.name, self.scope
+        return *own, self.endpoints, self.host, self.edition, self.seniority
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Facts):
+            return NotImplemented
+        return self._lasting == other._lasting
+
+    def __hash__(self) -> int:
+        return hash(self._lasting)
 
     @property
     def is_guest(self) -> bool:
@@ -125,7 +138,7 @@ def facts_from(raw: Any) -> Facts:
     uptime = get("uptime", 0.0)
     if not isinstance(uptime, int | float) or not 0 <= uptime < _FOR_EVER:
         raise RemoteProtocolError("a node's uptime is a number of seconds")
-    return dataclasses.replace(facts, uptime=float(uptime)) if uptime else facts
+    return msgspec.structs.replace(facts, uptime=float(uptime)) if uptime else facts
 
 
 @functools.lru_cache(maxsize=_FACTS_LIMIT, typed=True)

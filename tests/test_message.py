@@ -1,5 +1,6 @@
 import contextlib
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -124,3 +125,12 @@ def test_a_welcome_says_version_and_facts():
 def test_each_kind_has_a_number_of_its_own():
     names = "HELLO WELCOME REFUSED TELL ASK REPLY FAIL PING PONG LEAVE PEERS STATE"  # in this order
     assert [getattr(message, name) for name in names.split()] == list(range(12))
+
+
+def test_facts_are_the_same_whatever_the_uptime_and_other_ones_otherwise():
+    later = msgspec.structs.replace(ROOF, uptime=60.0)
+    assert later == ROOF
+    assert hash(later) == hash(ROOF)
+    for field in ROOF.__struct_fields__[:-1]:
+        assert msgspec.structs.replace(ROOF, **{field: "other"}) != ROOF
+    assert ROOF != "roof"

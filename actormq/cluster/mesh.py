@@ -7,8 +7,9 @@ Discovery gives hints and `rules/membership.py` decides; here are the sockets an
 from __future__ import annotations
 
 import copy
-import dataclasses
 from collections.abc import Callable, Iterable
+
+import msgspec
 
 from actormq import message
 from actormq.cluster.directory import Directory
@@ -121,7 +122,7 @@ class Mesh:
         """
         self._listener = Listener(self._transport, self._codec, self)
         endpoints = self._listener.bind(self._settings, self.facts.node)
-        self.facts = dataclasses.replace(self.facts, endpoints=endpoints)
+        self.facts = msgspec.structs.replace(self.facts, endpoints=endpoints)
 
     def start(self) -> None:
         """Begin to dial, to be heard and to judge."""
@@ -154,7 +155,7 @@ class Mesh:
 
     def introduction(self) -> Facts:
         """What this node says of itself in a hello."""
-        return dataclasses.replace(self.facts, uptime=self.pulse.uptime)
+        return msgspec.structs.replace(self.facts, uptime=self.pulse.uptime)
 
     def endpoints_changed(self, endpoints: tuple[str, ...]) -> None:
         """This node can be dialled elsewhere from now on."""

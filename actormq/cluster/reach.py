@@ -6,11 +6,12 @@ Whom to dial first, and how many at a time, is decided in `rules/dialling.py`.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
+
+import msgspec
 
 from actormq import message
 from actormq.cluster.dialer import WIDTH, Attempt
@@ -274,7 +275,7 @@ class Reach:
         if is_named:
             self._named.answered(attempt.key, facts.node)
         if not hub.facts.mesh:
-            hub.facts = dataclasses.replace(hub.facts, mesh=facts.mesh)
+            hub.facts = msgspec.structs.replace(hub.facts, mesh=facts.mesh)
         if facts.mesh != hub.facts.mesh:
             hub.complain(facts.name, f"it belongs to mesh {facts.mesh!r}")
             return f"it belongs to mesh {facts.mesh!r}"

@@ -26,10 +26,11 @@ or a clock; all times are seconds on the driver's clock.
 
 from __future__ import annotations
 
-import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
+
+import msgspec
 
 from actormq.message import Facts
 from actormq.rules.entry import Entry, Tomb
@@ -258,7 +259,7 @@ class Membership:
 
     def renew(self, **changes: Any) -> None:
         """Say something else of this node from now on, in a new edition unless that is given."""
-        self.own = dataclasses.replace(self.own, **{"edition": self.own.edition + 1, **changes})
+        self.own = msgspec.structs.replace(self.own, **{"edition": self.own.edition + 1, **changes})
         self._steps.append(Renew(self.own))
         self._steps.append(Spread(self.own_record(), ""))
 

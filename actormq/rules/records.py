@@ -17,7 +17,6 @@ suspicion that no edition can contradict, but the next incarnation can (`dispute
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 
 import msgspec
@@ -74,7 +73,7 @@ def disputed(record: Record) -> Record:
     """What to say of a node that was declared dead, to whoever holds it for alive."""
     if record.state is not State.DEAD:
         return record
-    facts = dataclasses.replace(record.facts, edition=DISPUTED)
+    facts = msgspec.structs.replace(record.facts, edition=DISPUTED)
     return Record(facts, State.SUSPECT, "others hold it for dead", record.accuser)
 
 

@@ -1,9 +1,9 @@
 """What nodes tell each other of the mesh, between nodes that share one queue of envelopes."""
 
-import dataclasses
 import random
 from collections import deque
 
+import msgspec
 import pytest
 
 from actormq import message
@@ -28,7 +28,7 @@ IDS = [f"{DRAWN.getrandbits(64):016x}" for _ in range(400)]
 
 def facts_of(node, **changes):
     facts = Facts("m", node, 1, f"n{node[:4]}", "lan", (f"tcp://h:{node}",), "h")
-    return dataclasses.replace(facts, **changes)
+    return msgspec.structs.replace(facts, **changes)
 
 
 class Wires:

@@ -240,4 +240,4 @@ async def test_what_dns_lacks_is_said():
 
 
 def test_stubs_have_what_facts_have():
-    assert set(vars(Stub())) <= set(Facts.__dataclass_fields__)
+    assert set(vars(Stub())) <= set(Facts.__struct_fields__)

@@ -1,5 +1,4 @@
-import dataclasses
-
+import msgspec
 import pytest
 
 from actormq import message
@@ -15,12 +14,12 @@ OWN = Facts(
     endpoints=("tcp://127.0.0.1:49152",),
     host="bench",
 )
-PEER = dataclasses.replace(OWN, node="1" * 16, name="cellar")
-GUEST = dataclasses.replace(PEER, endpoints=())
+PEER = msgspec.structs.replace(OWN, node="1" * 16, name="cellar")
+GUEST = msgspec.structs.replace(PEER, endpoints=())
 
 
 def changed(facts=PEER, **changes):
-    return dataclasses.replace(facts, **changes)
+    return msgspec.structs.replace(facts, **changes)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextvars
-import dataclasses
 import math
 import random
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, ParamSpec, TypeVar, Unpack
+
+import msgspec
 
 from actormq.cluster.discovery import Discovery
 from actormq.cluster.dns import Found, Names, NameUnknown
@@ -304,7 +305,7 @@ class SimulatedNode(Node):
     def say_age(self, seniority: int) -> Record:
         """Take a place in the order of age; give what is to be said of it."""
         mesh = self.mesh_view
-        mesh.facts = dataclasses.replace(mesh.facts, seniority=seniority)
+        mesh.facts = msgspec.structs.replace(mesh.facts, seniority=seniority)
         return mesh.membership.own_record()
 
     def acquaint(self, records: Iterable[Record], rings: Rings, digest: Digest) -> None:
