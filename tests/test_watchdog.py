@@ -173,10 +173,11 @@ async def test_python_code_that_computes_is_found_as_well(mesh, until, caplog):
     begun = time.monotonic()
     await ref.ask(Hog.busy, 4 * LIMIT)
     seconds = time.monotonic() - begun
-    await until(lambda: len(heard.later) == 2)
-    assert heard.later[0].handler == "busy"
-    assert LIMIT <= heard.later[1].seconds <= seconds + LIMIT
-    lines = [x.message for x in caplog.records if x.levelno == logging.WARNING]
+    # Where the machine has other things to do, something else may hold the loop as well.
+    told = await until(lambda: [x for x in heard.later if x.handler == "busy"][1:])
+    assert LIMIT <= told[0].seconds <= seconds + LIMIT
+    warned = [x.message for x in caplog.records if x.levelno == logging.WARNING]
+    lines = [line for line in warned if "hog.busy" in line]
     assert "n0: hog.busy has held the loop for" in lines[0]
     assert "in busy" in lines[0]
     assert re.search(r"n0: hog.busy held the loop for [0-9.]+ s$", lines[1])
