@@ -26,7 +26,7 @@ from actormq.errors import one_line
 from actormq.observe.logs import log
 from actormq.settings import NodeOptions, checked
 
-SECONDS = 12.0  # s; with two starts of Python and the search for a mesh all is done in 20
+SECONDS = 10.0  # s; with two starts of Python and the search for a mesh all is done in 20
 
 
 @click.command(

@@ -113,8 +113,9 @@ def _digits(value: float) -> str:
 
 
 def headline(place: Place) -> str:
-    """What a place is called above its figures, in one line whatever its node is called."""
-    return one_line(f"{place.name}  {place.way}" if place.way else place.name)
+    """What a place is called, in one line whatever its node is called, and how it is reached."""
+    way = "ipc" if place.way.startswith("ipc://") else place.way  # its name means nothing to people
+    return one_line(f"{place.name} ({way})" if way else place.name)
 
 
 def limits(load: float, cores: int) -> str:

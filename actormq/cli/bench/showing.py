@@ -38,15 +38,17 @@ class Lines:
     def ended(self, place: Place) -> None:
         """Show the figures, and what is missing."""
         if self._console.is_terminal:
-            self._print(Padding(_table(place), (0, 0, 0, INDENT)))
+            self._print(Padding.indent(_table(place), INDENT))
             for note in place.notes:
-                self._print(Padding(Text(one_line(note), "yellow"), (0, 0, 0, INDENT)))
+                self._print(Padding.indent(Text(one_line(note), "yellow"), INDENT))
         else:
             click.echo("".join(f"{line}\n" for line in plain(place)), nl=False)
 
     def _print(self, what: Text | Padding) -> None:
-        with self._console.capture() as shown:  # rich ends the process in its own way
-            self._console.print(what)  #         at a closed pipe
+        with (
+            self._console.capture() as shown
+        ):  # rich ends the process in its own way at a closed pipe
+            self._console.print(what)
         click.echo(shown.get(), nl=False)
 
 
@@ -61,6 +63,6 @@ def _table(place: Place) -> Table:
 
 def plain(place: Place) -> list[str]:
     """A line for each figure, then one for each thing that is missing."""
-    where = one_line(place.name)
+    where = headline(place)
     figures = [f"{where}: {what}: {median} ({span})" for what, median, span in rows(place)]
     return figures + [f"{where}: {one_line(note)}" for note in place.notes]
