@@ -27,6 +27,7 @@ class _Commands(UserDict[str, Any]):
 
 COMMANDS = _Commands(
     ask="asking",
+    bench="bench",
     demo="demo",
     device="device",
     doctor="doctor",
@@ -110,6 +111,7 @@ Examples:
   actormq device forwarder --frontend tcp://*:5556 --backend tcp://*:8100
   actormq lint home.toml
   actormq doctor
+  actormq bench
 """
 
 
