@@ -26,7 +26,9 @@ NEVER = {
 }
 """What a program that starts a node need not load, with all that is below it."""
 
-OTHER_COMMANDS = {f"actormq.cli.{name}" for name in ("asking", "device", "doctor", "farm", "lint")}
+OTHER_COMMANDS = {
+    f"actormq.cli.{name}" for name in ("asking", "bench", "device", "doctor", "farm", "lint")
+}
 
 
 def output(program):
