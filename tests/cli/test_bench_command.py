@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import math
 import signal
 import subprocess
@@ -27,6 +28,15 @@ from actormq.cli.bench.rounds import in_rounds
 from actormq.cli.bench.showing import Silent, plain
 
 BENCH = [sys.executable, "-W", "error", "-m", "actormq", "bench"]
+
+
+@pytest.fixture(autouse=True)
+def level_of_the_log():
+    """The command is one of a process of its own, and says for all of it what is logged."""
+    log = logging.getLogger("actormq")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,8 @@ async def test_a_hung_node_is_held_for_dead_and_comes_back_as_a_new_incarnation(
         process.send_signal(signal.SIGCONT)
         ref = await node.find("c", timeout=20)
         assert await ref.ask("ping") == "c"
-        assert [m.facts.incarnation for m in node.mesh_view.peers()] == [2]
+        # It hears of its death in two ways, a refusal and a record, and may take a step for each.
+        assert [m.facts.incarnation > 1 for m in node.mesh_view.peers()] == [True]
 
 
 async def test_a_node_that_hangs_for_a_moment_is_not_held_for_dead(programs, mesh_name, until):

@@ -60,10 +60,14 @@ def bench(
         raise click.BadParameter("a number of seconds above 0", param_hint="--seconds")
     options = node_options(mesh, join, insecure_lan, lan)
     checked(options)
-    log.setLevel(logging.ERROR)  # what goes wrong on the way is said among the figures
     report = Report(_load(), os.cpu_count() or 1)
     showing: Showing = Silent() if as_json else Lines()
-    status = asyncio.run(_measured(report, showing, seconds, options))
+    level = log.level
+    log.setLevel(logging.ERROR)  # what goes wrong on the way is said among the figures
+    try:
+        status = asyncio.run(_measured(report, showing, seconds, options))
+    finally:
+        log.setLevel(level)
     if limit := limits(report.load, report.cores):
         report.notes.append(limit)
     if as_json:
