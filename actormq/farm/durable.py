@@ -58,16 +58,6 @@ class Durable:
         return await asyncio.shield(loop.run_in_executor(self._threads, call))
 
     @property
-    def accepted_count(self) -> int:
-        """Tasks that the file holds."""
-        return self._store.accepted_count
-
-    @property
-    def total(self) -> int | None:
-        """Tasks of the whole input; None if that has not been read to its end yet."""
-        return self._store.total
-
-    @property
     def damaged(self) -> Sequence[Damage]:
         """What was found damaged, and has not been given anew since."""
         return self._store.damaged

@@ -79,7 +79,6 @@ class Slot:
     Attributes:
         held: The tasks that it has, and how many seconds each may take, in the order in which they
             were given.
-        since: When it was last given work, in seconds of the loop.
         was_late: Whether its process was ended because a task took too long.
 
     Raises:
@@ -125,7 +124,6 @@ class Slot:
         self.was_late = False
         self.number = number
         self.held: dict[int, float] = {}
-        self.since = runtime.loop.now()
 
     @property
     def pid(self) -> int:
@@ -165,7 +163,6 @@ class Slot:
         self._spawned.say([words.WORK, job, ids, aside])
         self.held.update(dict.fromkeys(ids, timeout))
         self._given += len(ids)
-        self.since = self._runtime.loop.now()
         self._look_by(timeout)
 
     def recall(self, count: int) -> list[int]:

@@ -190,8 +190,7 @@ class Ventilator(Actor):
         self, key: str, slot: int, ids: list[int], blob: bytes, seconds: float, credit: int
     ) -> None:
         """A slot has done tasks: their values, and what they took together."""
-        crew = self._heard(key)
-        lane = crew.lanes.get(slot) if crew is not None else None
+        crew, lane = self._lane(key, slot)
         try:
             values = values_of(self._codec, blob)
         except RemoteProtocolError as error:
@@ -210,8 +209,7 @@ class Ventilator(Actor):
     @handler
     def failed(self, key: str, slot: int, id_: int, failure: Failure, credit: int) -> None:
         """A task has raised, or its result cannot travel."""
-        crew = self._heard(key)
-        lane = crew.lanes.get(slot) if crew is not None else None
+        crew, lane = self._lane(key, slot)
         holder = lane.holder if lane is not None else None
         task = self._leases.raised(holder, id_, is_final=failure.is_final)
         if lane is not None:
@@ -224,10 +222,9 @@ class Ventilator(Actor):
     @handler
     def cannot(self, key: str, slot: int, job: int, ids: list[int], text: str) -> None:
         """A slot cannot run a job: its module is not there, or cannot be loaded."""
-        crew = self._heard(key)
-        if crew is None or slot not in crew.lanes:
+        crew, lane = self._lane(key, slot)
+        if crew is None or lane is None:
             return
-        lane = crew.lanes[slot]
         lane.heard += len(ids)
         if job not in crew.refusals:
             crew.refusals[job] = text
@@ -255,8 +252,7 @@ class Ventilator(Actor):
     @handler
     def broken(self, key: str, slot: int, job: int, ids: list[int], failure: Failure) -> None:
         """What a slot calls before its first task has raised: no task of the job can run."""
-        crew = self._heard(key)
-        lane = crew.lanes.get(slot) if crew is not None else None
+        crew, lane = self._lane(key, slot)
         if lane is not None:
             lane.heard += len(ids)
             self._leases.refuse(lane.holder, job, ids)
@@ -265,8 +261,7 @@ class Ventilator(Actor):
     @handler
     def recalled(self, key: str, slot: int, ids: list[int], credit: int) -> None:
         """Tasks come back that were asked for, since others have nothing to do."""
-        crew = self._heard(key)
-        lane = crew.lanes.get(slot) if crew is not None else None
+        _, lane = self._lane(key, slot)
         if lane is not None:
             lane.heard += len(ids)
             self._leases.give_credit(lane.holder, credit)
@@ -276,8 +271,7 @@ class Ventilator(Actor):
     @handler
     def returned(self, key: str, slot: int) -> None:
         """Tasks come back that were not begun: their slot had ended when they came."""
-        crew = self._heard(key)
-        lane = crew.lanes.get(slot) if crew is not None else None
+        _, lane = self._lane(key, slot)
         if lane is not None:
             self._lose(lane, None, "", "")
 
@@ -292,8 +286,7 @@ class Ventilator(Actor):
             how: What happened to it, in words.
             is_slow: Whether it was ended because that task took too long.
         """
-        crew = self._heard(key)
-        lane = crew.lanes.get(slot) if crew is not None else None
+        crew, lane = self._lane(key, slot)
         if crew is not None and lane is not None:
             self._lose(lane, blamed, how, crew.facts.node, is_slow=is_slow)
             self._dispatch.kick()
@@ -330,6 +323,11 @@ class Ventilator(Actor):
         if crew is not None:
             crew.heard_at = self._loop.now()
         return crew
+
+    def _lane(self, key: str, slot: int) -> tuple[Crew | None, Lane | None]:
+        """The worker that has said something, and the slot of which; None if it is not known."""
+        crew = self._heard(key)
+        return crew, crew.lanes.get(slot) if crew is not None else None
 
     def _name(self, crew: Crew | None) -> str:
         return crew.facts.node if crew is not None else ""

@@ -152,8 +152,7 @@ class Worker(Actor):
     @handler
     def announce(self, farm: str, slot: int) -> None:
         """A farm has not heard of a slot."""
-        served = self._farms.get(farm)
-        held = served.slots.get(slot) if served is not None else None
+        held = self._held(farm, slot)
         if held is not None and held.is_ready:
             self._announce(held)
 
@@ -246,6 +245,10 @@ class Worker(Actor):
                 return farm.slots[number]
         return None
 
+    def _held(self, farm: str, slot: int) -> Held | None:
+        served = self._farms.get(farm)
+        return served.slots.get(slot) if served is not None else None
+
     def _let_go(self, held: Held) -> None:
         """Give a slot no more tasks, and end it when it has none."""
         held.is_leaving = True
@@ -312,8 +315,7 @@ class Worker(Actor):
     @handler
     def recall(self, farm: str, slot: int, count: int) -> None:
         """A farm wants tasks back that a slot has not begun, for others have nothing to do."""
-        served = self._farms.get(farm)
-        held = served.slots.get(slot) if served is not None else None
+        held = self._held(farm, slot)
         if held is not None:
             ids = held.slot.recall(count)
             busy = held.slot.busy_for
