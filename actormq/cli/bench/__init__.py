@@ -62,12 +62,8 @@ def bench(
     checked(options)
     report = Report(_load(), os.cpu_count() or 1)
     showing: Showing = Silent() if as_json else Lines()
-    level = log.level
     log.setLevel(logging.ERROR)  # what goes wrong on the way is said among the figures
-    try:
-        status = asyncio.run(_measured(report, showing, seconds, options))
-    finally:
-        log.setLevel(level)
+    status = asyncio.run(_measured(report, showing, seconds, options))
     if limit := limits(report.load, report.cores):
         report.notes.append(limit)
     if as_json:
