@@ -143,6 +143,8 @@ async def test_a_subscriber_that_leaves_is_counted_no_more(mesh, until):
     speaker = await near.spawn(Speaker)
     here = await near.spawn(Listener, None, "a", "b")
     there = await far.spawn(Listener, None, "a")
+    # The other node may hear of the service only now.
+    await until(lambda: inside(near, speaker).feed.subscriber_count == 2)
     assert await speaker.ask(Speaker.subscribers) == 2
     await inside(near, here).feed.subscribe("c")  # its mark is a new one: still one subscriber
     assert await speaker.ask(Speaker.subscribers) == 2
