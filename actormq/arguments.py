@@ -91,6 +91,16 @@ class Arguments:
             for kind, column in zip(exact, columns, strict=False)
         )
 
+    def are_exact_rows(self, rows: Sequence[Sequence[Any]]) -> bool:
+        """Say whether the arguments of many calls need no check.
+
+        Args:
+            rows: Those of each call.
+        """
+        if self._exact is None or len(set(map(len, rows))) != 1:
+            return False
+        return self.are_exact(list(zip(*rows, strict=True)))
+
     def checked(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """Check and convert arguments.
 

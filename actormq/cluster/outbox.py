@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from actormq.cluster.row import LEAST, Row
 from actormq.errors import LinkFull
 from actormq.loop import Loop
 from actormq.port import Port
@@ -23,8 +24,8 @@ class Outbox:
         limit: Bytes that may wait; what is over is refused.
 
     Attributes:
-        sent_count: Envelopes handed to a connection.
-        dropped_count: Envelopes that no connection took before the peer was gone.
+        sent_count: Messages handed to a connection, each envelope one, and each tell of a row.
+        dropped_count: Messages that no connection took before the peer was gone.
     """
 
     def __init__(self, loop: Loop, who: str, limit: int) -> None:
@@ -33,12 +34,13 @@ class Outbox:
         self._limit = limit
         self._port: Port | None = None
         self._prefix: list[Any] = []
-        self._batch: list[bytes] = []
-        self._batch_bytes = 0
-        self._queue: deque[tuple[list[Any], int, int]] = deque()  # frames, bytes, envelopes
+        self._row: Row | None = None  # what has gathered behind the batch
+        self._batch: list[bytes] = []  # one frame to be, in pieces
+        self._batch_bytes = self._batch_count = 0
+        self._queue: deque[tuple[list[Any], int, int]] = deque()  # frames, bytes, messages
         self._is_dirty = False
         self._is_blocked = False
-        self.waiting_bytes = 0
+        self._waiting_bytes = 0  # but for the row
         self.sent_count = 0
         self.dropped_count = 0
 
@@ -64,29 +66,59 @@ class Outbox:
         Raises:
             LinkFull: More than the limit waits already.
         """
+        if self._row is not None:
+            self._end_row()
         size = len(packed)
         if buffers:
             size += sum(memoryview(buffer).nbytes for buffer in buffers)
-        if self.waiting_bytes and self.waiting_bytes + size > self._limit:
+        if self._waiting_bytes and self._waiting_bytes + size > self._limit:
             raise LinkFull(self._who, self._limit)
-        self.waiting_bytes += size
         if buffers:
             self._seal()
+            self._waiting_bytes += size
             self._queue.append(([packed, *buffers], size, 1))
         else:
-            self._batch.append(packed)
-            self._batch_bytes += size
-            if len(self._batch) >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
-                self._seal()
-                self._pump()
+            self._add([packed], size, 1)
+        if not self._is_dirty:
+            self._is_dirty = True
+            self._loop.flush_soon(self)
+
+    def begin_row(self, row: Row, handler: Any, name: str, packed: bytes, most: int) -> None:
+        """Queue a tell, behind which its row may go on until something else is queued.
+
+        Args:
+            row: The row.
+            handler: What is asked for when it goes on.
+            name: The handler's name.
+            packed: The arguments.
+            most: Bytes of one envelope.
+
+        Raises:
+            LinkFull: More than the limit waits already.
+        """
+        if self._row is not None:
+            self._end_row()
+        size = row.name(name) + len(packed)
+        room = self._limit - self._waiting_bytes - size
+        if room < 0 and self._waiting_bytes:
+            raise LinkFull(self._who, self._limit)
+        row.handler, row.parts = handler, [packed]
+        row.room = min(FRAME_BYTES - self._batch_bytes - LEAST, most, room) - size
+        self._row = row
         if not self._is_dirty:
             self._is_dirty = True
             self._loop.flush_soon(self)
 
     @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for a connection, or for room in one."""
+        return self._waiting_bytes + (self._row.size if self._row is not None else 0)
+
+    @property
     def waiting_count(self) -> int:
-        """Envelopes that wait for a connection, or for room in one."""
-        return len(self._batch) + sum(count for _, _, count in self._queue)
+        """Messages that wait for a connection, or for room in one."""
+        in_row = len(self._row.parts) if self._row is not None else 0
+        return in_row + self._batch_count + sum(count for _, _, count in self._queue)
 
     def flush(self) -> None:
         """Send what one tick has gathered."""
@@ -95,21 +127,40 @@ class Outbox:
         self._pump()
 
     def close(self) -> int:
-        """Drop what waits, and say how many envelopes that were."""
+        """Drop what waits, and say how many messages that were."""
         self._seal()
         dropped = sum(count for _, _, count in self._queue)
         self._queue.clear()
-        self.waiting_bytes = 0
+        self._waiting_bytes = 0
         self.dropped_count += dropped
         self._port = None
         return dropped
 
+    def _add(self, pieces: Sequence[bytes], size: int, count: int) -> None:
+        """Put an envelope into the batch; a full one goes out at once."""
+        self._waiting_bytes += size
+        self._batch += pieces
+        self._batch_bytes += size
+        self._batch_count += count
+        if self._batch_count >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
+            self._seal()
+            self._pump()
+
+    def _end_row(self) -> None:
+        row, self._row = self._row, None
+        assert row is not None
+        count = len(row.parts)
+        pieces = row.end()
+        self._add(pieces, sum(map(len, pieces)), count)
+
     def _seal(self) -> None:
+        if self._row is not None:
+            self._end_row()
         batch = self._batch
         if batch:
             frame = batch[0] if len(batch) == 1 else b"".join(batch)
-            self._queue.append(([frame], self._batch_bytes, len(batch)))
-            self._batch, self._batch_bytes = [], 0
+            self._queue.append(([frame], self._batch_bytes, self._batch_count))
+            self._batch, self._batch_bytes, self._batch_count = [], 0, 0
 
     def _pump(self) -> None:
         port, queue = self._port, self._queue
@@ -122,7 +173,7 @@ class Outbox:
                 self._wait(port)
 
     def _sent(self, size: int, count: int) -> None:
-        self.waiting_bytes -= size
+        self._waiting_bytes -= size
         self.sent_count += count
 
     def _wait(self, port: Port) -> None:

@@ -12,6 +12,7 @@ from actormq.cell import Cell
 from actormq.cluster.far import FarAnswer, FarReply, FarRoute
 from actormq.cluster.member import Member
 from actormq.cluster.probes import Probes
+from actormq.cluster.row import Row
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
 from actormq.errors import (
@@ -19,6 +20,7 @@ from actormq.errors import (
     ActorNotFound,
     ActorStopped,
     DeliveryError,
+    MessageTooLarge,
     NodeUnreachable,
     PeerLost,
     RemoteProtocolError,
@@ -92,6 +94,24 @@ class Post:
         """
         self._send(address, [message.TELL, address.serial, handler], args, kwargs)
 
+    def tell_row(self, row: Row, address: Address, handler: Any, name: str, packed: bytes) -> None:
+        """Send a message without an answer, and let more like it go on in a row.
+
+        Args:
+            row: That of its sender's ref.
+            address: The receiver.
+            handler: The handler as it was given.
+            name: Its name.
+            packed: The arguments, packed.
+
+        Raises:
+            DeliveryError: It cannot leave.
+        """
+        if len(packed) > self.settings.message_limit:
+            raise MessageTooLarge(address.label, len(packed), self.settings.message_limit)
+        outbox = self._member(address).outbox
+        outbox.begin_row(row, handler, name, packed, self.settings.message_limit)
+
     def ask(
         self,
         address: Address,
@@ -115,6 +135,15 @@ class Post:
         reply.number = number
 
     def _send(self, address: Address, head: Envelope, args: Any, kwargs: dict[str, Any]) -> None:
+        member = self._member(address)
+        to, aside = address.label, self.codec.aside
+        envelope = [*head, [aside(to, value) for value in args]]
+        if kwargs:
+            envelope.append({key: aside(to, value) for key, value in kwargs.items()})
+        packed, buffers = self.codec.pack(to, envelope)
+        member.outbox.put(packed, buffers)
+
+    def _member(self, address: Address) -> Member:
         member = self.member(address.node)
         if address.node == self.own:
             raise ActorStopped(address.label)  # it lived here, or its ref would not lead this way
@@ -122,12 +151,7 @@ class Post:
             if self._has_ended(address.node):
                 raise ActorStopped(address.label)
             raise NodeUnreachable(address.node)
-        to, aside = address.label, self.codec.aside
-        envelope = [*head, [aside(to, value) for value in args]]
-        if kwargs:
-            envelope.append({key: aside(to, value) for key, value in kwargs.items()})
-        packed, buffers = self.codec.pack(to, envelope)
-        member.outbox.put(packed, buffers)
+        return member
 
     def say(self, node: str, envelope: Envelope) -> None:
         """Send an envelope that is for a node, not for an actor.
@@ -161,7 +185,7 @@ class Post:
     # -- in -----------------------------------------------------------------------------------
 
     def take(self, member: Member, envelope: Envelope) -> None:
-        """Take a TELL, ASK, SEND, REPLY, FAIL or PROBE.
+        """Take a TELL, TELLS, ASK, SEND, REPLY, FAIL or PROBE.
 
         Raises:
             RemoteProtocolError: It has another shape.
@@ -173,6 +197,8 @@ class Post:
                 self._told(member, to, handler, args, {})
                 return
         match envelope:
+            case [message.TELLS, to, str(handler), [_, *_] as rows, *_]:
+                self._told_all(member, to, handler, rows)
             case [message.TELL, to, str(handler), list(args), *rest]:
                 self._told(member, to, handler, args, _keywords(rest))
             case [
@@ -225,6 +251,21 @@ class Post:
                     kwargs=kwargs,
                 )
             )
+
+    def _told_all(self, member: Member, to: Any, handler: str, rows: list[Any]) -> None:
+        """Take a row of tells: what they have in common is looked up once."""
+        if set(map(type, rows)) != {list}:
+            raise RemoteProtocolError("a row of tells is arrays of arguments")
+        member.received_count += len(rows) - 1
+        cell = self._registry.by_serial(to) if type(to) is int else None
+        taken = 0
+        if cell is not None:
+            spec = cell.handler(handler)
+            if spec is not None and spec.arguments.are_exact_rows(rows):
+                taken = cell.put_all(spec, rows)
+                self.call_count += taken if to != NODE_SERIAL else 0
+        for args in rows[taken:]:  # what is not as usual is looked at one by one
+            self._told(member, to, handler, args, {})
 
     def _call(
         self,

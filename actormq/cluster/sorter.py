@@ -74,7 +74,7 @@ class Sorter:
                 return  # it has said goodbye
             kind = envelope[0]
             try:
-                if message.TELL <= kind <= message.FAIL or kind in (message.SEND, message.PROBE):
+                if kind in _OF_ACTORS:
                     member.used_at = now
                     self._deliver(member, envelope)
                 else:
@@ -125,6 +125,12 @@ class Sorter:
             hub.act()  # what stands behind it in the frame counts no more
 
 
+_OF_ACTORS = frozenset(
+    (
+        *(message.TELL, message.TELLS, message.ASK, message.SEND, message.REPLY, message.FAIL),
+        message.PROBE,
+    )
+)
 _OF_GUESTS = frozenset((message.HELP, message.DIGEST, message.SUMMARY, message.WANT))
 """A guest asks; it says nothing of the mesh."""
 _OF_NODES = _OF_GUESTS | {message.PEERS, message.STATE, message.HELPED}
