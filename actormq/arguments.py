@@ -13,6 +13,7 @@ import types
 import typing
 import warnings
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -95,11 +96,18 @@ class Arguments:
         """Say whether the arguments of many calls need no check.
 
         Args:
-            rows: Those of each call.
+            rows: Those of each call, one or more.
         """
-        if self._exact is None or len(set(map(len, rows))) != 1:
+        exact = self._exact
+        lengths = set(map(len, rows))
+        if exact is None or len(lengths) > 1:
             return False
-        return self.are_exact(list(zip(*rows, strict=True)))
+        [length] = lengths
+        # No column is built, nor an iterator for each row: that would wake the garbage collector.
+        return self._required <= length <= len(exact) and all(
+            kind is Any or set(map(type, map(itemgetter(place), rows))) == {kind}
+            for place, kind in enumerate(exact[:length])
+        )
 
     def checked(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """Check and convert arguments.
