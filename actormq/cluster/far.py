@@ -236,12 +236,7 @@ class FarAnswer:
     def resolve(self, value: Any) -> None:
         """Send the result."""
         self._is_open = False
-        try:
-            value = self._post.codec.aside(self._member.facts.name, value)
-        except DeliveryError as error:
-            self.reject(error)
-        else:
-            self._post.reply(self._member, [message.REPLY, self._number, value])
+        self._post.answer(self._member, self._number, value)
 
     def reject(self, error: BaseException) -> None:
         """Send the reason why there is none."""

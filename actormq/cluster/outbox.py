@@ -60,8 +60,15 @@ class Outbox:
         """The connection broke; what waits stays for the next one."""
         self._port = None
 
-    def put(self, packed: bytes, buffers: Sequence[Any] = ()) -> None:
+    def put(
+        self, packed: bytes, buffers: Sequence[Any] = (), *, at_once: bool = False
+    ) -> None:
         """Queue one packed envelope, and the buffers that travel beside it.
+
+        Args:
+            packed: The envelope.
+            buffers: The buffers.
+            at_once: Whether it leaves now, and not with what else this tick has to say.
 
         Raises:
             LinkFull: More than the limit waits already.
@@ -79,7 +86,10 @@ class Outbox:
             self._queue.append(([packed, *buffers], size, 1))
         else:
             self._add([packed], size, 1)
-        if not self._is_dirty:
+        if at_once:
+            self._seal()
+            self._pump()
+        elif not self._is_dirty:
             self._is_dirty = True
             self._loop.flush_soon(self)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from actormq import message
@@ -12,7 +12,7 @@ from actormq.cell import Cell
 from actormq.cluster.far import FarAnswer, FarReply, FarRoute
 from actormq.cluster.member import Member
 from actormq.cluster.probes import Probes
-from actormq.cluster.row import Row
+from actormq.cluster.row import PLAIN, Row, packed_plain
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
 from actormq.errors import (
@@ -92,7 +92,7 @@ class Post:
         Raises:
             DeliveryError: It cannot leave.
         """
-        self._send(address, [message.TELL, address.serial, handler], args, kwargs)
+        self._send(address, (message.TELL, address.serial, handler), args, kwargs)
 
     def tell_row(self, row: Row, address: Address, handler: Any, name: str, packed: bytes) -> None:
         """Send a message without an answer, and let more like it go on in a row.
@@ -125,8 +125,9 @@ class Post:
         number = next(self._ids)
         left = max(reply.deadline - self.loop.now(), 0.0)
         try:
-            head = [kind, number, left, address.serial, handler]
-            self._send(address, head, args, kwargs)
+            head = (kind, number, left, address.serial, handler)
+            # One that nothing is under way with has nobody to wait for, to be joined with.
+            self._send(address, head, args, kwargs, at_once=not self._pending)
         except DeliveryError as error:
             error.undelivered = (handler, tuple(args), kwargs)
             reply.reject(error)
@@ -134,14 +135,26 @@ class Post:
         self._pending[number] = (reply, address)
         reply.number = number
 
-    def _send(self, address: Address, head: Envelope, args: Any, kwargs: dict[str, Any]) -> None:
-        member = self._member(address)
+    def _send(
+        self,
+        address: Address,
+        head: tuple[Any, ...],
+        args: Any,
+        kwargs: dict[str, Any],
+        *,
+        at_once: bool = False,
+    ) -> None:
+        outbox = self._member(address).outbox
+        if not kwargs and PLAIN.issuperset(map(type, args)):
+            packed = packed_plain((*head, args), self.settings.message_limit)
+            if packed is not None:
+                outbox.put(packed, at_once=at_once)
+                return
         to, aside = address.label, self.codec.aside
         envelope = [*head, [aside(to, value) for value in args]]
         if kwargs:
             envelope.append({key: aside(to, value) for key, value in kwargs.items()})
-        packed, buffers = self.codec.pack(to, envelope)
-        member.outbox.put(packed, buffers)
+        outbox.put(*self.codec.pack(to, envelope), at_once=at_once)
 
     def _member(self, address: Address) -> Member:
         member = self.member(address.node)
@@ -190,17 +203,9 @@ class Post:
         Raises:
             RemoteProtocolError: It has another shape.
         """
-        kind = envelope[0]
-        if kind == message.TELL and len(envelope) == 4:  # noqa: PLR2004 the most frequent shape, first
-            _, to, handler, args = envelope
-            if type(handler) is str and type(args) is list:
-                self._told(member, to, handler, args, {})
-                return
-        match envelope:
+        match envelope:  # the most frequent first
             case [message.TELLS, to, str(handler), [_, *_] as rows, *_]:
                 self._told_all(member, to, handler, rows)
-            case [message.TELL, to, str(handler), list(args), *rest]:
-                self._told(member, to, handler, args, _keywords(rest))
             case [
                 message.ASK,
                 int(number),
@@ -215,10 +220,12 @@ class Post:
                     self._call(to, handler, args, _keywords(rest), answer)
                 except DeliveryError as error:
                     answer.reject(error)
-            case [message.SEND, int(number), _, to, str(handler), list(args), *rest]:
-                self._sent(member, number, (to, handler, args, _keywords(rest), None))
             case [message.REPLY, int(number), value, *_]:
                 self._answered(member, number, value, None)
+            case [message.TELL, to, str(handler), list(args), *rest]:
+                self._told(member, to, handler, args, _keywords(rest))
+            case [message.SEND, int(number), _, to, str(handler), list(args), *rest]:
+                self._sent(member, number, (to, handler, args, _keywords(rest), None))
             case [message.FAIL, int(number), str(name), list(facts), *_]:
                 self._answered(member, number, None, rebuilt(name, facts))
             case [message.PROBE, *_]:
@@ -313,18 +320,34 @@ class Post:
         else:
             reply.resolve(value)
 
-    def reply(self, member: Member, envelope: Envelope) -> None:
-        """Send an answer; one that cannot be encoded becomes the reason why."""
+    def answer(self, member: Member, number: int, value: Any) -> None:
+        """Send a result; one that cannot be encoded becomes the reason why."""
+        if type(value) in PLAIN:
+            envelope = (message.REPLY, number, value)
+            packed = packed_plain(envelope, self.settings.message_limit)
+            if packed is not None:
+                self._put_reply(member, packed, ())
+                return
         name = member.facts.name
         try:
-            packed, buffers = self.codec.pack(name, envelope)
+            value = self.codec.aside(name, value)
+            packed, buffers = self.codec.pack(name, [message.REPLY, number, value])
         except DeliveryError as error:
-            failed = [message.FAIL, envelope[1], type(error).__name__, list(error.facts)]
-            packed, buffers = self.codec.pack(name, failed)
+            self.reply(member, [message.FAIL, number, type(error).__name__, list(error.facts)])
+        else:
+            self._put_reply(member, packed, buffers)
+
+    def reply(self, member: Member, envelope: Envelope) -> None:
+        """Send an answer of plain values."""
+        packed, _ = self.codec.pack(member.facts.name, envelope)
+        self._put_reply(member, packed, ())
+
+    def _put_reply(self, member: Member, packed: bytes, buffers: Sequence[Any]) -> None:
         try:
             member.outbox.put(packed, buffers)
         except DeliveryError as error:
-            self.events.emit(DeadLetter(name, "reply", type(error).__name__, str(error)))
+            name = type(error).__name__
+            self.events.emit(DeadLetter(member.facts.name, "reply", name, str(error)))
 
     def lost(self, member: Member, reason: str) -> None:
         """A member is gone: whoever waits for it is told now, not at the deadline."""
@@ -342,9 +365,9 @@ class Post:
 
 
 def _keywords(rest: list[Any]) -> dict[str, Any]:
+    if not rest:
+        return {}
     match rest:
-        case []:
-            return {}
         case [dict(keywords), *_] if all(isinstance(key, str) for key in keywords):
             return keywords
     raise RemoteProtocolError("keyword arguments are a map with texts for keys")

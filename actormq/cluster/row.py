@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from actormq import message
-from actormq.settings import FRAME_BYTES, FRAME_MESSAGES
+from actormq.settings import BUFFER_BYTES, FRAME_BYTES, FRAME_MESSAGES
 
 PLAIN = frozenset((str, int, float, bool, bytes, type(None)))
 """Types whose values, if of exactly that type, msgspec packs into the same bytes as `codec.py`."""
@@ -20,6 +20,24 @@ PLAIN = frozenset((str, int, float, bool, bytes, type(None)))
 pack_plain = msgspec.msgpack.Encoder().encode
 """Packs what is made of `PLAIN` only; raises ValueError or OverflowError where the codec would
 say what is wrong."""
+
+
+def packed_plain(envelope: tuple[Any, ...], limit: int) -> bytes | None:
+    """Pack an envelope of `PLAIN` values.
+
+    Args:
+        envelope: The envelope.
+        limit: Bytes of a message.
+
+    Returns:
+        None if it is one for the codec: with a buffer to be set aside, or one that cannot be.
+    """
+    try:
+        packed = pack_plain(envelope)
+    except (ValueError, OverflowError):
+        return None
+    return packed if len(packed) < min(limit, BUFFER_BYTES) else None
+
 
 LEAST = FRAME_BYTES // FRAME_MESSAGES
 """Bytes of room that a tell takes at least, so that room bounds their number as well."""

@@ -69,16 +69,17 @@ class Sorter:
         member.received_count += len(envelopes)
         if member.link is None and not member.facts.is_guest:
             hub.redial(member.facts)  # it will want answers
+        deliver = self._deliver
         for envelope in envelopes:
-            if member.facts.node not in hub.members:
-                return  # it has said goodbye
             kind = envelope[0]
             try:
                 if kind in _OF_ACTORS:
                     member.used_at = now
-                    self._deliver(member, envelope)
+                    deliver(member, envelope)
                 else:
                     self._take_own(member, kind, envelope)
+                    if member.facts.node not in hub.members:
+                        return  # it has said goodbye
             except RemoteProtocolError as error:
                 hub.garbage(member.facts.name, str(error))
         hub.act()
