@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -48,8 +49,12 @@ class Loop:
         clock: Measures how long a turn holds the loop, in seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+    def __init__(self, clock: Callable[[], float] = perf_counter, spin: float = 0.0) -> None:
         self.clock = clock
+        self._spin = spin
+        self._spin_until = 0.0
+        self._is_spinning = False
+        self._polls: dict[int, Callable[[], bool]] = {}
         self.aio = asyncio.get_running_loop()
         self.io = IOLoop.current()
         self.thread = threading.get_ident()
@@ -106,13 +111,38 @@ class Loop:
         next round: that is 5 µs sooner, of the 100 that an ask between two processes takes.
         """
         # A copy, for the node may be in its context just now; add_reader keeps the one it is in.
-        self._context.copy().run(self.aio.add_reader, descriptor, self._woken, callback)
+        self._context.copy().run(self.aio.add_reader, descriptor, self.woken, callback)
 
     def unwatch(self, descriptor: int) -> None:
         """Watch it no more."""
+        self._polls.pop(descriptor, None)
         self.aio.remove_reader(descriptor)
 
-    def _woken(self, callback: Callable[[], object]) -> None:
+    def expect(self) -> None:
+        """Something will come soon: with `spin`, look for it for so long before the loop sleeps."""
+        if self._spin:
+            self._spin_until = self.clock() + self._spin
+            if not self._is_spinning:
+                self._is_spinning = True
+                self.call_soon(self._look)
+
+    def poll(self, descriptor: int, has_come: Callable[[], bool]) -> None:
+        """While the loop spins, ask whether something has come that a descriptor is watched for."""
+        self._polls[descriptor] = has_come
+
+    def _look(self) -> None:
+        """Spin until something has come, for the time that is left."""
+        clock, until = self.clock, self._spin_until
+        while self._polls and not self._scheduled and clock() < until:
+            for has_come in self._polls.values():
+                if has_come():
+                    self.call_soon(self._look)  # behind what that has woken
+                    return
+            os.sched_yield()  # to the threads that are to bring it, where processors are few
+        self._is_spinning = False
+
+    def woken(self, callback: Callable[[], object]) -> None:
+        """Call it, and then give the turns and make the flushes that it has asked for."""
         if self._scheduled:
             callback()
             return

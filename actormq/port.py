@@ -181,6 +181,16 @@ class Port:
             frames.append(frame.bytes)
         return frames
 
+    def spin(self) -> None:
+        """Let the loop look for messages while it spins."""
+        self._loop.poll(self._descriptor, self._look_now)
+
+    def _look_now(self) -> bool:
+        if self._paused or not self._has_message():
+            return False
+        self._loop.woken(self._drain)
+        return True
+
     def _has_message(self) -> bool:
         return bool(int(self.socket.get(_EVENTS)) & _POLLIN)
 

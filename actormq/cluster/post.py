@@ -128,6 +128,7 @@ class Post:
             head = (kind, number, left, address.serial, handler)
             # One that nothing is under way with has nobody to wait for, to be joined with.
             self._send(address, head, args, kwargs, at_once=not self._pending)
+            self.loop.expect()
         except DeliveryError as error:
             error.undelivered = (handler, tuple(args), kwargs)
             reply.reject(error)
