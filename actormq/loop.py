@@ -45,7 +45,7 @@ class Loop:
 
     Attributes:
         aio: The asyncio loop under Tornado's.
-        io: Tornado's loop, on which every ZMQStream is registered.
+        io: Tornado's loop on top of it.
         clock: Measures how long a turn holds the loop, in seconds.
     """
 

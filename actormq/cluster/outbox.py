@@ -101,7 +101,7 @@ class Outbox:
             handler: What is asked for when it goes on.
             name: The handler's name.
             packed: The arguments.
-            most: Bytes of one envelope.
+            most: Bytes of one envelope; 0 if nothing shall follow.
 
         Raises:
             LinkFull: More than the limit waits already.
@@ -113,7 +113,8 @@ class Outbox:
         if room < 0 and self._waiting_bytes:
             raise LinkFull(self._who, self._limit)
         row.handler, row.parts = handler, [packed]
-        row.room = min(FRAME_BYTES - self._batch_bytes - LEAST, most, room) - size
+        taken = max(self._batch_bytes, LEAST * self._batch_count) + max(size, LEAST)
+        row.room = min(FRAME_BYTES - taken, most - size, room)
         self._row = row
         if not self._is_dirty:
             self._is_dirty = True

@@ -109,8 +109,10 @@ class Post:
         """
         if len(packed) > self.settings.message_limit:
             raise MessageTooLarge(address.label, len(packed), self.settings.message_limit)
-        outbox = self._member(address).outbox
-        outbox.begin_row(row, handler, name, packed, self.settings.message_limit)
+        member = self._member(address)
+        # A guest may be a small program in another language, which knows single tells only.
+        most = 0 if member.facts.is_guest else self.settings.message_limit
+        member.outbox.begin_row(row, handler, name, packed, most)
 
     def ask(
         self,

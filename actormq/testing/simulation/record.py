@@ -37,7 +37,7 @@ def count_of(frames: Sequence[Any]) -> int:
 
 def _count_of(envelope: Envelope) -> int:
     if envelope[0] == message.TELLS:
-        return len(envelope[3])
+        return len(envelope[3])  # as our own senders make it
     return envelope[0] not in _LINK
 
 
