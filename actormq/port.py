@@ -67,7 +67,7 @@ class Port:
         self._unwatch: Callable[[], None] | None = None
         self.socket = socket
         self.pace: Pace | None = None
-        self._descriptor = socket.get(zmq.FD)
+        self._descriptor = int(socket.get(zmq.FD))
         loop.watch(self._descriptor, self._ready)
         if receive is not None:
             self.look()  # what has come before is told of by no edge

@@ -121,13 +121,13 @@ class FarRoute:
                 try:
                     packed = pack_plain(args)
                 except (ValueError, OverflowError):
-                    pass  # the codec says what is wrong
+                    packed = None  # the codec says what is wrong
         if packed is not None:
             row = self._row
             size = len(packed)
             if row.handler is handler and size <= row.room:
                 row.parts.append(packed)
-                row.room -= size if size > LEAST else LEAST
+                row.room -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
                 return
         self._tell_apart(handler, args, kwargs, packed)
 

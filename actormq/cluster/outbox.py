@@ -60,9 +60,7 @@ class Outbox:
         """The connection broke; what waits stays for the next one."""
         self._port = None
 
-    def put(
-        self, packed: bytes, buffers: Sequence[Any] = (), *, at_once: bool = False
-    ) -> None:
+    def put(self, packed: bytes, buffers: Sequence[Any] = (), *, at_once: bool = False) -> None:
         """Queue one packed envelope, and the buffers that travel beside it.
 
         Args:
