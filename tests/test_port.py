@@ -35,7 +35,7 @@ class Ends:
         self.came = []
 
     def port(self, role, receive=None):
-        return self.transport.open(role, receive or self.note)
+        return self.transport.open(role, receive or (None if role.kind == zmq.PUSH else self.note))
 
     def note(self, frames):
         self.came.append(frames[-1])
