@@ -120,6 +120,40 @@ async def test_three_hundred_replies_whose_edge_a_send_has_taken_are_noticed(unt
         assert e.came == [b"%d" % number for number in range(300)]
 
 
+async def test_what_comes_to_a_port_that_mostly_sends_is_noticed_late_but_surely(until):
+    async with ends() as e:
+        router, endpoint = e.listener(zmq.ROUTER)
+        port = e.port(DEALER)
+        e.transport.connect(port, endpoint, "test")
+        await until(lambda: port.send([b"hello"]))
+        who, _ = router.recv_multipart()
+        port.look_late(0.001)
+        for number in range(20):
+            router.send_multipart([who, b"%d" % number])
+            wait_for_edge(port)
+            while has_edge(port):
+                port.send([b"more"])
+            await until(lambda number=number: len(e.came) == number + 1)
+
+
+async def test_turns_that_a_message_asks_for_are_given_right_behind_it(until):
+    class Actor:
+        def turn(self):
+            done.append("turn")
+
+    done = []
+    async with ends() as e:
+
+        def receive(_):
+            e.loop.ready(Actor())
+            asyncio.get_running_loop().call_soon(done.append, "next round")
+
+        _, endpoint = e.bound(PULLER, receive)
+        e.peer(zmq.PUSH, endpoint).send(b"a")
+        await until(lambda: len(done) == 2)
+        assert done == ["turn", "next round"]
+
+
 async def test_a_message_whose_edge_a_send_without_room_has_taken_is_noticed(until):
     async with ends() as e:
         port, endpoint = e.bound(PAIR)
@@ -447,3 +481,45 @@ async def test_a_port_tells_its_endpoint_as_any_other_program_can_use_it():
     async with ends() as e:
         port, _ = e.bound(PULLER)
         assert port.endpoint.startswith("tcp://127.0.0.1:")
+
+
+# -- spinning -------------------------------------------------------------------------------------
+
+
+async def test_a_loop_that_spins_takes_what_comes_before_it_sleeps(until):
+    async with ends() as e:
+        loop = Loop(clock=lambda: 0.0, spin=0.001)  # time stands still: it spins until one has come
+        e.transport = Transport(loop, lan=False, frame_limit=100_000)
+        port, endpoint = e.bound(PULLER)
+        port.spin()
+        push = e.peer(zmq.PUSH, endpoint)
+        push.send(b"first")
+        await until(lambda: e.came)
+        loop.expect()
+        push.send(b"second")
+        loop._look()
+        assert e.came == [b"first", b"second"]
+        port.close()
+        loop._look()  # with nothing left to look at it ends
+
+
+async def test_a_loop_spins_only_while_it_is_told_to_expect_something_and_not_for_long(until):
+    async with ends() as e:
+        ticks = itertools.count()
+        loop = Loop(clock=lambda: next(ticks) / 1_000, spin=0.005)
+        e.transport = Transport(loop, lan=False, frame_limit=100_000)
+        port, _ = e.bound(PULLER)
+        port.spin()
+        loop.expect()
+        await until(lambda: not loop._is_spinning)
+        seen = next(ticks)
+        assert seen < 20
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert next(ticks) == seen + 1
+
+
+async def test_a_loop_that_is_not_told_to_spin_does_not(until):
+    async with ends() as e:
+        e.loop.expect()
+        assert not e.loop._is_spinning

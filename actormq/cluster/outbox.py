@@ -78,12 +78,17 @@ class Outbox:
             size += sum(memoryview(buffer).nbytes for buffer in buffers)
         if self._waiting_bytes and self._waiting_bytes + size > self._limit:
             raise LinkFull(self._who, self._limit)
+        self._waiting_bytes += size
         if buffers:
             self._seal()
-            self._waiting_bytes += size
             self._queue.append(([packed, *buffers], size, 1))
         else:
-            self._add([packed], size, 1)
+            self._batch.append(packed)
+            self._batch_bytes += size
+            self._batch_count += 1
+            if self._batch_count >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
+                self._seal()
+                self._pump()
         if at_once:
             self._seal()
             self._pump()
@@ -137,30 +142,26 @@ class Outbox:
 
     def close(self) -> int:
         """Drop what waits, and say how many messages that were."""
+        self._port = None
         self._seal()
         dropped = sum(count for _, _, count in self._queue)
         self._queue.clear()
         self._waiting_bytes = 0
         self.dropped_count += dropped
-        self._port = None
         return dropped
-
-    def _add(self, pieces: Sequence[bytes], size: int, count: int) -> None:
-        """Put an envelope into the batch; a full one goes out at once."""
-        self._waiting_bytes += size
-        self._batch += pieces
-        self._batch_bytes += size
-        self._batch_count += count
-        if self._batch_count >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
-            self._seal()
-            self._pump()
 
     def _end_row(self) -> None:
         row, self._row = self._row, None
         assert row is not None
-        count = len(row.parts)
+        self._batch_count += len(row.parts)
         pieces = row.end()
-        self._add(pieces, sum(map(len, pieces)), count)
+        size = sum(map(len, pieces))
+        self._batch += pieces
+        self._batch_bytes += size
+        self._waiting_bytes += size
+        if self._batch_count >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
+            self._seal()
+            self._pump()
 
     def _seal(self) -> None:
         if self._row is not None:
@@ -174,14 +175,14 @@ class Outbox:
     def _pump(self) -> None:
         port, queue = self._port, self._queue
         while queue and port is not None and not (self._is_blocked or port.is_closed):
-            frames, size, count = queue[0]
+            frames, size, _ = queue[0]
             if port.send([*self._prefix, *frames], copy=size < BUFFER_BYTES):
-                queue.popleft()
-                self._sent(size, count)
+                self._sent()
             else:
                 self._wait(port)
 
-    def _sent(self, size: int, count: int) -> None:
+    def _sent(self) -> None:
+        _, size, count = self._queue.popleft()
         self._waiting_bytes -= size
         self.sent_count += count
 
@@ -190,13 +191,12 @@ class Outbox:
         if self._prefix:
             self._loop.call_later(RETRY, self._unblock, port)
             return
-        frames, size, count = self._queue[0]  # stays until it is sent: the connection may break
+        frames, *_ = self._queue[0]  # stays until it is sent: the connection may break
 
         def done(was_sent: bool) -> None:
             if self._port is port:
                 if was_sent:
-                    self._queue.popleft()
-                    self._sent(size, count)
+                    self._sent()
                 self._unblock(port)
 
         port.send_when_writable(frames, done)

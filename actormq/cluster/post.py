@@ -79,6 +79,15 @@ class Post:
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[FarReply, Address]] = {}
         self.probes = Probes(self, registry)
+        self._takers: dict[int, Callable[[Member, Envelope], bool]] = {
+            message.TELL: self._take_tell,
+            message.TELLS: self._take_tells,
+            message.ASK: self._take_ask,
+            message.SEND: self._take_send,
+            message.REPLY: self._take_reply,
+            message.FAIL: self._take_fail,
+            message.PROBE: self._take_probe,
+        }
 
     # -- out ----------------------------------------------------------------------------------
 
@@ -206,35 +215,63 @@ class Post:
         Raises:
             RemoteProtocolError: It has another shape.
         """
-        match envelope:  # the most frequent first
-            case [message.TELLS, to, str(handler), [_, *_] as rows, *_]:
-                self._told_all(member, to, handler, rows)
-            case [
-                message.ASK,
-                int(number),
-                int() | float() as seconds,
-                to,
-                str(handler),
-                list(args),
-                *rest,
-            ]:
-                answer = FarAnswer(self, member, number, self.loop.now() + seconds)
-                try:
-                    self._call(to, handler, args, _keywords(rest), answer)
-                except DeliveryError as error:
-                    answer.reject(error)
-            case [message.REPLY, int(number), value, *_]:
-                self._answered(member, number, value, None)
-            case [message.TELL, to, str(handler), list(args), *rest]:
+        if not self._takers[envelope[0]](member, envelope):
+            raise RemoteProtocolError(f"an envelope of kind {envelope[0]} has another shape")
+
+    def _take_tell(self, member: Member, envelope: Envelope) -> bool:
+        match envelope:
+            case [_, to, str(handler), list(args), *rest]:
                 self._told(member, to, handler, args, _keywords(rest))
-            case [message.SEND, int(number), _, to, str(handler), list(args), *rest]:
+                return True
+        return False
+
+    def _take_tells(self, member: Member, envelope: Envelope) -> bool:
+        match envelope:
+            case [_, to, str(handler), [_, *_] as rows, *_] if set(map(type, rows)) == {list}:
+                self._told_all(member, to, handler, rows)
+                return True
+        return False
+
+    def _take_ask(self, member: Member, envelope: Envelope) -> bool:
+        if len(envelope) < 6:  # noqa: PLR2004 its elements; a pattern costs twice as much
+            return False
+        _, number, left, to, handler, args, *rest = envelope
+        if not (type(number) is int and type(handler) is str and type(args) is list):
+            return False
+        if type(left) is not float and type(left) is not int:
+            return False
+        keywords = _keywords(rest) if rest else {}
+        answer = FarAnswer(self, member, number, self.loop.now() + left)
+        try:
+            self._call(to, handler, args, keywords, answer)
+        except DeliveryError as error:
+            answer.reject(error)
+        return True
+
+    def _take_send(self, member: Member, envelope: Envelope) -> bool:
+        match envelope:
+            case [_, int(number), _, to, str(handler), list(args), *rest]:
                 self._sent(member, number, (to, handler, args, _keywords(rest), None))
-            case [message.FAIL, int(number), str(name), list(facts), *_]:
+                return True
+        return False
+
+    def _take_reply(self, member: Member, envelope: Envelope) -> bool:
+        match envelope:
+            case [_, int(number), value, *_]:
+                self._answered(member, number, value, None)
+                return True
+        return False
+
+    def _take_fail(self, member: Member, envelope: Envelope) -> bool:
+        match envelope:
+            case [_, int(number), str(name), list(facts), *_]:
                 self._answered(member, number, None, rebuilt(name, facts))
-            case [message.PROBE, *_]:
-                self.probes.take(member, envelope)
-            case _:
-                raise RemoteProtocolError(f"an envelope of kind {envelope[0]} has another shape")
+                return True
+        return False
+
+    def _take_probe(self, member: Member, envelope: Envelope) -> bool:
+        self.probes.take(member, envelope)
+        return True
 
     def _sent(self, member: Member, number: int, call: tuple[Any, str, Any, Any, None]) -> None:
         """Queue a message and say so; its handling is nobody's business."""
@@ -264,8 +301,6 @@ class Post:
 
     def _told_all(self, member: Member, to: Any, handler: str, rows: list[Any]) -> None:
         """Take a row of tells: what they have in common is looked up once."""
-        if set(map(type, rows)) != {list}:
-            raise RemoteProtocolError("a row of tells is arrays of arguments")
         member.received_count += len(rows) - 1
         cell = self._registry.by_serial(to) if type(to) is int else None
         taken = 0
