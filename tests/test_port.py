@@ -27,8 +27,8 @@ PATIENCE = 5_000  # ms; what is waited for takes one
 class Ends:
     """Ports on one loop, and plain sockets in a context of their own."""
 
-    def __init__(self):
-        self.loop = Loop()
+    def __init__(self, loop):
+        self.loop = loop
         self.transport = Transport(self.loop, lan=False, frame_limit=100_000)
         self.plain = zmq.Context()
         self.peers = []
@@ -64,8 +64,8 @@ class Ends:
 
 
 @asynccontextmanager
-async def ends():
-    these = Ends()
+async def ends(**options):
+    these = Ends(Loop(**options))
     try:
         yield these
     finally:
@@ -487,9 +487,9 @@ async def test_a_port_tells_its_endpoint_as_any_other_program_can_use_it():
 
 
 async def test_a_loop_that_spins_takes_what_comes_before_it_sleeps(until):
-    async with ends() as e:
-        loop = Loop(clock=lambda: 0.0, spin=0.001)  # time stands still: it spins until one has come
-        e.transport = Transport(loop, lan=False, frame_limit=100_000)
+    # Time stands still for it: it spins until one has come.
+    async with ends(clock=lambda: 0.0, spin=0.001) as e:
+        loop = e.loop
         port, endpoint = e.bound(PULLER)
         port.spin()
         push = e.peer(zmq.PUSH, endpoint)
@@ -504,10 +504,9 @@ async def test_a_loop_that_spins_takes_what_comes_before_it_sleeps(until):
 
 
 async def test_a_loop_spins_only_while_it_is_told_to_expect_something_and_not_for_long(until):
-    async with ends() as e:
-        ticks = itertools.count()
-        loop = Loop(clock=lambda: next(ticks) / 1_000, spin=0.005)
-        e.transport = Transport(loop, lan=False, frame_limit=100_000)
+    ticks = itertools.count()
+    async with ends(clock=lambda: next(ticks) / 1_000, spin=0.005) as e:
+        loop = e.loop
         port, _ = e.bound(PULLER)
         port.spin()
         loop.expect()

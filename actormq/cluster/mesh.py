@@ -7,7 +7,6 @@ Discovery gives hints and `rules/membership.py` decides; here are the sockets an
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -428,7 +427,6 @@ class Mesh:
             member = self.members[facts.node]
             member.is_known = True
             member.facts = facts
-            member.heard_at = -math.inf  # its next word counts at once
         self._report(change)
         if change.is_new:
             self._namesakes.came(facts)

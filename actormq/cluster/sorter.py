@@ -17,7 +17,6 @@ from actormq.rules.records import Record, State
 Deliver = Callable[[Member, Envelope], None]
 """Takes an envelope from a member that is not for the mesh itself."""
 
-HEARD_AGAIN = 0.02  # s between two words of a member of which its life is told; death takes 1.5 s
 REASON_LIMIT = 200  # characters of the words with which a node leaves
 
 
@@ -65,11 +64,8 @@ class Sorter:
     def take(self, member: Member, envelopes: list[Envelope]) -> None:
         """Take what a member has said, in order."""
         hub = self._hub
-        now = hub.now()
-        if now - member.heard_at >= HEARD_AGAIN:
-            member.heard_at = now
-            hub.membership.heard(member.facts.node, now)
-            hub.act()
+        now = member.heard_at = hub.now()
+        hub.membership.heard(member.facts.node, now)
         member.received_count += len(envelopes)
         if member.link is None and not member.facts.is_guest:
             hub.redial(member.facts)  # it will want answers
@@ -82,11 +78,11 @@ class Sorter:
                     deliver(member, envelope)
                 else:
                     self._take_own(member, kind, envelope)
-                    hub.act()
                     if member.facts.node not in hub.members:
                         return  # it has said goodbye
             except RemoteProtocolError as error:
                 hub.garbage(member.facts.name, str(error))
+        hub.act()
 
     def _take_own(self, member: Member, kind: int, envelope: Envelope) -> None:
         """Take an envelope that is for the mesh; kinds of later versions are passed over."""
