@@ -79,7 +79,7 @@ class Sorter:
                 else:
                     self._take_own(member, kind, envelope)
                     if member.facts.node not in hub.members:
-                        return  # it has said goodbye
+                        break  # it has said goodbye
             except RemoteProtocolError as error:
                 hub.garbage(member.facts.name, str(error))
         hub.act()
