@@ -118,7 +118,7 @@ async def spawn_live(settings: Settings) -> AsyncIterator[AsyncRound]:
             assert await refs[-1].ask(Counter.count) == 1  # a stop goes ahead of messages
             for ref in refs:
                 await ref.stop()
-            assert here.ledger().delivered - before == actors
+            assert here.ledger().delivered - before == actors + 1
             return actors
 
         yield lambda seconds: repeated_async(lived, seconds)
