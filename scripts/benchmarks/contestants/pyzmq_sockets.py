@@ -174,7 +174,7 @@ def forwarder(_settings: Settings) -> Iterator[Round]:
     places = []
     for end in ends:
         end.bind(ANYWHERE)
-        places.append(str(end.LAST_ENDPOINT, "ascii").rstrip("\0"))
+        places.append(end.get_string(zmq.LAST_ENDPOINT).rstrip("\0"))
 
     def relay() -> None:
         try:
@@ -185,7 +185,7 @@ def forwarder(_settings: Settings) -> Iterator[Round]:
 
     thread = threading.Thread(target=relay)
     thread.start()
-    yield lambda seconds: relayed(*places, seconds)
+    yield lambda seconds: relayed(places[0], places[1], seconds)
     context.term()
     thread.join()
 
