@@ -15,10 +15,10 @@ from pathlib import Path
 
 import store
 from contest import contest
-from pages import goals, page, verdicts
+from goals import US, Work
+from pages import all_figures, goals, page, verdicts
 from plot import plot
 from programs import ALWAYS, HERE, NAMES, PROGRAMS, Program, environment
-from work import US, Work
 from works import WORKS
 
 FOLDER = HERE.parents[1] / "docs" / "benchmarks"
@@ -94,14 +94,15 @@ def main() -> None:
     rounds, seconds = QUICK if options.quick else (options.rounds, options.seconds)
     works = chosen(options.only)
     needed = {p.peer for p in PROGRAMS for work in works if work.told(p.name)[0] in p.works}
-    subprocess.run([HERE / "install", *sorted(needed & {*peers, ALWAYS})], check=False)
+    if needed & {*peers, ALWAYS}:
+        subprocess.run([HERE / "install", *sorted(needed & {*peers, ALWAYS})], check=False)
     measured = {}
     for work in works:
         programs = contestants(work, peers)
         if US in {program.name for program in programs}:
             measured[work.name] = measure(work, programs, rounds, seconds)
     there = [work for work in works if work.name in measured]
-    print("\n".join(goals(measured, there)))
+    print("\n".join([*goals(measured, there), "", *all_figures(measured, there)]))
     if not options.quick:
         publish(options.out, measured)
 

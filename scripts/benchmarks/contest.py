@@ -54,7 +54,8 @@ class Contestant:
             self._errors.close()
             raise Failed(str(error)) from error
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -115,6 +116,9 @@ class Contestant:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        self._reader.join(ENDING)
+        if self._process.stdout is not None and not self._reader.is_alive():
+            self._process.stdout.close()
         self._errors.close()
 
     def __enter__(self) -> Self:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from figures import Figure, Verdict, figure, ratio, values, verdict
+from goals import US, Work, written
+from ratios import Figure, Verdict, figure, ratio, values, verdict
 from store import Record, Records
-from work import US, Work, written
 from works import WORKS
 
 HEAD = """# What was measured

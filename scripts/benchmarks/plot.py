@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from figures import Verdict
+from goals import Work
 from pages import goal_text
-from work import Work
+from ratios import Verdict
 
 WIDTH, ROW = 760, 18  # pixels
 LEFT, RIGHT, TOP, BOTTOM = 300, 60, 40, 30

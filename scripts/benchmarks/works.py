@@ -5,7 +5,7 @@ To add a work: a row here, and one in `programs.py` for each program that can do
 
 from __future__ import annotations
 
-from work import Work, at_least, at_most
+from goals import Work, at_least, at_most
 
 PYTHON = ("pykka", "thespian", "xoscar")
 
