@@ -142,11 +142,15 @@ def _curve(sweep: Sweep, results: Results) -> list[Point]:
     return [point for point in points if point is not None]
 
 
+def _by_panel() -> list[tuple[str, list[Sweep]]]:
+    titles = dict.fromkeys(sweep.panel for sweep in SWEEPS)
+    return [(title, [sweep for sweep in SWEEPS if sweep.panel == title]) for title in titles]
+
+
 def _panels(results: Results) -> list[Panel]:
     """A plot for each title, with the curves that have points."""
     panels = []
-    for title in dict.fromkeys(sweep.panel for sweep in SWEEPS):
-        own = [sweep for sweep in SWEEPS if sweep.panel == title]
+    for title, own in _by_panel():
         drawn = {sweep.curve: _curve(sweep, results) for sweep in own}
         curves = {name: points for name, points in drawn.items() if points}
         if curves:
@@ -178,11 +182,8 @@ Medians of the rounds, and their ranges.
 
 def page(results: Results) -> str:
     """All medians as tables of Markdown."""
-    parts = [HEAD]
-    for title in dict.fromkeys(sweep.panel for sweep in SWEEPS):
-        parts.append(_table(title, [sweep for sweep in SWEEPS if sweep.panel == title], results))
-    parts.append(_idle(results))
-    return "\n".join(parts)
+    tables = [_table(title, sweeps, results) for title, sweeps in _by_panel()]
+    return "\n".join([HEAD, *tables, _idle(results)])
 
 
 def _table(title: str, sweeps: Sequence[Sweep], results: Results) -> str:
