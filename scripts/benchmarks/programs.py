@@ -17,6 +17,9 @@ NAMES = ("pykka", "thespian", "xoscar", "ray", "celery", "nats", "erlang", "pyro
 ALWAYS = "limits"  # programs in C, which are measured whatever peers are named
 
 LOCAL = ("local-tell", "local-ask", "spawn", "spawn-live")
+MAPS = ("farm-map-1", "farm-map-10", "farm-map-100", "farm-map-1000")
+SOCKETS = ("socket-push", "socket-pull", "socket-publish", "socket-request", "forwarder")
+STARTS = ("start-import", "start-names", "start-node")
 
 
 @dataclass(frozen=True)
@@ -75,4 +78,11 @@ PROGRAMS: tuple[Program, ...] = (
     Program("thespian", "thespian_local.py", LOCAL, "thespian"),
     Program("xoscar", "xoscar_local.py", LOCAL, "xoscar"),
     Program("erlang", "erlang/local.erl", LOCAL, "erlang"),
+    Program("actormq", "actormq_farm.py", ("farm-tasks", *MAPS, "farm-naps")),
+    Program("pool", "pool_farm.py", ("farm-tasks", *MAPS)),
+    Program("celery", "celery_farm.py", ("farm-tasks",), "celery"),
+    Program("actormq", "actormq_sockets.py", (*SOCKETS, "flood")),
+    Program("pyzmq", "pyzmq_sockets.py", SOCKETS),
+    Program("actormq", "actormq_start.py", STARTS),
+    Program("base", "base_start.py", STARTS),
 )
