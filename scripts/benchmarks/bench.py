@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import growth
 import store
 from contest import contest
 from goals import US, Work
@@ -45,6 +46,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--quick", action="store_true", help="a look: short rounds, and nothing is written"
+    )
+    parser.add_argument(
+        "--growth", action="store_true", help="how figures change with numbers and sizes, instead"
     )
     parser.add_argument("--out", type=Path, default=FOLDER, help="where results.* are written")
     return parser.parse_args()
@@ -92,6 +96,9 @@ def main() -> None:
     options = arguments()
     peers = [name for name in options.peers.split(",") if name in NAMES]
     rounds, seconds = QUICK if options.quick else (options.rounds, options.seconds)
+    if options.growth:
+        growth.measure(options.out, rounds, seconds, options.only, say)
+        return
     works = chosen(options.only)
     needed = {p.peer for p in PROGRAMS for work in works if work.told(p.name)[0] in p.works}
     if needed & {*peers, ALWAYS}:

@@ -157,7 +157,9 @@ def contest(
         running = {}
         for name, command in commands.items():
             try:
-                running[name] = _started(stack.enter_context(Contestant(command, env)))
+                contestant = stack.enter_context(Contestant(command, env))
+                warm(contestant)
+                running[name] = contestant
             except Failed as reason:
                 outcome.left_out[name] = str(reason)
                 say(f"{name} is left out: {reason}")
@@ -174,10 +176,13 @@ def contest(
     return outcome
 
 
-def _started(contestant: Contestant) -> Contestant:
-    """Wait until it is ready, and warm it."""
+def warm(contestant: Contestant) -> None:
+    """Wait until it is ready, and let it do a round that nobody counts.
+
+    Raises:
+        Failed: It is not.
+    """
     said = contestant.answer(PATIENCE)
     if said != "ready":
         raise Failed(said.removeprefix("unavailable: "))
     contestant.round(WARMING)
-    return contestant

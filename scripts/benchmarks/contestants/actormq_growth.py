@@ -97,7 +97,7 @@ class Source(Actor):
             await self.feed.publish("t", PAYLOAD)
 
 
-# -- processes --------------------------------------------------------------------------------------
+# -- processes ------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -122,7 +122,9 @@ async def meshed(others: int) -> AsyncIterator[tuple[Node, list[Ref[Crowd]]]]:
             await asyncio.to_thread(process.wait)
 
 
-async def told(refs: Sequence[Ref[Counter]], last: Sequence[Ref[Counter]], seconds: float) -> Result:
+async def told(
+    refs: Sequence[Ref[Counter]], last: Sequence[Ref[Counter]], seconds: float
+) -> Result:
     """Tell each in turn, until so many seconds are over and all were handled.
 
     Args:
@@ -148,7 +150,7 @@ async def handled(last: Sequence[Ref[Counter]]) -> int:
     return sum([await ref.ask(Counter.so_far) for ref in last])
 
 
-# -- works ------------------------------------------------------------------------------------------
+# -- works ----------------------------------------------------------------------------------------
 
 
 @asynccontextmanager
@@ -188,9 +190,7 @@ async def size(settings: Settings) -> AsyncIterator[AsyncRound]:
             sent, begun = 0, time.perf_counter()
             while True:
                 for _ in range(at_once):
-                    await refs[0].send(Counter.hit, payload) if at_once == 1 else refs[0].tell(
-                        Counter.hit, payload
-                    )
+                    refs[0].tell(Counter.hit, payload)
                 await handled(refs)
                 sent += at_once
                 took = time.perf_counter() - begun
@@ -207,7 +207,8 @@ async def pairs(settings: Settings) -> AsyncIterator[AsyncRound]:
     others = int(settings.get("processes", "1"))
     each = max(1, BURST // publishers // subscribers)
     async with meshed(others) as (node, crowds):
-        sources = [await node.spawn(Source) for _ in range(publishers)]
+        spawned = [await node.spawn(Source) for _ in range(publishers)]
+        sources = [ref.within(PATIENCE) for ref in spawned]
         last = []
         for crowd in crowds:
             listeners = await crowd.within(PATIENCE).ask(Crowd.listeners, subscribers // others)
@@ -219,7 +220,7 @@ async def pairs(settings: Settings) -> AsyncIterator[AsyncRound]:
         async def once(seconds: float) -> Result:
             before, sent, begun = await heard(), 0, time.perf_counter()
             while True:
-                for reply in [source.within(PATIENCE).ask(Source.publish, each) for source in sources]:
+                for reply in [source.ask(Source.publish, each) for source in sources]:
                     await reply
                 sent += each * publishers * (subscribers // others * others)
                 while await heard() - before < sent:
