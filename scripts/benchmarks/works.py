@@ -95,6 +95,21 @@ def written(value: float, unit: str) -> str:
     return _scaled(value, ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""))) + unit
 
 
+# Savina's micro benchmarks, each with the piece that is counted in it.
+SAVINA = {
+    "pingpong": "messages of ping-pong",
+    "counting": "messages of counting",
+    "threadring": "hops of a thread ring",
+    "big": "messages of big, 120 actors that ping each other",
+    "fjcreate": "actors of fork-join create",
+    "fjthroughput": "messages of fork-join throughput",
+    "chameneos": "meetings of chameneos",
+    "smokers": "smokes of the cigarette smokers",
+    "dictionary": "requests of the concurrent dictionary",
+    "buffer": "items of the bounded buffer",
+    "philosophers": "meals of the dining philosophers",
+}
+
 WORKS: tuple[Work, ...] = (
     Work(
         "local-tell",
@@ -170,5 +185,9 @@ WORKS: tuple[Work, ...] = (
         "an array of 64 MB to another process of the host and back",
         "B/s",
         (at_least(1, "ray"),),
+    ),
+    *(
+        Work(f"savina-{name}", f"{what} (Savina)", "/s", (at_least(5, *PYTHON),))
+        for name, what in SAVINA.items()
     ),
 )

@@ -262,9 +262,7 @@ class ForkJoinThroughput(Problem):
     async def solve(self) -> int:
         """Count the messages."""
         messages = problems.FORKED_MESSAGES
-        forks = [
-            await self.spawn(Fork, None, self.ref, messages) for _ in range(problems.FORKED)
-        ]
+        forks = [await self.spawn(Fork, None, self.ref, messages) for _ in range(problems.FORKED)]
         for number in range(messages):
             for fork in forks:
                 fork.tell(Fork.work, number)

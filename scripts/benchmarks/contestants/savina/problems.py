@@ -27,7 +27,7 @@ MEETINGS = 4_000
 COLOURS = ("blue", "red", "yellow")
 
 SMOKERS = 200
-SMOKES = 5_000
+SMOKES = 10_000
 
 DICTIONARY_WORKERS = 20
 REQUESTS = 500  # of each worker
@@ -43,7 +43,7 @@ PHILOSOPHERS = 20
 MEALS = 200  # of each
 
 
-class WrongResult(Exception):  # noqa: N818 a finding, like those of the package
+class WrongResult(Exception):
     """What came out is not what must."""
 
 

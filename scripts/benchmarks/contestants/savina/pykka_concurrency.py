@@ -198,9 +198,7 @@ class Buffer(ThreadingActor):
         super().__init__()
         self.items: deque[int] = deque()
         self.held_back: deque[Any] = deque()
-        self.idle = deque(
-            Consumer.start(gate, self.actor_ref) for _ in range(problems.CONSUMERS)
-        )
+        self.idle = deque(Consumer.start(gate, self.actor_ref) for _ in range(problems.CONSUMERS))
         self.left = problems.PRODUCERS * problems.ITEMS
 
     def on_receive(self, message: Any) -> None:
