@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import works
+
 HERE = Path(__file__).resolve().parent
 PEERS = HERE.parents[1] / ".venv" / "peers"
 NAMES = ("pykka", "thespian", "xoscar", "ray", "celery", "nats", "erlang", "pyro5")
 ALWAYS = "limits"  # programs in C, which are measured whatever peers are named
 
+SAVINA = tuple(f"savina-{name}" for name in works.SAVINA)
 LOCAL = ("local-tell", "local-ask", "spawn", "spawn-live")
 MAPS = ("farm-map-1", "farm-map-10", "farm-map-100", "farm-map-1000")
 SOCKETS = ("socket-push", "socket-pull", "socket-publish", "socket-request", "forwarder")
@@ -78,6 +81,11 @@ PROGRAMS: tuple[Program, ...] = (
     Program("thespian", "thespian_local.py", LOCAL, "thespian"),
     Program("xoscar", "xoscar_local.py", LOCAL, "xoscar"),
     Program("erlang", "erlang/local.erl", LOCAL, "erlang"),
+    Program("actormq", "savina/actormq_savina.py", SAVINA),
+    Program("pykka", "savina/pykka_savina.py", SAVINA, "pykka"),
+    Program("thespian", "savina/thespian_savina.py", SAVINA, "thespian"),
+    Program("xoscar", "savina/xoscar_savina.py", SAVINA, "xoscar"),
+    Program("erlang", "erlang/savina.erl", SAVINA, "erlang"),
     Program("actormq", "actormq_farm.py", ("farm-tasks", *MAPS, "farm-naps")),
     Program("pool", "pool_farm.py", ("farm-tasks", *MAPS)),
     Program("celery", "celery_farm.py", ("farm-tasks",), "celery"),

@@ -9,6 +9,20 @@ from goals import Work, at_least, at_most
 
 PYTHON = ("pykka", "thespian", "xoscar")
 
+SAVINA = {
+    "pingpong": "messages of ping-pong",
+    "counting": "messages of counting",
+    "threadring": "hops of a thread ring",
+    "big": "messages of big, 120 actors that ping each other",
+    "fjcreate": "actors of fork-join create",
+    "fjthroughput": "messages of fork-join throughput",
+    "chameneos": "meetings of chameneos",
+    "smokers": "smokes of the cigarette smokers",
+    "dictionary": "requests of the concurrent dictionary",
+    "buffer": "items of the bounded buffer",
+    "philosophers": "meals of the dining philosophers",
+}
+
 WORKS: tuple[Work, ...] = (
     Work(
         "local-tell",
@@ -84,6 +98,10 @@ WORKS: tuple[Work, ...] = (
         "an array of 64 MB to another process of the host and back",
         "B/s",
         (at_least(1, "ray"),),
+    ),
+    *(
+        Work(f"savina-{name}", f"{what} (Savina)", "/s", (at_least(5, *PYTHON),))
+        for name, what in SAVINA.items()
     ),
     Work(
         "farm-tasks",
