@@ -2,9 +2,9 @@
 
     PROGRAM WORK [key=value …]
 
-It prints "ready" once it is set up and warm, or "unavailable: REASON". Each line "round SECONDS" on
-its standard input is one round, answered by one line of JSON with at least `value` (pieces a second,
-or for latencies the median in seconds), `count` and `seconds`. It ends with its input.
+It prints "ready" once it is set up and warm, or "unavailable: REASON". Each line "round SECONDS"
+on its standard input is one round, answered by one line of JSON with at least `value` (pieces a
+second, or for latencies the median in seconds), `count` and `seconds`. It ends with its input.
 
 Here this is `serve`, which is given a work as a context manager: it sets up, yields the function
 that does a round of about so many seconds, and cleans up. It may be asynchronous, and so may the
@@ -43,7 +43,7 @@ AsyncWork = Callable[[Settings], AbstractAsyncContextManager[AsyncRound]]
 WARMING = 0.2  # s of a round that nobody counts, before "ready"
 
 
-class Unavailable(Exception):  # noqa: N818 it is no error: this machine lacks something
+class Unavailable(Exception):  # a finding, no failure
     """A work cannot be done here; raised before it is set up."""
 
 
@@ -106,7 +106,7 @@ async def timed_async(once: Callable[[], Awaitable[object]], seconds: float) -> 
     return latency(took)
 
 
-# -- the conversation -------------------------------------------------------------------------------
+# -- the conversation -----------------------------------------------------------------------------
 
 
 def serve(works: Mapping[str, Work | AsyncWork]) -> None:

@@ -1,0 +1,78 @@
+"""Which programs do which works: the contestants of `scripts/bench`.
+
+To add one: a row here, and the program in `contestants/`, which speaks what `protocol.py` says.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PEERS = HERE.parents[1] / ".venv" / "peers"
+NAMES = ("pykka", "thespian", "xoscar", "ray", "celery", "nats", "erlang", "pyro5")
+ALWAYS = "limits"  # programs in C, which are measured whatever peers are named
+
+LOCAL = ("local-tell", "local-ask", "spawn", "spawn-live")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program that does some works as one contestant.
+
+    Attributes:
+        name: What the contestant is called.
+        path: Where it is in `contestants/`. Python runs in the environment of its peer, or in ours.
+        works: What it can do.
+        peer: What `install` sets up for it; none for what stands on actormq, or on Python alone.
+    """
+
+    name: str
+    path: str
+    works: tuple[str, ...]
+    peer: str = ""
+
+    @property
+    def home(self) -> Path:
+        """Where `install` has put its peer."""
+        return PEERS / self.peer
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it can run."""
+        return not self.peer or (self.home / ".installed").exists()
+
+    @property
+    def version(self) -> str:
+        """What it stands on, in words."""
+        if not self.peer:
+            return ""
+        return (self.home / ".installed").read_text(encoding="utf-8").splitlines()[1]
+
+    def command(self, words: Sequence[str]) -> list[str]:
+        """How it is started."""
+        stem, suffix = Path(self.path).stem, Path(self.path).suffix
+        if suffix == ".erl":
+            return ["erl", "-noshell", "-pa", str(self.home), "-s", stem, "main", "-extra", *words]
+        if suffix == ".c":
+            return [str(self.home / stem), *words]
+        python = str(self.home / "bin" / "python") if self.peer else sys.executable
+        return [python, str(HERE / "contestants" / self.path), *words]
+
+
+def environment() -> dict[str, str]:
+    """What all of them are given: where `protocol.py` is, and that what is compiled is kept."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPATH": str(HERE), "PATH": f"{os.environ['PATH']}:/usr/sbin"}
+
+
+PROGRAMS: tuple[Program, ...] = (
+    Program("actormq", "actormq_local.py", LOCAL),
+    Program("pykka", "pykka_local.py", LOCAL, "pykka"),
+    Program("thespian", "thespian_local.py", LOCAL, "thespian"),
+    Program("xoscar", "xoscar_local.py", LOCAL, "xoscar"),
+    Program("erlang", "erlang/local.erl", LOCAL, "erlang"),
+)
