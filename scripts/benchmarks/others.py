@@ -13,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 
 PATIENCE = 5.0  # s for a child to end by itself, before it is killed
@@ -20,7 +21,7 @@ PAYLOAD = b"x" * 32  # bytes of an ordinary message
 BURST = 5_000  # messages sent before somebody looks how far the receiver is
 
 
-class Silent(Exception):  # noqa: N818 it is what the child is
+class Silent(Exception):
     """A child ended before it was ready."""
 
 
@@ -68,14 +69,19 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def wait_for_end() -> None:
-    """Be a child until the parent has ended us, or itself."""
-    while os.read(0, 1024):
-        pass
+def end_with_parent() -> None:
+    """Be a child that is busy with something else until the parent ends us, or itself."""
+
+    def wait() -> None:
+        while os.read(0, 1024):
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
-async def wait_for_end_async() -> None:
-    """As `wait_for_end`, without a thread: the loop goes on."""
+async def wait_for_end() -> None:
+    """Be a child whose loop goes on until the parent ends us, or itself."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_reader(0, lambda: os.read(0, 1024) or ended.set())

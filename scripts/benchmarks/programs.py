@@ -16,6 +16,9 @@ PEERS = HERE.parents[1] / ".venv" / "peers"
 NAMES = ("pykka", "thespian", "xoscar", "ray", "celery", "nats", "erlang", "pyro5")
 ALWAYS = "limits"  # programs in C, which are measured whatever peers are named
 
+FAR = ("far-tell", "far-ask", "far-asks")
+FAN_OUT = ("fan-out", "fan-out-single")
+ECHO = ("echo-1mb", "echo-64mb")
 LOCAL = ("local-tell", "local-ask", "spawn", "spawn-live")
 
 
@@ -75,4 +78,12 @@ PROGRAMS: tuple[Program, ...] = (
     Program("thespian", "thespian_local.py", LOCAL, "thespian"),
     Program("xoscar", "xoscar_local.py", LOCAL, "xoscar"),
     Program("erlang", "erlang/local.erl", LOCAL, "erlang"),
+    Program("actormq", "actormq_far.py", (*FAR, "far-ask-spin", *FAN_OUT, *ECHO)),
+    Program("libzmq", "limits/far.c", (*FAR, *FAN_OUT), ALWAYS),
+    Program("pipe", "multiprocessing_far.py", ("far-tell",)),
+    Program("erlang", "erlang/far.erl", FAR, "erlang"),
+    Program("xoscar", "xoscar_far.py", FAR, "xoscar"),
+    Program("pyro5", "pyro5_far.py", ("far-ask", "echo-1mb"), "pyro5"),
+    Program("nats", "nats_far.py", FAN_OUT, "nats"),
+    Program("ray", "ray_far.py", ECHO, "ray"),
 )

@@ -4,10 +4,10 @@ All settings are the defaults, but that the nodes find each other by `join`. The
 live on different machines, so that their links are tcp; for `echo-64mb` they know better, and use
 what nodes of one machine have.
 
-`fan-out` publishes in bursts of 5 000; a subscriber tells the publisher when it has handled one, and
-the publisher is at most two bursts ahead of the slowest. `fan-out-single` is the same with bursts of
-one, and none ahead: a message is published when all subscribers have said that they handled the one
-before. So nothing can be joined, and what is measured is the way there and back.
+`fan-out` publishes in bursts of 5 000; a subscriber tells the publisher when it has handled one,
+and the publisher is at most two bursts ahead of the slowest. `fan-out-single` is the same with
+bursts of one, and none ahead: a message is published when all subscribers have said that they
+handled the one before. So nothing can be joined: what is measured is the way there and back.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
-from others import BURST, PAYLOAD, child, free_port, say, wait_for_end_async
+from others import BURST, PAYLOAD, child, free_port, say, wait_for_end
 from protocol import (
     AsyncRound,
     AsyncWork,
@@ -111,7 +111,7 @@ async def second(kind: type[Actor], own: int, first: int, *, is_near: bool, spin
     async with node_of(own, [first], is_near=is_near, spin=spin) as node:
         await node.spawn(kind, "far")
         say("ready")
-        await wait_for_end_async()
+        await wait_for_end()
 
 
 # -- tells and asks -------------------------------------------------------------------------------
@@ -151,14 +151,14 @@ async def at_once(ask: Callable[[], Awaitable[object]], seconds: float) -> Resul
 
 
 @asynccontextmanager
-async def far_tell(settings: Settings) -> AsyncIterator[AsyncRound]:
+async def far_tell(_settings: Settings) -> AsyncIterator[AsyncRound]:
     """One producer, one counting actor."""
     async with far(Counter) as ref:
         yield partial(told, ref)
 
 
 @asynccontextmanager
-async def far_ask(settings: Settings, spin: float = 0) -> AsyncIterator[AsyncRound]:
+async def far_ask(_settings: Settings, spin: float = 0) -> AsyncIterator[AsyncRound]:
     """Asks one by one."""
     async with far(Counter, spin=spin) as ref:
         yield partial(timed_async, partial(ref.ask, Counter.echo, PAYLOAD))
@@ -172,7 +172,7 @@ def far_ask_spin(settings: Settings) -> contextlib.AbstractAsyncContextManager[A
 
 
 @asynccontextmanager
-async def far_asks(settings: Settings) -> AsyncIterator[AsyncRound]:
+async def far_asks(_settings: Settings) -> AsyncIterator[AsyncRound]:
     """A hundred askers."""
     async with far(Counter) as ref:
         yield partial(at_once, partial(ref.ask, Counter.echo, PAYLOAD))
@@ -191,7 +191,7 @@ class Mirror(Actor):
 
 
 @asynccontextmanager
-async def echoed(size: int, *, is_near: bool, settings: Settings) -> AsyncIterator[AsyncRound]:
+async def echoed(size: int, _settings: Settings, *, is_near: bool) -> AsyncIterator[AsyncRound]:
     """An array there and back, bytes counted once; each has a number that must come back."""
     try:
         import numpy as np  # noqa: PLC0415 an extra
@@ -307,7 +307,7 @@ async def reader(burst: int, own: int, others: Iterable[int]) -> None:
         say("ready")
         press = await node.find("press", timeout=10)
         await node.spawn(Reader, None, press, burst)
-        await wait_for_end_async()
+        await wait_for_end()
 
 
 # -- all of it ------------------------------------------------------------------------------------
@@ -321,8 +321,8 @@ WORKS: dict[str, AsyncWork] = {
     "far-asks": far_asks,
     "fan-out": lambda settings: fan_out(BURST, 1, settings),
     "fan-out-single": lambda settings: fan_out(1, 0, settings),
-    "echo-1mb": lambda settings: echoed(MB, is_near=False, settings=settings),
-    "echo-64mb": lambda settings: echoed(64 * MB, is_near=True, settings=settings),
+    "echo-1mb": lambda settings: echoed(MB, settings, is_near=False),
+    "echo-64mb": lambda settings: echoed(64 * MB, settings, is_near=True),
 }
 
 
