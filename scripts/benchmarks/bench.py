@@ -18,7 +18,8 @@ from contest import contest
 from pages import goals, page, verdicts
 from plot import plot
 from programs import ALWAYS, HERE, NAMES, PROGRAMS, Program, environment
-from works import US, WORKS, Work
+from work import US, Work
+from works import WORKS
 
 FOLDER = HERE.parents[1] / "docs" / "benchmarks"
 ROUNDS, SECONDS = 5, 1.0

@@ -7,7 +7,8 @@ from typing import Any
 
 from figures import Figure, Verdict, figure, ratio, values, verdict
 from store import Record, Records
-from works import US, WORKS, Work, written
+from work import US, Work, written
+from works import WORKS
 
 HEAD = """# What was measured
 

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from figures import Verdict
 from pages import goal_text
-from works import Work
+from work import Work
 
 WIDTH, ROW = 760, 18  # pixels
 LEFT, RIGHT, TOP, BOTTOM = 300, 60, 40, 30

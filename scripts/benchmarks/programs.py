@@ -20,6 +20,9 @@ FAR = ("far-tell", "far-ask", "far-asks")
 FAN_OUT = ("fan-out", "fan-out-single")
 ECHO = ("echo-1mb", "echo-64mb")
 LOCAL = ("local-tell", "local-ask", "spawn", "spawn-live")
+MAPS = ("farm-map-1", "farm-map-10", "farm-map-100", "farm-map-1000")
+SOCKETS = ("socket-push", "socket-pull", "socket-publish", "socket-request", "forwarder")
+STARTS = ("start-import", "start-names", "start-node")
 
 
 @dataclass(frozen=True)
@@ -86,4 +89,11 @@ PROGRAMS: tuple[Program, ...] = (
     Program("pyro5", "pyro5_far.py", ("far-ask", "echo-1mb"), "pyro5"),
     Program("nats", "nats_far.py", FAN_OUT, "nats"),
     Program("ray", "ray_far.py", ECHO, "ray"),
+    Program("actormq", "actormq_farm.py", ("farm-tasks", *MAPS, "farm-naps")),
+    Program("pool", "pool_farm.py", ("farm-tasks", *MAPS)),
+    Program("celery", "celery_farm.py", ("farm-tasks",), "celery"),
+    Program("actormq", "actormq_sockets.py", (*SOCKETS, "flood")),
+    Program("pyzmq", "pyzmq_sockets.py", SOCKETS),
+    Program("actormq", "actormq_start.py", STARTS),
+    Program("base", "base_start.py", STARTS),
 )

@@ -1,0 +1,86 @@
+"""What a work is, what is wanted of actormq in it, and how its figures are written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+US = "actormq"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is wanted of actormq in a work.
+
+    Attributes:
+        bound: The ratio to another, or a figure of its own where there is no other.
+        against: Whom: one, or the best of several; none for a figure of its own.
+        of: Which figure of a round is meant.
+        is_floor: Whether more is better; otherwise less.
+        unit: Of a figure of its own.
+    """
+
+    bound: float
+    against: tuple[str, ...]
+    of: str = "value"
+    is_floor: bool = True
+    unit: str = ""
+
+    def share(self, figure: float) -> float:
+        """How much of it was reached: 1 or more is met."""
+        return figure / self.bound if self.is_floor else self.bound / figure
+
+
+def at_least(bound: float, *against: str, of: str = "value") -> Goal:
+    """Want so many times the figure of another, or of the best of them."""
+    return Goal(bound, against, of)
+
+
+def at_most(bound: float, *against: str, of: str = "value", unit: str = "") -> Goal:
+    """Want no more than so many times the figure of another, or no more than so many units."""
+    return Goal(bound, against, of, is_floor=False, unit=unit)
+
+
+@dataclass(frozen=True)
+class Work:
+    """One work that all contestants do alike.
+
+    Attributes:
+        name: What contestants are told.
+        what: What it is, for readers.
+        unit: Of its figure: s for a latency, of which less is better, or pieces as /s or B/s.
+        goals: What is wanted of actormq.
+        settings: What contestants are told besides.
+        others: The work of the others, where theirs has another name.
+    """
+
+    name: str
+    what: str
+    unit: str
+    goals: tuple[Goal, ...] = ()
+    settings: tuple[str, ...] = ()
+    others: str = ""
+
+    @property
+    def is_latency(self) -> bool:
+        """Whether less is better."""
+        return self.unit == "s"
+
+    def told(self, contestant: str) -> Sequence[str]:
+        """The words that a contestant starts with."""
+        name = self.others if self.others and contestant != US else self.name
+        return (name, *self.settings)
+
+
+def _scaled(value: float, steps: Sequence[tuple[float, str]]) -> str:
+    size, name = next((step for step in steps if value >= step[0]), steps[-1])
+    return f"{value / size:.3g} {name}".rstrip()
+
+
+def written(value: float, unit: str) -> str:
+    """A figure with its unit: seconds as ms or µs, pieces a second as k/s or M/s."""
+    if unit == "s":
+        return _scaled(value, ((1, "s"), (1e-3, "ms"), (1e-6, "µs")))
+    if unit == "B":
+        return _scaled(value, ((1e6, "MB"), (1e4, "kB"), (1, "B")))
+    return _scaled(value, ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""))) + unit
