@@ -9,6 +9,7 @@ from goals import Work, at_least, at_most
 
 PYTHON = ("pykka", "thespian", "xoscar")
 
+# Savina's micro benchmarks, each with the piece that is counted in it.
 SAVINA = {
     "pingpong": "messages of ping-pong",
     "counting": "messages of counting",
