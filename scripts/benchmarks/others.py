@@ -84,7 +84,12 @@ async def wait_for_end() -> None:
     """Be a child whose loop goes on until the parent ends us, or itself."""
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_reader(0, lambda: os.read(0, 1024) or ended.set())
+
+    def look() -> None:
+        if not os.read(0, 1024):
+            ended.set()
+
+    loop.add_reader(0, look)
     await ended.wait()
     loop.remove_reader(0)
 

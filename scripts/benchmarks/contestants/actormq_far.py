@@ -103,7 +103,12 @@ async def far(kind: type[A], *, is_near: bool = False, spin: float = 0) -> Async
     own, other = free_port(), free_port()
     with child("second", kind.__name__, f"{other}", f"{own}", "near" * is_near, f"{spin}"):
         async with node_of(own, [other], is_near=is_near, spin=spin) as node:
-            yield await node.find("far", timeout=10)
+            ref = await node.find("far", timeout=10)
+            member = node.mesh_view.partner(ref.address.node)
+            assert member is not None
+            assert member.link is not None
+            assert is_near or member.link.endpoint.startswith("tcp://")
+            yield ref
 
 
 async def second(kind: type[Actor], own: int, first: int, *, is_near: bool, spin: float) -> None:

@@ -16,7 +16,7 @@
 main() ->
     [Work | _] = init:get_plain_arguments(),
     register(main, self()),
-    Epmd = start_node(20),
+    Epmds = start_node(10),
     {Counter, Server} = start_second(),
     Round = case Work of
         "far-tell" -> fun(Seconds) -> tells(Counter, Seconds) end;
@@ -27,7 +27,7 @@ main() ->
     io:put_chars("ready\n"),
     rounds(Round),
     rpc:cast(node(Counter), erlang, halt, []),
-    stop(Epmd),
+    stop(Epmds),
     halt().
 
 rounds(Round) ->
@@ -51,28 +51,26 @@ now_s() -> erlang:monotonic_time() / erlang:convert_time_unit(1, second, native)
 
 %% -- two nodes ------------------------------------------------------------------------------------
 
+%% Become a node, and give what was started for that. An epmd that has just begun does not listen
+%% yet, and one that was there may end before we are known to it: try again.
 start_node(Tries) ->
     application:set_env(kernel, inet_dist_use_interface, {127, 0, 0, 1}),
-    Epmd = open_port({spawn_executable, os:find_executable("epmd")},
-                     [{args, ["-address", "127.0.0.1"]}, stderr_to_stdout]),
-    {os_pid, Pid} = erlang:port_info(Epmd, os_pid),
-    Name = list_to_atom("bench-" ++ os:getpid() ++ "@127.0.0.1"),
-    try_to_start(Name, Tries),
-    Pid.
-
-%% An epmd that has just begun does not listen yet.
-try_to_start(Name, Tries) ->
     logger:set_primary_config(level, critical), % net_kernel would log each try
-    case net_kernel:start([Name, longnames]) of
+    Port = open_port({spawn_executable, os:find_executable("epmd")},
+                     [{args, ["-address", "127.0.0.1"]}, stderr_to_stdout]),
+    {os_pid, Epmd} = erlang:port_info(Port, os_pid),
+    timer:sleep(20),
+    case net_kernel:start([list_to_atom("bench-" ++ os:getpid() ++ "@127.0.0.1"), longnames]) of
         {ok, _} ->
-            erlang:set_cookie(node(), list_to_atom("bench-" ++ os:getpid()));
-        {error, _} when Tries > 0 ->
-            timer:sleep(50),
-            try_to_start(Name, Tries - 1)
+            erlang:set_cookie(node(), list_to_atom("bench-" ++ os:getpid())),
+            [Epmd];
+        {error, _} when Tries > 1 ->
+            timer:sleep(80),
+            [Epmd | start_node(Tries - 1)]
     end.
 
-%% Ours, if there was none before; an end that came earlier is no error.
-stop(Epmd) -> os:cmd("kill " ++ integer_to_list(Epmd) ++ " 2>/dev/null").
+%% Those that found another one there have ended, which is no error.
+stop(Epmds) -> [os:cmd("kill " ++ integer_to_list(Pid) ++ " 2>/dev/null") || Pid <- Epmds].
 
 start_second() ->
     open_port({spawn_executable, os:find_executable("erl")}, [{args, [
