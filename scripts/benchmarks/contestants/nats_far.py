@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -38,22 +39,25 @@ def server() -> Iterator[str]:
     except FileNotFoundError:
         raise Unavailable("there is no nats-server") from None
     try:
+        wait_for(port)
         yield f"nats://127.0.0.1:{port}"
     finally:
         process.terminate()
         end(process)
 
 
-async def connected(address: str) -> Client:
-    """A connection, once the server is there."""
+def wait_for(port: int) -> None:
+    """Wait until somebody listens."""
     give_up = time.monotonic() + PATIENCE
     while True:
         try:
-            return await nats.connect(address, allow_reconnect=False)
+            socket.create_connection(("127.0.0.1", port)).close()
         except OSError:
             if time.monotonic() > give_up:
                 raise
-            await asyncio.sleep(0.02)
+            time.sleep(0.02)
+        else:
+            return
 
 
 class Press:
@@ -96,7 +100,7 @@ async def fan_out(burst: int, ahead: int, settings: Settings) -> AsyncIterator[A
     """One publisher, some subscribers, each in a process of its own."""
     readers = int(settings.get("subscribers", "4"))
     with server() as address, contextlib.ExitStack() as children:
-        client = await connected(address)
+        client = await nats.connect(address)
         press = Press(client, readers, burst)
         await client.subscribe("done", cb=press.done)
         await client.flush()
@@ -109,7 +113,7 @@ async def fan_out(burst: int, ahead: int, settings: Settings) -> AsyncIterator[A
 
 async def reader(burst: int, address: str) -> None:
     """Be a process with one subscriber."""
-    client = await connected(address)
+    client = await nats.connect(address)
     left = burst
 
     async def read(message: Msg) -> None:
