@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from goals import US, Work, written
+from goals import US, Work, scale, written
 from ratios import Figure, Verdict, figure, ratio, values, verdict
 from store import Record, Records
 from works import WORKS
@@ -66,11 +66,10 @@ def goal_text(found: Verdict) -> str:
 
 
 def shown(found: Figure, unit: str) -> str:
-    """A median and its range."""
-    if unit == TIMES:
-        return f"{found.median:.3g} ({found.low:.3g} to {found.high:.3g})"
-    low, high = written(found.low, unit), written(found.high, unit)
-    return f"{written(found.median, unit)} ({low} to {high})"
+    """A median and its range, in the unit of the median."""
+    size, name = (1.0, "") if unit == TIMES else scale(found.median, unit)
+    low, median, high = (f"{v / size:.3g}" for v in (found.low, found.median, found.high))
+    return f"{median}{name} ({low} to {high})"
 
 
 def all_figures(records: Records, works: Sequence[Work]) -> list[str]:
