@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from goals import US, Work, scale, written
-from ratios import Figure, Verdict, figure, ratio, values, verdict
+from ratios import Figure, Rounds, Verdict, figure, ratio, values, verdict
 from store import Record, Records
 from works import WORKS
 
@@ -54,7 +53,7 @@ def goals(records: Records, works: Sequence[Work]) -> list[str]:
     return lines
 
 
-def _median(rounds: dict[str, Any], found: Verdict, unit: str) -> str:
+def _median(rounds: Rounds, found: Verdict, unit: str) -> str:
     return written(figure(values(rounds, found.against, found.goal.of)).median, unit)
 
 
@@ -89,7 +88,13 @@ def all_figures(records: Records, works: Sequence[Work]) -> list[str]:
     return lines
 
 
-def _ranked(work: Work, rounds: dict[str, Any]) -> list[str]:
+def _figure(work: Work, rounds: Rounds, name: str) -> str:
+    """What somebody reached; of latencies, the 99th of 100 as well."""
+    text, slow = shown(figure(values(rounds, name)), work.unit), values(rounds, name, "p99")
+    return f"{text}, p99 {written(figure(slow).median, work.unit)}" if slow else text
+
+
+def _ranked(work: Work, rounds: Rounds) -> list[str]:
     medians = {name: figure(values(rounds, name)).median for name in rounds if rounds[name]}
     sign = 1 if work.is_latency else -1
     return sorted(medians, key=lambda name: (name != US, sign * medians[name]))
