@@ -92,4 +92,9 @@ def scale(value: float, unit: str) -> tuple[float, str]:
 def written(value: float, unit: str) -> str:
     """A figure with its unit: seconds as ms or µs, pieces a second as k/s or M/s."""
     size, name = scale(value, unit)
-    return f"{value / size:.3g}{name}"
+    return f"{digits(value / size)}{name}"
+
+
+def digits(value: float) -> str:
+    """Three digits, or all that stand before the point."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"  # noqa: PLR2004 else 1e+03

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from goals import US, Work, scale, written
+from goals import US, Work, digits, scale, written
 from ratios import Figure, Rounds, Verdict, figure, ratio, values, verdict
 from store import Record, Records
 from works import WORKS
@@ -67,7 +67,7 @@ def goal_text(found: Verdict) -> str:
 def shown(found: Figure, unit: str) -> str:
     """A median and its range, in the unit of the median."""
     size, name = (1.0, "") if unit == TIMES else scale(found.median, unit)
-    low, median, high = (f"{v / size:.3g}" for v in (found.low, found.median, found.high))
+    low, median, high = (digits(v / size) for v in (found.low, found.median, found.high))
     return f"{median}{name} ({low} to {high})"
 
 
