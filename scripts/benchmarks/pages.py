@@ -23,7 +23,8 @@ def page(records: Records, works: Sequence[Work] = WORKS) -> str:
     there = [work for work in works if work.name in records]
     picture = "\n![How much of each goal was reached](results.svg)\n"
     parts = [HEAD, "## Goals\n", *goals(records, there), picture]
-    parts += ["## Figures\n", *all_figures(records, there), "", *machines(records, there)]
+    parts += ["## Figures\n", *all_figures(records, there), ""]
+    parts += ["## The machine\n", *machines(records, there)]
     return "\n".join(parts)
 
 
@@ -101,21 +102,27 @@ def _ranked(work: Work, rounds: Rounds) -> list[str]:
 
 
 def machines(records: Records, works: Sequence[Work]) -> list[str]:
-    """When and where each work was measured, said once for those of one run."""
-    runs: dict[str, list[str]] = {}
+    """Where and when each work was measured, and what load there was before and after it."""
+    loads: dict[str, list[str]] = {}
+    versions: dict[str, set[str]] = {}
     for work in works:
-        runs.setdefault(_run(records[work.name]), []).append(work.name)
-    return [f"{', '.join(names)}: {run}\n" for run, names in runs.items()]
+        record = records[work.name]
+        run, load = _run(record), record["load"]
+        loads.setdefault(run, []).append(f"{work.name} {load['before']} to {load['after']}")
+        versions.setdefault(run, set()).update(record["versions"].values())
+    return [
+        f"{run}\n{''.join(f'{text}, ' for text in sorted(versions[run]))}"
+        f"load before and after: {', '.join(each)}.\n"
+        for run, each in loads.items()
+    ]
 
 
 def _run(record: Record) -> str:
-    facts, load = record["machine"], record["load"]
+    facts = record["machine"]
     rounds = max(map(len, record["rounds"].values()), default=0)
-    peers = ", ".join(sorted(set(record["versions"].values())))
     return (
-        f"{rounds} rounds of {record['seconds']:g} s on {record['when'][:10]}, "
-        f"{facts['cores']} cores, load {load['before']} before and {load['after']} after, "
-        f"{facts['system']} {facts['architecture']}, Python {facts['python']}, "
-        f"pyzmq {facts['pyzmq']} (libzmq {facts['libzmq']}), tornado {facts['tornado']}, "
-        f"actormq at {facts['commit']}{'; ' + peers if peers else ''}."
+        f"{record['when'][:10]}, {rounds} rounds of {record['seconds']:g} s, "
+        f"{facts['cores']} cores, {facts['system']} {facts['architecture']}, "
+        f"Python {facts['python']}, pyzmq {facts['pyzmq']} (libzmq {facts['libzmq']}), "
+        f"tornado {facts['tornado']}, actormq at {facts['commit']}."
     )
