@@ -19,7 +19,7 @@ import store
 from contest import Contestant, Failed, Result, Say, warm
 from curves import Panel, Point, sheet
 from programs import HERE, environment
-from works import written
+from work import written
 
 Results = dict[str, list[Result]]  # of the rounds, by what a program was told
 
@@ -93,7 +93,7 @@ SWEEPS = (
 )
 IDLE = (
     Sweep("", "idle node", "nodes", "", "idle-nodes nodes={}", (2, 8), "actormq_idle.py"),
-    Sweep("", "idle actor", "actors", "", "idle-actors actors={}", (1, 100_000), "actormq_idle.py"),
+    Sweep("", "idle actor", "actors", "", "idle-actors actors={}", (10_000, 100_000), "actormq_idle.py"),
 )
 IDLE_SECONDS = 5.0  # at least: the clock of processes goes by 10 ms
 
@@ -103,7 +103,7 @@ def measure(folder: Path, rounds: int, seconds: float, only: str, say: Say) -> N
     folder.mkdir(parents=True, exist_ok=True)
     raw = folder / "growth.json"
     kept: dict[str, Any] = json.loads(raw.read_text(encoding="utf-8")) if raw.exists() else {}
-    told = [sweep.told(number) for sweep in (*SWEEPS, *IDLE) for number in sweep.numbers]
+    told = dict.fromkeys(s.told(number) for s in (*SWEEPS, *IDLE) for number in s.numbers)
     new: Results = {}
     before = store.load()
     for number in range(rounds):
