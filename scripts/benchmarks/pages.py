@@ -111,10 +111,13 @@ def machines(records: Records, works: Sequence[Work]) -> list[str]:
         loads.setdefault(run, []).append(f"{work.name} {load['before']} to {load['after']}")
         versions.setdefault(run, set()).update(record["versions"].values())
     return [
-        f"{run}\n{''.join(f'{text}, ' for text in sorted(versions[run]))}"
-        f"load before and after: {', '.join(each)}.\n"
+        "\n".join([f"{run}{_among(versions[run])}", f"Load: {', '.join(each)}.\n"])
         for run, each in loads.items()
     ]
+
+
+def _among(versions: set[str]) -> str:
+    return f"\nPeers: {', '.join(sorted(versions))}." if versions else ""
 
 
 def _run(record: Record) -> str:
