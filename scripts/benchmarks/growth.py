@@ -18,8 +18,8 @@ from typing import Any
 import store
 from contest import Contestant, Failed, Result, Say, warm
 from curves import Panel, Point, sheet
+from goals import written
 from programs import HERE, environment
-from work import written
 
 Results = dict[str, list[Result]]  # of the rounds, by what a program was told
 
