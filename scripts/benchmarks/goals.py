@@ -72,15 +72,29 @@ class Work:
         return (name, *self.settings)
 
 
-def _scaled(value: float, steps: Sequence[tuple[float, str]]) -> str:
-    size, name = next((step for step in steps if value >= step[0]), steps[-1])
-    return f"{value / size:.3g} {name}".rstrip()
+# The steps in which figures are written, with their names; other units have those of COUNT.
+STEPS = {
+    "s": ((1.0, " s"), (1e-3, " ms"), (1e-6, " µs"), (1e-9, " ns")),
+    "B": ((1e6, " MB"), (1e4, " kB"), (1.0, " B")),
+}
+COUNT = ((1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, ""))
+
+
+def scale(value: float, unit: str) -> tuple[float, str]:
+    """The step in which a figure is written, and the name of that."""
+    if unit in STEPS:
+        steps = STEPS[unit]
+        return next((step for step in steps if value >= step[0]), steps[-1])
+    size, name = next((step for step in COUNT if value >= step[0]), COUNT[-1])
+    return size, name + unit
 
 
 def written(value: float, unit: str) -> str:
     """A figure with its unit: seconds as ms or µs, pieces a second as k/s or M/s."""
-    if unit == "s":
-        return _scaled(value, ((1, "s"), (1e-3, "ms"), (1e-6, "µs")))
-    if unit == "B":
-        return _scaled(value, ((1e6, "MB"), (1e4, "kB"), (1, "B")))
-    return _scaled(value, ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""))) + unit
+    size, name = scale(value, unit)
+    return f"{digits(value / size)}{name}"
+
+
+def digits(value: float) -> str:
+    """Three digits, or all that stand before the point."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"  # noqa: PLR2004 else 1e+03

@@ -24,7 +24,7 @@ from programs import HERE, environment
 Results = dict[str, list[Result]]  # of the rounds, by what a program was told
 
 TENS = (1, 10, 100, 1_000, 10_000)
-SIZES = (8, 64, 512, 4_096, 32_768, 262_144, 1_000_000, 8_000_000, 64_000_000)
+SIZES = (8, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 64_000_000)
 
 
 @dataclass(frozen=True)
@@ -74,9 +74,9 @@ SWEEPS = (
         TENS[:-1],
     ),
     Sweep(
-        "Deliveries of so many publishers to as many subscribers",
+        "Deliveries of n publishers to n subscribers",
         "two processes",
-        "of either",
+        "n",
         "/s",
         "grow-pairs publishers={} subscribers={}",
         (1, 2, 4, 8, 16, 32, 64),
@@ -93,7 +93,15 @@ SWEEPS = (
 )
 IDLE = (
     Sweep("", "idle node", "nodes", "", "idle-nodes nodes={}", (2, 8), "actormq_idle.py"),
-    Sweep("", "idle actor", "actors", "", "idle-actors actors={}", (1, 100_000), "actormq_idle.py"),
+    Sweep(
+        "",
+        "idle actor",
+        "actors",
+        "",
+        "idle-actors actors={}",
+        (10_000, 100_000),
+        "actormq_idle.py",
+    ),
 )
 IDLE_SECONDS = 5.0  # at least: the clock of processes goes by 10 ms
 
@@ -103,7 +111,7 @@ def measure(folder: Path, rounds: int, seconds: float, only: str, say: Say) -> N
     folder.mkdir(parents=True, exist_ok=True)
     raw = folder / "growth.json"
     kept: dict[str, Any] = json.loads(raw.read_text(encoding="utf-8")) if raw.exists() else {}
-    told = [sweep.told(number) for sweep in (*SWEEPS, *IDLE) for number in sweep.numbers]
+    told = dict.fromkeys(s.told(number) for s in (*SWEEPS, *IDLE) for number in s.numbers)
     new: Results = {}
     before = store.load()
     for number in range(rounds):

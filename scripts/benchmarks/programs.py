@@ -84,6 +84,7 @@ PROGRAMS: tuple[Program, ...] = (
     Program("thespian", "thespian_local.py", LOCAL, "thespian"),
     Program("xoscar", "xoscar_local.py", LOCAL, "xoscar"),
     Program("erlang", "erlang/local.erl", LOCAL, "erlang"),
+    Program("bare", "bare_local.py", ("local-tell", "local-ask")),
     Program("actormq", "actormq_far.py", (*FAR, "far-ask-spin", *FAN_OUT, *ECHO)),
     Program("libzmq", "limits/far.c", (*FAR, *FAN_OUT), ALWAYS),
     Program("pipe", "multiprocessing_far.py", ("far-tell",)),
