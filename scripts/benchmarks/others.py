@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -95,8 +96,15 @@ async def wait_for_end() -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback that nobody uses now, nor gets by chance before we do.
+
+    Those that the system hands out by itself, to whoever dials, lie above: with 32 768 or more.
+    """
+    while True:
+        port = random.randrange(10_000, 32_000)  # noqa: S311 no secret
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
