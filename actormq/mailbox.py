@@ -37,6 +37,13 @@ _INLET_LOCK = threading.Lock()
 Message = tuple[Call, Sequence[Any], "dict[str, Any] | None", "Answer | None"]
 """`(call, args, kwargs, answer)`; a plain tuple, since there are millions of them."""
 
+Queued = tuple["Call | str", Sequence[Any], "dict[str, Any] | None", "Answer | None"]
+"""A message that waits.
+
+What was told names its handler instead of holding it: a tuple of texts and numbers is none of the
+garbage collector's business, which would look at each again while it waits, at a sixth of a tell.
+"""
+
 
 class State(enum.Enum):
     """The life of a cell."""
@@ -89,7 +96,7 @@ class Mailbox(abc.ABC):
         self._thread = runtime.loop.thread
         self._handlers = kind._actormq_handlers  # noqa: SLF001 the table that the class made for its cells
         self._limit = kind.mailbox_limit or runtime.settings.mailbox_limit
-        self._mailbox: deque[Message] | None = None
+        self._mailbox: deque[Queued] | None = None
         self._signals: deque[Message] | None = None
         self._inlet: Inlet | None = None
         # Who waits for room: what is to be put, and who is told that it was.
@@ -111,9 +118,9 @@ class Mailbox(abc.ABC):
 
     def waiting(self, is_it: Callable[[Answer], bool], limit: int) -> Message | None:
         """Find a message by where its result is to go, among the first `limit` that wait."""
-        for message in itertools.islice(self._mailbox or (), limit):
-            if message[3] is not None and is_it(message[3]):
-                return message
+        for call, args, kwargs, answer in itertools.islice(self._mailbox or (), limit):
+            if answer is not None and is_it(answer) and not isinstance(call, str):
+                return call, args, kwargs, answer
         return None
 
     @property
@@ -148,7 +155,7 @@ class Mailbox(abc.ABC):
     def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Queue a message without an answer; see `Ref.tell`."""
         spec = self._handlers.get(handler) or self.find(handler)
-        message = (spec, args, kwargs, None)
+        message = (spec.name, args, kwargs or None, None)
         if get_ident() != self._thread:
             self._put_from_thread(message)
             return
@@ -219,7 +226,7 @@ class Mailbox(abc.ABC):
 
     # -- on the loop --------------------------------------------------------------------------
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Queued) -> None:
         """Queue a message.
 
         A cell that has a mailbox is queued for its turn, busy or starting: whoever makes the
@@ -301,11 +308,11 @@ class Mailbox(abc.ABC):
             self._open_mailbox()
         return True
 
-    def _open_mailbox(self) -> deque[Message]:
+    def _open_mailbox(self) -> deque[Queued]:
         if not self.is_open:
             self.runtime.books.refuse(ActorStopped.__name__)
             raise ActorStopped(self.address.label)
-        mailbox: deque[Message] = deque()
+        mailbox: deque[Queued] = deque()
         self._mailbox = mailbox
         if not self._is_busy and self.state is State.RUNNING:
             self.runtime.loop.ready(self)
@@ -315,7 +322,7 @@ class Mailbox(abc.ABC):
     def turn(self) -> None:
         """Handle some of what waits."""
 
-    def put_or_drop(self, message: Message) -> None:
+    def put_or_drop(self, message: Queued) -> None:
         """Queue a message whose sender cannot be told; what does not fit is a dead letter."""
         try:
             self.put(message)
@@ -325,7 +332,7 @@ class Mailbox(abc.ABC):
             else:
                 self.report_dead(message, type(error).__name__)
 
-    def _put_from_thread(self, message: Message) -> None:
+    def _put_from_thread(self, message: Queued) -> None:
         if self._inlet is None:
             inlet = Inlet(self.runtime.loop, self.runtime.transport, self.put_or_drop)
             # Two threads may come at once: the first inlet that is set is everybody's.
@@ -344,7 +351,7 @@ class Mailbox(abc.ABC):
 
     # -- what is not handled ------------------------------------------------------------------
 
-    def bury(self, message: Message, error: ActormqError) -> None:
+    def bury(self, message: Queued, error: ActormqError) -> None:
         """Answer a message that was taken and will not be handled, or count it."""
         self.runtime.books.dropped[type(error).__name__] += 1
         if message[3] is not None:
@@ -366,12 +373,12 @@ class Mailbox(abc.ABC):
             reply.reject(error)
         self._room = None
 
-    def report_dead(self, message: Message, reason: str, detail: str = "") -> None:
+    def report_dead(self, message: Queued, reason: str, detail: str = "") -> None:
         """Report a message that reached no handler."""
         call, args, kwargs, _ = message
-        label = self.address.label
+        label, name = self.address.label, call if isinstance(call, str) else call.name
         self.runtime.events.emit(
-            DeadLetter(label, call.name, reason, detail, args=tuple(args), kwargs=kwargs or {})
+            DeadLetter(label, name, reason, detail, args=tuple(args), kwargs=kwargs or {})
         )
 
 
