@@ -28,7 +28,8 @@ from actormq.signals import Failure
 from actormq.stepping import Exit, contained
 from actormq.supervisor import Supervisor
 from actormq.timers import Once, Periodic
-from actormq.turns import Again, Turns, end_served, kind_of, text_of
+from actormq.turns import Again, Turns, end_served
+from actormq.wording import kind_of, text_of
 
 CUT_OFF = 0.5  # s that a handler has to end once it was cancelled; one that swallows that is left
 PLACE_GRACE = 1.0  # s that a thread or process has to end by itself, at least

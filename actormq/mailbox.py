@@ -19,7 +19,7 @@ from typing import Any
 from actormq.actor import Actor, HandlerSpec
 from actormq.address import Address
 from actormq.context import Answer, Call
-from actormq.deadlines import deadline_for
+from actormq.deadlines import CURRENT, deadline_for
 from actormq.errors import (
     ActormqError,
     ActorStopped,
@@ -29,7 +29,7 @@ from actormq.errors import (
 )
 from actormq.events import DeadLetter
 from actormq.inlet import Inlet
-from actormq.reply import Reply
+from actormq.reply import Reply, RoomReply
 from actormq.runtime import Runtime
 
 _INLET_LOCK = threading.Lock()
@@ -53,6 +53,12 @@ class State(enum.Enum):
     RUNNING = enum.auto()
     STOPPING = enum.auto()  # nothing new is taken; the handler under way ends
     STOPPED = enum.auto()
+
+
+RUNNING = State.RUNNING
+"""For where it counts: to look a member up in its class takes longer than to queue a message."""
+
+_BEFORE = (State.STARTING, State.DOWN)
 
 
 class Mailbox(abc.ABC):
@@ -126,7 +132,8 @@ class Mailbox(abc.ABC):
     @property
     def is_open(self) -> bool:
         """Whether messages are taken."""
-        return self.state.value <= State.RUNNING.value
+        state = self.state
+        return state is RUNNING or state in _BEFORE
 
     # -- the ways in --------------------------------------------------------------------------
 
@@ -185,20 +192,38 @@ class Mailbox(abc.ABC):
     ) -> Reply[Any]:
         """Queue a message with an answer; see `Ref.ask`."""
         runtime = self.runtime
+        spec = self._handlers.get(handler)
+        if spec is not None:
+            name = spec.name
+        else:
+            name = handler if isinstance(handler, str) else getattr(handler, "__name__", "?")
         loop = runtime.loop
-        name = handler if isinstance(handler, str) else getattr(handler, "__name__", "?")
-        seconds, deadline = deadline_for(loop.now(), within, runtime.settings.ask_timeout)
-        reply: Reply[Any] = Reply(loop, self.address.label, name, seconds)
-        reply.target = self
-        reply.deadline = deadline  # before its turn can come, for it bounds what the handler asks
+        now = loop.now()
+        seconds = runtime.settings.ask_timeout if within is None else within
+        if CURRENT.get(None) is None:
+            deadline = now + seconds
+        else:
+            seconds, deadline = deadline_for(now, seconds, seconds)
+        # The deadline before its turn can come, for it bounds what the handler asks.
+        is_outside = get_ident() != self._thread
+        reply: Reply[Any] = Reply(
+            loop, self.address.label, name, seconds, deadline, self, is_outside
+        )
         try:
-            message = (self.find(handler), args, kwargs, reply)
-            if loop.is_current():
-                reply.arm(runtime.deadlines, deadline)
-                self.put(message)
+            message = (spec or self.find(handler), args, kwargs, reply)
+            if not is_outside:
+                mailbox = self._mailbox
+                if mailbox is None and self.state is RUNNING and not self._is_busy:
+                    mailbox = self._mailbox = deque()
+                    mailbox.append(message)
+                    self.sent_count += 1
+                    loop.ready(self)
+                else:
+                    self.put(message)
+                runtime.deadlines.add_soon(reply)
             else:
                 self._put_from_thread(message)
-                loop.call_from_thread(reply.arm, runtime.deadlines, deadline)
+                runtime.loop.call_from_thread(reply.arm, runtime.deadlines, deadline)
         except (HandlerNotFound, MailboxFull, ActorStopped) as error:
             error.undelivered = (name, args, kwargs)
             reply.reject(error)
@@ -309,13 +334,14 @@ class Mailbox(abc.ABC):
         return True
 
     def _open_mailbox(self) -> deque[Queued]:
-        if not self.is_open:
+        if self.state is RUNNING:
+            if not self._is_busy:
+                self.runtime.loop.ready(self)
+        elif not self.is_open:
             self.runtime.books.refuse(ActorStopped.__name__)
             raise ActorStopped(self.address.label)
         mailbox: deque[Queued] = deque()
         self._mailbox = mailbox
-        if not self._is_busy and self.state is State.RUNNING:
-            self.runtime.loop.ready(self)
         return mailbox
 
     @abc.abstractmethod
@@ -380,18 +406,3 @@ class Mailbox(abc.ABC):
         self.runtime.events.emit(
             DeadLetter(label, name, reason, detail, args=tuple(args), kwargs=kwargs or {})
         )
-
-
-class RoomReply(Reply[None]):
-    """Tells whoever waits for room; its time is up means that there was none."""
-
-    __slots__ = ("_limit",)
-
-    def __init__(self, loop: Any, actor: str, handler: str, seconds: float, limit: int) -> None:
-        super().__init__(loop, actor, handler, seconds)
-        self._limit = limit
-
-    def expire(self) -> None:
-        """There was no room in time: nothing was sent."""
-        self._deadlines = None
-        self.reject(MailboxFull(self.actor, self._limit))
