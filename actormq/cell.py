@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from actormq.actor import Actor, unmarked
-from actormq.address import Address
 from actormq.context import Answer
 from actormq.errors import (
     ActormqError,
@@ -37,13 +36,13 @@ class Cell(Instance):
     Args:
         runtime: The parts of the node.
         recipe: What the actor is made of.
-        address: Where it lives.
+        serial: Its number on the node.
         name: What it is to be spawned as, None for one without a name.
         family: The children of the actor that started it; None under the node itself.
+        label: What people call it; "" for its name, or its class and number.
 
     Attributes:
         family: The same.
-        name: The same.
         restart_count: How often it was restarted.
     """
 
@@ -53,7 +52,6 @@ class Cell(Instance):
         "_stop_replies",
         "_watchers",
         "family",
-        "name",
         "restart_count",
     )
 
@@ -61,14 +59,28 @@ class Cell(Instance):
         self,
         runtime: Runtime,
         recipe: Recipe,
-        address: Address,
+        serial: int,
         name: str | None,
-        family: Family | None = None,
+        family: Family | None,
+        label: str = "",
     ) -> None:
-        super().__init__(runtime, recipe, address)
+        # What all layers need, for a constructor in each would take half as long again (measured).
+        kind = recipe[0]
+        self.runtime = runtime
+        self.serial = serial
         self.name = name
         self.family = family
-        self.restart_count = 0
+        self.state = State.STARTING
+        self.received_count = self.sent_count = self.restart_count = 0
+        self.has_begun = self._is_busy = self._is_crowded = False
+        self._address = runtime.address(serial, label) if label else None
+        self._kind = kind
+        self._made_of = recipe
+        self._handlers = kind._actormq_handlers  # noqa: SLF001 the table that the class made for its cells
+        self._limit = kind.mailbox_limit or runtime.settings.mailbox_limit
+        self._thread = runtime.loop.thread
+        self._mailbox = self._signals = self._inlet = self._room = None
+        self.place = self._tasks = self._sockets = self._timers = None
         self._children: Family | None = None
         self._stop_replies: list[Reply[None]] | None = None
         self._end_replies: list[Reply[None]] | None = None
@@ -79,7 +91,7 @@ class Cell(Instance):
     @property
     def ref(self) -> Ref[Any]:
         """A ref to the actor."""
-        return Ref(self.address, self)
+        return Ref(self)
 
     @property
     def children(self) -> list[Cell]:
@@ -307,7 +319,7 @@ class Cell(Instance):
             # Between two instances, or about to be one: there is nothing to end in order.
             assert self.family is not None
             self._end_replies = [*(self._end_replies or ()), reply]
-            self.family.remove(self.address.serial)
+            self.family.remove(self.serial)
         elif self._stop_replies is not None:
             self._stop_replies.append(reply)
         elif self.state is State.DOWN:

@@ -69,7 +69,7 @@ class Family:
 
     def stop_timeout(self, cell: Cell) -> float | None:
         """Seconds that a child was given to stop; None if nothing was said."""
-        spec = self._specs.get(cell.address.serial)
+        spec = self._specs.get(cell.serial)
         return spec.stop_timeout if spec is not None else None
 
     # -- coming -------------------------------------------------------------------------------
@@ -109,8 +109,8 @@ class Family:
 
     def _enter(self, spec: Child[Any]) -> Cell:
         cell: Cell = self._runtime.node.new_cell(spec.kind, spec.name, spec.args, spec.kwargs, self)
-        self._cells[cell.address.serial] = cell
-        self._specs[cell.address.serial] = spec
+        self._cells[cell.serial] = cell
+        self._specs[cell.serial] = spec
         return cell
 
     async def spawn(self, spec: Child[Any]) -> Ref[Any]:
@@ -128,10 +128,10 @@ class Family:
             try:
                 await cell.start()
             except BaseException:
-                self._leave(cell.address.serial)
+                self._leave(cell.serial)
                 raise
             return cell.ref
-        key = cell.address.serial
+        key = cell.serial
         first = self._first_starts[key] = self._runtime.loop.aio.create_future()
         self._act(self.rules.add(key, spec.policy))
         await first
@@ -179,7 +179,7 @@ class Family:
 
     def ended(self, cell: Cell, error: BaseException | None, handler: str) -> None:
         """A child has come down, because of a failure or in order; the rules say what then."""
-        key = cell.address.serial
+        key = cell.serial
         if self.rules is None or key not in self._cells:
             return
         if error is not None:
@@ -193,7 +193,7 @@ class Family:
 
     def left(self, cell: Cell) -> None:
         """A child has ended for good."""
-        self._leave(cell.address.serial)
+        self._leave(cell.serial)
 
     # -- what the rules say -------------------------------------------------------------------
 
@@ -327,7 +327,7 @@ class Family:
 
     def _end(self, cell: Cell) -> None:
         """End a child for good; by `left` it comes off the list."""
-        failure = self._failures.get(cell.address.serial)
+        failure = self._failures.get(cell.serial)
         if failure is None:
             cell.end(STOPPED, "")
         else:

@@ -10,7 +10,6 @@ from collections.abc import Coroutine
 from typing import Any, cast
 
 from actormq.actor import Actor, HandlerSpec, unmarked
-from actormq.address import Address
 from actormq.context import Context, LiveSocket, Timer
 from actormq.deadlines import CURRENT, Served
 from actormq.errors import (
@@ -23,7 +22,6 @@ from actormq.errors import (
 from actormq.events import HandlerFailed
 from actormq.mailbox import State
 from actormq.place import Place, Reported
-from actormq.runtime import Runtime
 from actormq.signals import Failure
 from actormq.stepping import Exit, contained
 from actormq.supervisor import Supervisor
@@ -41,24 +39,18 @@ Recipe = tuple[type[Actor], tuple[Any, ...], dict[str, Any]]
 class Instance(Turns):
     """The turns of an actor, with the object that has them; a restart makes another object.
 
-    Args:
-        runtime: The parts of the node.
-        recipe: What the actor is made of.
-        address: Where it lives.
-
     Attributes:
         has_begun: Whether it has started, and its `on_stop` is still to come.
     """
 
     __slots__ = ("_kind", "_made_of", "_sockets", "_timers", "has_begun")
 
-    def __init__(self, runtime: Runtime, recipe: Recipe, address: Address) -> None:
-        super().__init__(runtime, recipe[0], address)
-        self._kind = recipe[0]
-        self._made_of: Recipe | None = recipe
-        self.has_begun = False
-        self._sockets: dict[str, LiveSocket] | None = None
-        self._timers: set[Timer] | None = None
+    has_begun: bool
+    _kind: type[Actor]
+    _made_of: Recipe | None
+    """None once it is made and will not be made again."""
+    _sockets: dict[str, LiveSocket] | None
+    _timers: set[Timer] | None
 
     @property
     def kind(self) -> type[Actor]:

@@ -334,7 +334,7 @@ class Life(abc.ABC):
             deadline = max(self._end_by, runtime.loop.now() + 2 * self._closing)
         self._services.withdraw_all()
         await self._let_names_go()
-        cells = [c for c in runtime.registry.cells() if c.address.serial != NODE_SERIAL]
+        cells = [c for c in runtime.registry.cells() if c.serial != NODE_SERIAL]
         limit = deadline - runtime.loop.now() - self._closing
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):

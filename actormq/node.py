@@ -185,9 +185,7 @@ class Node(Life):
             )
         runtime.registry.check(name)
         serial = next(self._serials)
-        label = label or name or f"{kind.__name__.lower()}#{serial}"
-        address = runtime.address(serial, label)
-        cell = Cell(runtime, (kind, args, kwargs), address, name, family)
+        cell = Cell(runtime, (kind, args, kwargs), serial, name, family, label)
         if kind.runs_in != LOOP:
             cell.place = runtime.places.new(cell, kind, args, kwargs)
         runtime.registry.add(cell)

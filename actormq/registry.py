@@ -43,7 +43,7 @@ class Registry:
         self.check(cell.name)
         if cell.name is not None:
             self._by_name[cell.name] = cell
-        self._by_serial[cell.address.serial] = cell
+        self._by_serial[cell.serial] = cell
 
     def publish(self, cell: Cell) -> None:
         """Let an actor be found, since it has started."""
@@ -52,7 +52,7 @@ class Registry:
 
     def remove(self, cell: Cell) -> None:
         """Let an actor go."""
-        self._by_serial.pop(cell.address.serial, None)
+        self._by_serial.pop(cell.serial, None)
         if cell.name is not None and self._by_name.get(cell.name) is cell:
             del self._by_name[cell.name]
             self._changed(cell, False)  # noqa: FBT003 is it there
