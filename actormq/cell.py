@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from actormq.actor import Actor, unmarked
@@ -189,24 +189,39 @@ class Cell(Instance):
 
     # -- coming -------------------------------------------------------------------------------
 
-    async def start(self) -> None:
+    def start(self) -> Coroutine[Any, Any, None] | None:
         """Make and start an actor that nobody supervises; a failure ends it.
 
-        Raises:
-            StartFailed: The constructor or `on_start` raised, or took too long.
-            SetupError: A socket could not be opened.
+        Returns:
+            What is to be awaited until it has started; None if it runs already, as all do that
+            have no hook, socket or period. Awaiting it raises `StartFailed` if the constructor or
+            `on_start` raised, or took too long; `SetupError` if a socket could not be opened.
         """
         try:
             self.make()
+            self._made_of = None  # it is never made again
+            if self._kind._actormq_has_start:  # noqa: SLF001 as in __init__
+                return self._start()
+            self.has_begun = True
+            self._go()
+        except BaseException as error:  # noqa: BLE001 a border, and it is raised again
+            return self._not_started(error)
+        return None
+
+    async def _start(self) -> None:
+        try:
             await self.open_instance(None)
             self._go()
-        except BaseException as error:
-            if self._stop_replies is None:
-                await self.wind_down(self.stop_timeout, at_once=True)
-                self.end(FAILED, described(error))
-            else:
-                await self.stop(None)  # whoever stops it ends it
-            raise
+        except BaseException as error:  # noqa: BLE001 a border, and it is raised again
+            await self._not_started(error)
+
+    async def _not_started(self, error: BaseException) -> None:
+        if self._stop_replies is None:
+            await self.wind_down(self.stop_timeout, at_once=True)
+            self.end(FAILED, described(error))
+        else:
+            await self.stop(None)  # whoever stops it ends it
+        raise error
 
     async def open(self, failure: Failure | None) -> None:
         """Make and start an instance of a supervised actor; if that fails, it is down again.
@@ -234,9 +249,10 @@ class Cell(Instance):
     def _go(self) -> None:
         """Let messages in."""
         self.state = State.RUNNING
-        if self.restart_count == 0:
+        if self.restart_count == 0 and self.name is not None:
             self.runtime.registry.publish(self)
-        self._next_turn()
+        if self._mailbox is not None:
+            self._next_turn()
         if self.restart_count and self.kind.elected:
             self.runtime.elections.restarted(self)
 

@@ -126,7 +126,9 @@ class Family:
         cell = self._enter(spec)
         if self.rules is None:
             try:
-                await cell.start()
+                starting = cell.start()
+                if starting is not None:
+                    await starting
             except BaseException:
                 self._leave(cell.serial)
                 raise

@@ -128,7 +128,7 @@ class Instance(Turns):
         try:
             # In two steps, so that the constructor may already use `self.name` and the like.
             actor = kind.__new__(kind, *args, **kwargs)
-            actor._actormq_context = cast("Context", self)  # noqa: SLF001 an actor is handed its powers here, and only here
+            actor._actormq_context = self  # type: ignore[assignment]  # noqa: SLF001 an actor is handed its powers here, and only here
             kind.__init__(actor, *args, **kwargs)
         except (KeyboardInterrupt, SystemExit) as word:
             self.runtime.node.fail(word)
@@ -136,8 +136,6 @@ class Instance(Turns):
         except Exception as error:  # a border: constructors are not ours
             raise self.start_failed("its constructor", error) from error
         self.actor = actor
-        if not self.is_supervised:
-            self._made_of = None  # it is never made again
 
     async def open_instance(self, failure: Failure | None) -> None:
         """Open what the instance has, and run its first hooks.

@@ -164,7 +164,9 @@ class Life(abc.ABC):
             )
             # Every node has one: it is found by the node, not by name.
             steward = (parts.services.vouched, self.until_drained)
-            await self.new_cell(Steward, None, steward, {}, None, "node").start()
+            starting = self.new_cell(Steward, None, steward, {}, None, "node").start()
+            if starting is not None:
+                await starting
             mesh.start()
             self._finder = self._finding(runtime, mesh)
             await self._finder.start()

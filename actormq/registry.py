@@ -40,8 +40,8 @@ class Registry:
         Raises:
             NameTaken: Another one of this node has its name.
         """
-        self.check(cell.name)
         if cell.name is not None:
+            self.check(cell.name)
             self._by_name[cell.name] = cell
         self._by_serial[cell.serial] = cell
 
