@@ -24,6 +24,7 @@ from actormq.rules.circles import drawn
 from actormq.rules.restart import RestartBudget
 from actormq.rules.supervision import Supervision
 from actormq.signals import FAILED, STOPPED, Failure
+from actormq.stopping import stop_all
 from actormq.supervisor import Child, Supervisor, circle_of, supervision_of
 from actormq.turns import described
 
@@ -113,27 +114,37 @@ class Family:
         self._specs[cell.serial] = spec
         return cell
 
+    def new_cell(
+        self, kind: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Cell:
+        """Make room for one more child, which nobody will restart; see `Node.new_cell`.
+
+        It comes off the list when it ends, and so also if it does not start.
+
+        Raises:
+            NameTaken: The name is taken.
+            NodeNotRunning: The node or the parent is stopping.
+        """
+        self._check_open()
+        cell: Cell = self._runtime.node.new_cell(kind, name, args, kwargs, self)
+        self._cells[cell.serial] = cell
+        return cell
+
+    def _check_open(self) -> None:
+        if self._done is not None or self.parent.is_stopping or not self.parent.is_open:
+            raise NodeNotRunning(self._runtime.node.name)
+
     async def spawn(self, spec: Child[Any]) -> Ref[Any]:
-        """Start one more child.
+        """Start one more child, to be restarted as the rules say.
 
         Raises:
             StartFailed: It did not start; it is not kept.
             NameTaken: The name is taken.
             NodeNotRunning: The node or the parent is stopping.
         """
-        if self._done is not None or self.parent.is_stopping or not self.parent.is_open:
-            raise NodeNotRunning(self._runtime.node.name)
-        cell = self._enter(spec)
-        if self.rules is None:
-            try:
-                starting = cell.start()
-                if starting is not None:
-                    await starting
-            except BaseException:
-                self._leave(cell.serial)
-                raise
-            return cell.ref
-        key = cell.serial
+        self._check_open()
+        assert self.rules is not None
+        key = (cell := self._enter(spec)).serial
         first = self._first_starts[key] = self._runtime.loop.aio.create_future()
         self._act(self.rules.add(key, spec.policy))
         await first
@@ -143,12 +154,17 @@ class Family:
 
     async def stop_child(self, child: Ref[Any] | str) -> None:
         """Stop a child for good; one that is not there is no error."""
-        for key, cell in list(self._cells.items()):
-            is_it = cell.name == child if isinstance(child, str) else cell.ref == child
-            if is_it:
-                reply = cell.when_ended()
-                self.remove(key)
-                await reply
+        registry = self._runtime.registry
+        if isinstance(child, str):
+            cell = registry.holder(child)
+        elif child.address.node == self._runtime.node_id:
+            cell = registry.by_serial(child.address.serial)
+        else:
+            return
+        if cell is not None and cell.serial in self._cells:
+            reply = cell.when_ended()
+            self.remove(cell.serial)
+            await reply
 
     def remove(self, key: int) -> None:
         """Stop a child for good."""
@@ -166,9 +182,7 @@ class Family:
         loop = self._runtime.loop
         self._deadline = loop.now() + seconds
         if self.rules is None:
-            replies = [cell.stop(seconds) for cell in reversed(self.cells)]
-            for reply in replies:
-                await reply
+            await stop_all(self.cells, seconds)
             return
         self._done = loop.aio.create_future()
         self._act(self.rules.stop())
@@ -230,7 +244,8 @@ class Family:
         cell, rules, now = self._cells[key], self.rules, self._runtime.loop.now
         assert rules is not None
         try:
-            await cell.open(self._failure(key, cell, rules))
+            spec = self._specs[key]
+            await cell.open(spec.args, spec.kwargs, self._failure(key, cell, rules))
         except BaseException as error:  # noqa: BLE001 whatever it is: the rules must hear of it
             self._starts.pop(key, None)
             self._not_started(key, cell, error)

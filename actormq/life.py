@@ -86,6 +86,7 @@ class Life(abc.ABC):
         self.was_drained = False
         self.left: list[str] = []
         self._tasks: dict[asyncio.Future[Any], None] = {}
+        self._spawn_count = 0
         self._serials = itertools.count(NODE_SERIAL)
 
     @abc.abstractmethod
@@ -164,7 +165,7 @@ class Life(abc.ABC):
             )
             # Every node has one: it is found by the node, not by name.
             steward = (parts.services.vouched, self.until_drained)
-            starting = self.new_cell(Steward, None, steward, {}, None, "node").start()
+            starting = self.new_cell(Steward, None, steward, {}, None, "node").start(steward, {})
             if starting is not None:
                 await starting
             mesh.start()

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from tornado.ioloop import IOLoop
 
-from actormq.settings import TICK_SECONDS, TURN_SECONDS
+from actormq.settings import PAUSE_EVERY, TICK_SECONDS, TURN_SECONDS
 
 
 class Turn(Protocol):
@@ -56,6 +56,7 @@ class Loop:
         self._ready: deque[Turn] = deque()
         self._dirty: list[Flushable] = []
         self._scheduled = False
+        self._quick_count = 0
         # Turns run in the node's context, not in that of whoever sent the first message.
         self._context = contextvars.copy_context()
 
@@ -66,6 +67,15 @@ class Loop:
     def is_current(self) -> bool:
         """Whether the caller runs on the loop's thread."""
         return threading.get_ident() == self.thread
+
+    def is_pause_due(self) -> bool:
+        """Whether who does something quick without a pause should let others have their turn.
+
+        Asked for each such thing it is True once in `PAUSE_EVERY` times, which a clock would cost
+        more to say.
+        """
+        self._quick_count += 1
+        return self._quick_count % PAUSE_EVERY == 0
 
     def ready(self, turn: Turn) -> None:
         """Queue an actor for its next turn; it must not be queued already."""

@@ -24,7 +24,7 @@ from actormq.members import MemberInfo
 from actormq.place import LOOP
 from actormq.ref import Ref
 from actormq.runtime import Runtime
-from actormq.settings import NodeOptions
+from actormq.settings import PAUSE_EVERY, NodeOptions
 from actormq.steward import Steward
 
 if TYPE_CHECKING:
@@ -141,8 +141,11 @@ class Node(Life):
             StartFailed: The constructor or `on_start` raised.
             NodeNotRunning: The node has not started or is stopping.
         """
+        self._spawn_count += 1
+        if self._spawn_count % PAUSE_EVERY == 0:
+            await asyncio.sleep(0)  # who starts thousands in a row leaves the loop to others
         cell = self.new_cell(actor, name, args, kwargs, None)
-        starting = cell.start()
+        starting = cell.start(args, kwargs)
         if starting is not None:
             await starting
         return Ref(cell)
@@ -184,7 +187,7 @@ class Node(Life):
                 f"{kind.__name__} is elected, and so needs the name that one of its actors holds: "
                 f"spawn({kind.__name__}, {kind.__name__.lower()!r})"
             )
-        cell = Cell(runtime, (kind, args, kwargs), next(self._serials), name, family, label)
+        cell = Cell(runtime, kind, next(self._serials), name, family, label)
         if kind.runs_in != LOOP:
             cell.place = runtime.places.new(cell, kind, args, kwargs)
         runtime.registry.add(cell)

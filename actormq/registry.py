@@ -66,6 +66,10 @@ class Registry:
         cell = self._by_name.get(name)
         return cell if cell is not None and cell.is_found else None
 
+    def holder(self, name: str) -> Cell | None:
+        """The actor that has a name, whether it may be found by it (yet) or not."""
+        return self._by_name.get(name)
+
     def cells(self) -> Iterable[Cell]:
         """All actors, oldest first."""
         return list(self._by_serial.values())
