@@ -218,7 +218,7 @@ class Actor:
     _actormq_periodic: ClassVar[dict[str, tuple[HandlerSpec, float]]] = {}
     _actormq_sockets: ClassVar[dict[str, SocketSpec]] = {}
     _actormq_has_start: ClassVar[bool] = False
-    """Whether something is to be done before the first message."""
+    """Whether something is to be opened, run or begun before the first message."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -229,8 +229,12 @@ class Actor:
                 _enter(cls, name, value, cls._actormq_handlers, cls._actormq_periodic)
             elif hasattr(type(value), "open") and hasattr(type(value), "__set_name__"):
                 cls._actormq_sockets[name] = value
-        has_hook = cls.on_start is not Actor.on_start
-        cls._actormq_has_start |= has_hook or bool(cls._actormq_sockets)
+        cls._actormq_has_start |= (
+            cls.on_start is not Actor.on_start
+            or cls.runs_in != LOOP
+            or bool(cls._actormq_sockets)
+            or bool(cls._actormq_periodic)
+        )
         handlers = [name for name in cls._actormq_handlers if isinstance(name, str)]
         check_definition(cls, handlers, cls._actormq_periodic)
         check_class(cls, cls.runs_in, cls.hang_limit, list(cls._actormq_sockets))

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from tornado.ioloop import IOLoop
 
-from actormq.settings import TICK_SECONDS, TURN_MESSAGES, TURN_SECONDS
+from actormq.settings import PAUSE_EVERY, TICK_SECONDS, TURN_MESSAGES, TURN_SECONDS
 
 
 class Turn(Protocol):
@@ -65,10 +65,20 @@ class Loop:
         self._ahead_left = TURN_MESSAGES  # turns that may still be had ahead of the next tick
         self._ahead_until = 0.0  # on the node's clock
         self.context = contextvars.copy_context()
+        self._quick_count = 0
 
     def is_current(self) -> bool:
         """Whether the caller runs on the loop's thread."""
         return threading.get_ident() == self.thread
+
+    def is_pause_due(self) -> bool:
+        """Whether who does something quick without a pause should let others have their turn.
+
+        Asked for each such thing it is True once in `PAUSE_EVERY` times, which a clock would cost
+        more to say.
+        """
+        self._quick_count += 1
+        return self._quick_count % PAUSE_EVERY == 0
 
     def ready(self, turn: Turn) -> None:
         """Queue an actor for its next turn; it must not be queued already."""

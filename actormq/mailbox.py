@@ -62,19 +62,21 @@ _BEFORE = (State.STARTING, State.DOWN)
 
 
 class Mailbox(abc.ABC):
-    """What waits for one actor.
+    """What waits for one actor; `Cell` makes it.
 
     Attributes:
         actor: The user's object.
-        address: Where it lives.
+        name: What it was spawned as, None for one without a name.
         received_count: Messages that its handlers were given.
         runtime: The parts of the node it runs on.
         sent_count: Messages that were taken for it.
+        serial: Its number on the node.
         state: Where in its life it is; `Cell` changes it.
     """
 
     __slots__ = (
         "__weakref__",
+        "_address",
         "_handlers",
         "_inlet",
         "_is_busy",
@@ -84,30 +86,40 @@ class Mailbox(abc.ABC):
         "_signals",
         "_thread",
         "actor",
-        "address",
+        "name",
         "received_count",
         "runtime",
         "sent_count",
+        "serial",
         "state",
     )
 
     actor: Actor
+    name: str | None
+    received_count: int
+    runtime: Runtime
+    sent_count: int
+    serial: int
+    state: State
+    _address: Address | None
+    _handlers: dict[Any, HandlerSpec]
+    _inlet: Inlet | None
+    _is_busy: bool
+    _limit: int
+    _mailbox: deque[Queued] | None
+    _room: deque[tuple[Message, Reply[None]]] | None
+    """Who waits for room: what is to be put, and who is told that it was."""
+    _signals: deque[Message] | None
+    _thread: int
 
-    def __init__(self, runtime: Runtime, kind: type[Actor], address: Address) -> None:
-        self.runtime = runtime
-        self.address = address
-        self.state = State.STARTING
-        self.received_count = 0
-        self.sent_count = 0
-        self._thread = runtime.loop.thread
-        self._handlers = kind._actormq_handlers  # noqa: SLF001 the table that the class made for its cells
-        self._limit = kind.mailbox_limit or runtime.settings.mailbox_limit
-        self._mailbox: deque[Queued] | None = None
-        self._signals: deque[Message] | None = None
-        self._inlet: Inlet | None = None
-        # Who waits for room: what is to be put, and who is told that it was.
-        self._room: deque[tuple[Message, Reply[None]]] | None = None
-        self._is_busy = False
+    @property
+    def address(self) -> Address:
+        """Where the actor lives; made when somebody asks, as nobody does of most actors."""
+        address = self._address
+        if address is None:
+            label = self.name or f"{self.kind.__name__.lower()}#{self.serial}"
+            address = self._address = self.runtime.address(self.serial, label)
+        return address
 
     @property
     def mailbox_count(self) -> int:
@@ -155,9 +167,9 @@ class Mailbox(abc.ABC):
         raise HandlerNotFound(self.address.label, name, unmarked, known)
 
     @property
+    @abc.abstractmethod
     def kind(self) -> type[Actor]:
         """The actor's class."""
-        return type(self.actor)
 
     def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Queue a message without an answer; see `Ref.tell`."""

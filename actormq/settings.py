@@ -26,6 +26,7 @@ HANDSHAKE_TIMEOUT = 2.0  # s from connect to welcome; a LAN needs 10 ms, a busy 
 DRAIN_MESSAGES = 64  # messages taken from a socket per wake-up: keeps one flood from hogging
 
 # -- turns ------------------------------------------------------------------------------------
+PAUSE_EVERY = 256  # actors started or stopped in a row, some 3 µs each, before others have a turn
 TURN_MESSAGES = 256  # messages one actor may handle before the next actor's turn
 TURN_SECONDS = 0.0005  # s one actor may hold the loop; past it links are flushed, others run
 ROW_MESSAGES = (

@@ -12,7 +12,6 @@ from types import CoroutineType, MethodType, TracebackType
 from typing import Any
 
 from actormq.actor import Actor
-from actormq.address import Address
 from actormq.context import Call
 from actormq.deadlines import Served
 from actormq.errors import (
@@ -25,7 +24,6 @@ from actormq.events import HandlerFailed
 from actormq.mailbox import RUNNING, Mailbox, Message
 from actormq.place import Place, Reported
 from actormq.reply import Reply
-from actormq.runtime import Runtime
 from actormq.settings import CONCURRENT_LIMIT, ROW_MESSAGES, TURN_MESSAGES, TURN_SECONDS
 from actormq.stepping import SUSPENDED, Exit
 from actormq.wording import described, remote_error
@@ -65,11 +63,10 @@ class Turns(Mailbox):
 
     __slots__ = ("_is_crowded", "_tasks", "place")
 
-    def __init__(self, runtime: Runtime, kind: type[Actor], address: Address) -> None:
-        super().__init__(runtime, kind, address)
-        self.place: Place | None = None
-        self._is_crowded = False  # busy because of many concurrent handlers, not of one that is not
-        self._tasks: dict[asyncio.Future[Any], tuple[Message, Served]] | None = None
+    place: Place | None
+    _is_crowded: bool
+    """Busy because of many concurrent handlers, not of one that is not."""
+    _tasks: dict[asyncio.Future[Any], tuple[Message, Served]] | None
 
     def serving(self) -> list[tuple[asyncio.Future[Any], Served]]:
         """The handlers under way that have suspended, with the task that carries each."""

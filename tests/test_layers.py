@@ -42,7 +42,7 @@ LAYERS = [
             "runtime",
         ),
         "place",
-        *("mailbox", "turns", "timers", "family", "instance", "cell", "registry"),
+        *("mailbox", "turns", "timers", "family", "stopping", "instance", "cell", "registry"),
         *("waits", "stacks", "watchdog"),
     },
     {"cluster"},
@@ -51,7 +51,7 @@ LAYERS = [
     {"elsewhere"},
     {"farm"},
     {
-        *("stopping", "draining", "unended", "machine", "steward", "assembly"),
+        *("draining", "unended", "machine", "steward", "assembly"),
         *("life", "node", "ending", "run", "topology", "blueprint", "hired", "executor"),
     },
     {"", "observe", "doctor"},

@@ -100,27 +100,27 @@ class FarSend(FarReply):
 class FarRoute:
     """The way to one actor of another node."""
 
-    __slots__ = ("_address", "_post")
+    __slots__ = ("_post", "address")
 
     def __init__(self, post: Post, address: Address) -> None:
         self._post = post
-        self._address = address
+        self.address = address
 
     def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """See `Ref.tell`."""
         name = handler if isinstance(handler, str) else handler.__name__
         if self._post.loop.is_current():
-            self._post.tell(self._address, name, args, kwargs)
+            self._post.tell(self.address, name, args, kwargs)
         else:
             self._post.loop.call_from_thread(self._tell_or_drop, name, args, kwargs)
 
     def _tell_or_drop(self, name: str, args: Any, kwargs: dict[str, Any]) -> bool:
         try:
-            self._post.tell(self._address, name, args, kwargs)
+            self._post.tell(self.address, name, args, kwargs)
         except DeliveryError as error:
             self._post.events.emit(
                 DeadLetter(
-                    self._address.label,
+                    self.address.label,
                     name,
                     type(error).__name__,
                     str(error),
@@ -135,7 +135,7 @@ class FarRoute:
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
     ) -> Reply[Any]:
         """See `Ref.ask`."""
-        post, address = self._post, self._address
+        post, address = self._post, self.address
         name = handler if isinstance(handler, str) else handler.__name__
         now = post.loop.now()
         seconds, deadline = deadline_for(now, within, post.settings.ask_timeout)
@@ -155,7 +155,7 @@ class FarRoute:
         post = self._post
         name = handler if isinstance(handler, str) else handler.__name__
         seconds, deadline = deadline_for(post.loop.now(), within, post.settings.ask_timeout)
-        reply = FarSend(post, (self._address, name, args, kwargs), seconds)
+        reply = FarSend(post, (self.address, name, args, kwargs), seconds)
         reply.deadline = deadline
         if post.loop.is_current():
             reply.arm(post.deadlines, deadline)
@@ -175,12 +175,12 @@ class FarRoute:
 
     def stop(self, within: float | None) -> Reply[None]:
         """See `Ref.stop`."""
-        if self._address.node == self._post.own:
-            reply: Reply[None] = FarReply(self._post, self._address.label, STOP, 0.0)
+        if self.address.node == self._post.own:
+            reply: Reply[None] = FarReply(self._post, self.address.label, STOP, 0.0)
             reply.resolve(None)  # it has stopped: see `Post._send`
             return reply
-        route = FarRoute(self._post, Address(self._address.node, NODE_SERIAL, self._address.label))
-        return route.ask(STOP, (self._address.serial,), {}, within)
+        route = FarRoute(self._post, Address(self.address.node, NODE_SERIAL, self.address.label))
+        return route.ask(STOP, (self.address.serial,), {}, within)
 
 
 class FarAnswer:

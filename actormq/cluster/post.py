@@ -82,7 +82,7 @@ class Post:
 
     def ref(self, address: Address) -> Ref[Any]:
         """A ref to an actor of another node."""
-        return Ref(address, FarRoute(self, address))
+        return Ref(FarRoute(self, address))
 
     def tell(self, address: Address, handler: str, args: Any, kwargs: dict[str, Any]) -> None:
         """Send a message without an answer.

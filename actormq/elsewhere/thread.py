@@ -191,7 +191,7 @@ class _Thread:
         context: Context = Away(
             self._kind,
             tenant.address,
-            Ref(tenant.address, tenant),  # type: ignore[arg-type]  # a cell is the route to itself
+            Ref(tenant),  # type: ignore[arg-type]  # a cell is the route to itself
             node,
             self._aio,
             self,
