@@ -7,11 +7,10 @@ import asyncio
 import inspect
 import math
 import traceback
-import types
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import islice
-from types import CoroutineType
+from types import CoroutineType, MethodType, TracebackType
 from typing import Any, ClassVar, cast
 
 from actormq.actor import Actor
@@ -202,12 +201,17 @@ class Turns(Mailbox):
 
         The messages behind the first are counted as sent and as received in one moment.
         """
-        actor, function, mailbox, running = self.actor, flow.function, self._mailbox, State.RUNNING
+        # `method(*args)` takes half the time of `function(actor, *args)`.
+        method, mailbox, running = (
+            MethodType(flow.function, self.actor),
+            self._mailbox,
+            State.RUNNING,
+        )
         clock = self.runtime.loop.clock
         end, waiting = clock() + TURN_SECONDS, flow.waiting
         for args in islice(flow.calls(), TURN_MESSAGES):
             try:
-                function(actor, *args)
+                method(*args)
             except BaseException as error:  # noqa: BLE001 a border, as in `turn`
                 self._raised((flow, args, None, None), error)
             if mailbox or clock() > end or self.state is not running:
@@ -386,7 +390,7 @@ def _run_blocking(
         raise RuntimeError("the handler raised StopIteration") from error
 
 
-def _inward(error: BaseException, handler: str) -> types.TracebackType | None:
+def _inward(error: BaseException, handler: str) -> TracebackType | None:
     """The traceback from the handler on, without what called it."""
     step = error.__traceback__
     while step is not None and step.tb_frame.f_code.co_name != handler:

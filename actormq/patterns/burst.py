@@ -20,25 +20,31 @@ class Burst:
         values: One for each message.
 
     Attributes:
-        args: The arguments of one message after the other; taking them begins the message.
-        columns: All the first arguments (of which one stands for all), and all the second ones.
-        is_exact: Whether all of them fit the method as they are.
+        columns: The arguments of all, as they came: the topic once, which stands for all, and all
+            the values.
+        fitting: The arguments of one message after the other as the method wants them, once they
+            were made to fit; taking them begins the message.
         noted: The number up to which they are counted.
         stream: The id of the stream.
         topic: Their topic.
     """
 
-    __slots__ = ("_end", "_left", "args", "columns", "is_exact", "noted", "stream", "topic")
+    __slots__ = ("_end", "_left", "columns", "fitting", "noted", "stream", "topic")
 
     def __init__(self, stream: int, topic: str, first: int, values: list[Any]) -> None:
         self.stream = stream
         self.topic = topic
-        self.is_exact = False
         self.noted = first - 1
-        self.columns: Sequence[Sequence[Any]] = ((topic,), values)
+        self.columns: tuple[list[Any], list[Any]] = ([topic], values)
+        self.fitting: Iterator[tuple[Any, Any]] | None = None
         self._end = first + len(values)
         self._left = iter(values)
-        self.args: Iterator[tuple[str, Any]] = zip(repeat(topic), self._left)
+
+    def fit(self, columns: Sequence[list[Any]]) -> None:
+        """Take the arguments as the method wants them; no message may be begun yet."""
+        (topic,), values = columns
+        self._left = iter(values)
+        self.fitting = zip(repeat(topic), self._left)
 
     @property
     def waiting(self) -> int:
@@ -51,5 +57,9 @@ class Burst:
         return self._end - 1 - length_hint(self._left)
 
     def peek(self) -> tuple[str, Any]:
-        """The arguments of the next message, which must exist; it is not begun."""
+        """The arguments of the next message as they came; there is one, and it is not begun."""
         return self.topic, self.columns[1][-self.waiting]
+
+    def take(self) -> tuple[str, Any]:
+        """Begin the next message; its arguments as they came."""
+        return self.topic, next(self._left)

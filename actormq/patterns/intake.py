@@ -153,26 +153,25 @@ class Intake:
         """The arguments of one message after the other, each begun as it is asked for."""
         while self.waiting:
             burst = self._burst
-            if burst is not None and burst.is_exact and burst.waiting:
-                yield from burst.args
+            if burst is not None and burst.fitting is not None and burst.waiting:
+                yield from burst.fitting
             else:
-                checked = self._checked(self._take())
-                if checked is not None:
-                    yield checked
+                args = self._next()
+                if args is not None:
+                    yield args
 
     def _run(self, actor: Any, *_: Any) -> Any:
         """Handle the one that stands in the mailbox."""
-        checked = None
-        if self._is_queued:  # the socket may have been closed
-            values = self._take()
+        args = None
+        if self._is_queued:  # else the socket has been closed
+            args = self._next()
             self.rest()
-            checked = self._checked(values)
-        if checked is None:
+        if args is None:
             return _refused() if self.is_async else REFUSED
-        return self._method(actor, *checked)
+        return self._method(actor, *args)
 
-    def _take(self) -> Sequence[Any]:
-        """Begin the next message."""
+    def _next(self) -> Sequence[Any] | None:
+        """Begin the next message; None if it does not fit the method, and is dropped."""
         burst = self._burst
         if burst is None or not burst.waiting:
             item = self._items.popleft()
@@ -180,16 +179,22 @@ class Intake:
                 self._behind -= 1
                 if self._begun is not None:
                     self._begun(None)
-                return item[0]
-            burst = self._burst = item
-            self._behind -= burst.waiting
-            burst.is_exact = self.arguments.are_exact(burst.columns)
-            if self._begun is not None:
-                self._begun(burst)
-        return next(burst.args)
+                return self._checked(item[0])
+            burst = self._turn_to(item)
+        return next(burst.fitting) if burst.fitting is not None else self._checked(burst.take())
+
+    def _turn_to(self, burst: Burst) -> Burst:
+        self._burst = burst
+        self._behind -= burst.waiting
+        columns = self.arguments.converted(burst.columns)
+        if columns is not None:
+            burst.fit(columns)
+        if self._begun is not None:
+            self._begun(burst)
+        return burst
 
     def _checked(self, values: Sequence[Any]) -> Sequence[Any] | None:
-        """Values as the method wants them; None for what does not fit, which is dropped."""
+        """Values as the method wants them; None for what does not fit."""
         try:
             return self.arguments.checked(self._label, values, {})
         except ArgumentMismatch as error:

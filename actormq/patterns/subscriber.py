@@ -263,7 +263,10 @@ class LiveSubscriber(PortLive):
                 f"a message of {len(frames)} frames where topic and body were expected: "
                 'is the publisher a plain one? then take codec="text" or "raw"'
             )
-        values = [value for frame in frames[1:] for value in self._runtime.codec.unpack_all(frame)]
+        unpack_all = self._runtime.codec.unpack_all
+        values = unpack_all(frames[1])
+        for frame in frames[2:]:
+            values += unpack_all(frame)
         match values:
             case [[int(stream), 0], *rest] if len(rest) % 3 == 0:
                 self._take_in_last_values(stream, frames[0], rest)
