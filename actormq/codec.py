@@ -118,6 +118,22 @@ class Codec:
             raise MessageTooLarge(to, len(packed), self.message_limit)
         return packed, buffers
 
+    def pack_whole(self, to: str, value: Any) -> bytes:
+        """Pack one value that has no frames beside it: all of it is in these bytes.
+
+        Raises:
+            NotEncodable: It holds something without a form on the wire.
+            MessageTooLarge: It is over `message_limit`.
+        """
+        try:
+            packed: bytes = self._packer.pack(value)
+        except _UNPACKABLE as error:
+            self._packer.reset()
+            raise NotEncodable(to, str(error) or type(error).__name__) from error
+        if len(packed) > self.message_limit:
+            raise MessageTooLarge(to, len(packed), self.message_limit)
+        return packed
+
     def pack_value(self, to: str, value: Any) -> bytes:
         """Pack one value of any kind that keeps its type, large buffers within it (`kept.py`).
 
