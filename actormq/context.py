@@ -33,11 +33,17 @@ class Call(Protocol):
 
     @property
     def is_flow(self) -> bool:
-        """Whether it is a `Flow`."""
+        """Whether it is a `Flow` now, whose messages shall be handled in a row."""
 
 
 class Flow(Call, Protocol):
-    """What takes in what came on a socket: one message is in the mailbox, the others outside."""
+    """What takes in what came on a socket: one message is in the mailbox, the others outside.
+
+    Attributes:
+        method: The method that takes them, which needs no look at its result.
+    """
+
+    method: Callable[..., Any]
 
     @property
     def waiting(self) -> int:

@@ -201,12 +201,8 @@ class Turns(Mailbox):
 
         The messages behind the first are counted as sent and as received in one moment.
         """
-        # `method(*args)` takes half the time of `function(actor, *args)`.
-        method, mailbox, running = (
-            MethodType(flow.function, self.actor),
-            self._mailbox,
-            State.RUNNING,
-        )
+        mailbox, running = self._mailbox, State.RUNNING
+        method = MethodType(flow.method, self.actor)  # takes half the time of passing the actor
         clock = self.runtime.loop.clock
         end, waiting = clock() + TURN_SECONDS, flow.waiting
         for args in islice(flow.calls(), TURN_MESSAGES):

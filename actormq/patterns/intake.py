@@ -26,6 +26,8 @@ from actormq.settings import SOCKET_WINDOW
 
 Item = tuple[Sequence[Any], Answer | None]
 
+FEW = 4  # messages that cost more to be handled in a row than each through the mailbox
+
 REFUSED = object()
 """The result of a message that did not fit its method."""
 
@@ -81,23 +83,25 @@ class Intake:
             )
         self.name = receiver
         self.is_async = inspect.iscoroutinefunction(method)
-        self.is_plain = not self.is_async and is_answered
-        self.is_flow = not self.is_async and not is_answered
+        self.is_plain = not self.is_async
+        self.is_flow = False  # as many wait: see `rest`
         self.concurrent = marks.concurrent
         self.retry = 0  # the next one stands in the mailbox by then
         self.raises = marks.raises
-        self.function = method if self.is_flow else self._run
+        self.function = self._run
+        self.method = method
         self._context = context
         self._label = label
         self._tally = tally
         self._begun = begun
-        self._method = method
+        self._may_flow = not self.is_async and not is_answered
         self.arguments = Arguments(owner, method, are_texts=are_texts)
         self._items: deque[Item | Burst] = deque()
         self._behind = 0  # messages of these
         self._burst: Burst | None = None  # the one that messages are taken from
         self._is_queued = False  # whether a message stands in the mailbox
         self._port: Port | None = None
+        self._is_paused = False
 
     def feed_from(self, port: Port) -> None:
         """The socket to be paused while too much waits."""
@@ -114,28 +118,39 @@ class Intake:
         """Take in one message."""
         self._items.append((values, answer))
         self._behind += 1
-        self._came()
+        if not self._is_queued:
+            self._is_queued = True
+            self._context.receive(self, values, answer)
+        elif self._behind > SOCKET_WINDOW:
+            self._pause()
 
     def put_all(self, burst: Burst) -> None:
         """Take in the messages of one frame."""
         self._items.append(burst)
         self._behind += burst.waiting
-        self._came()
-
-    def _came(self) -> None:
         if not self._is_queued:
             self.rest()
-        if self.waiting > SOCKET_WINDOW and self._port is not None:
+        if self.waiting > SOCKET_WINDOW:
+            self._pause()
+
+    def _pause(self) -> None:
+        if self._port is not None:
             self._port.pause()
+            self._is_paused = True
 
     def rest(self) -> None:
         """Let the next one stand in the mailbox, behind what others have put there."""
-        waiting = self.waiting
+        burst = self._burst
+        waiting = self._behind if burst is None else self._behind + burst.waiting
         self._is_queued = waiting > 0
         if waiting:
+            if self._may_flow:
+                self.is_flow = waiting > FEW
+                self.is_plain = not self.is_flow
             self._context.receive(self, *self._head())
-        if waiting <= SOCKET_WINDOW // 4 and self._port is not None:
+        if self._is_paused and waiting <= SOCKET_WINDOW // 4 and self._port is not None:
             self._port.resume()
+            self._is_paused = False
 
     def _head(self) -> Item:
         """The next message, which is not begun."""
@@ -168,7 +183,7 @@ class Intake:
             self.rest()
         if args is None:
             return _refused() if self.is_async else REFUSED
-        return self._method(actor, *args)
+        return self.method(actor, *args)
 
     def _next(self) -> Sequence[Any] | None:
         """Begin the next message; None if it does not fit the method, and is dropped."""
