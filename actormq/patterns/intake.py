@@ -88,7 +88,7 @@ class Intake:
         self.concurrent = marks.concurrent
         self.retry = 0  # the next one stands in the mailbox by then
         self.raises = marks.raises
-        self.function = self._run
+        self.function = self._run_async if self.is_async else self._run
         self.method = method
         self._context = context
         self._label = label
@@ -177,13 +177,17 @@ class Intake:
 
     def _run(self, actor: Any, *_: Any) -> Any:
         """Handle the one that stands in the mailbox."""
-        args = None
-        if self._is_queued:  # else the socket has been closed
-            args = self._next()
+        try:
+            args = self._next() if self._is_queued else None  # the socket may have been closed
+            return REFUSED if args is None else self.method(actor, *args)
+        finally:
             self.rest()
-        if args is None:
-            return _refused() if self.is_async else REFUSED
-        return self.method(actor, *args)
+
+    def _run_async(self, actor: Any, *_: Any) -> Any:
+        """Begin the one that stands in the mailbox; the next may be begun while this one awaits."""
+        args = self._next() if self._is_queued else None
+        self.rest()
+        return _refused() if args is None else self.method(actor, *args)
 
     def _next(self) -> Sequence[Any] | None:
         """Begin the next message; None if it does not fit the method, and is dropped."""
