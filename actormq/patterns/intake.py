@@ -143,10 +143,10 @@ class Intake:
         burst = self._burst
         waiting = self._behind if burst is None else self._behind + burst.waiting
         self._is_queued = waiting > 0
+        if self._may_flow:
+            self.is_flow = waiting > FEW
+            self.is_plain = not self.is_flow
         if waiting:
-            if self._may_flow:
-                self.is_flow = waiting > FEW
-                self.is_plain = not self.is_flow
             self._context.receive(self, *self._head())
         if self._is_paused and waiting <= SOCKET_WINDOW // 4 and self._port is not None:
             self._port.resume()
