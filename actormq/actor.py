@@ -149,6 +149,7 @@ class HandlerSpec:
         function: The method.
         is_plain: A `def` that runs on the node's loop: the fast way.
         is_async: An `async def`.
+        is_flow: Whether messages of it stand outside of the mailbox: never.
         is_blocking: A `def` that runs in a worker thread, wherever the actor runs.
         concurrent: Whether the next message may come in while it awaits.
         retry: How often a message that failed is handled again.
@@ -167,6 +168,8 @@ class HandlerSpec:
         "raises",
         "retry",
     )
+
+    is_flow: ClassVar[bool] = False
 
     def __init__(
         self, owner: type[Actor], name: str, function: Callable[..., Any], marks: _Marks
