@@ -134,13 +134,13 @@ class Turns(Mailbox):
         self._next_turn()
 
     def anticipate(self, reply: Reply[Any]) -> None:
-        """Answer a message at once whose reply somebody begins to await, if it is the only one.
+        """Answer a message at once whose reply somebody begins to await, if it is the first.
 
         Then it is the actor's next turn anyway, and the asker is spared a future and the loop's
         next round. What has begun, waits behind others or comes too often goes the usual way.
         """
         mailbox = self._mailbox
-        if not mailbox or len(mailbox) > 1 or self._signals or self.state is not RUNNING:
+        if not mailbox or self._signals or self.state is not RUNNING:
             return
         call: Any  # what was asked holds it
         call, args, kwargs, answer = message = mailbox[0]
