@@ -401,7 +401,7 @@ class Mesh:
         for member in list(members):
             try:
                 if packed is None:
-                    packed, _ = self._codec.pack("a peer", envelope)
+                    packed, _ = self._codec.pack("a peer", envelope, beside=False)
                 member.outbox.put(packed)
             except DeliveryError:
                 continue  # it is full, or an echo of a token is too large
