@@ -261,11 +261,12 @@ class Codec:
 
     # -- in -----------------------------------------------------------------------------------
 
-    def unpack(self, frames: Sequence[bytes]) -> list[Envelope]:
+    def unpack(self, frames: Sequence[Any]) -> list[Envelope]:
         """Unpack one link message.
 
         Args:
-            frames: One frame of concatenated envelopes, then the buffers that stand beside them.
+            frames: One frame of concatenated envelopes, bytes, and then the buffers that stand
+                beside them: bytes, or views of memory that is lent.
 
         Returns:
             The envelopes in order; each is a list whose first element is an integer.
@@ -373,7 +374,7 @@ class Codec:
 
     def _extension(self, code: int, data: bytes) -> Any:
         if code == EXT_BUFFER:
-            return self._buffer(data)
+            return bytes(self._buffer(data))  # a copy only of what is in memory that is lent
         if code == EXT_REF:
             if len(data) > _REF_BYTES:
                 raise ValueError("a ref is too long")

@@ -377,7 +377,7 @@ def test_a_buffer_does_not_outlive_its_message():
     ("limits", "value", "says"),
     [
         ({"message_limit": 1024}, "x" * 1024, "over the limit of 1024"),
-        ({"message_limit": MIB}, [np.zeros(BUFFER_BYTES - 1, "u1").tobytes()] * 5, "over the limit"),
+        ({"message_limit": MIB}, [bytes(BUFFER_BYTES - 1)] * 5, "over the limit"),
     ],
 )
 def test_a_message_over_its_limit_is_refused_with_both_numbers(limits, value, says):

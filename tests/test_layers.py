@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     {
         *("errors", "settings", "seeds", "address", "message", "kept", "codec", "events", "ledger"),
-        *("report", "members"),
+        *("report", "members", "memory"),
     },
     {"multicast", "endpoint"},
     {"rules"},

@@ -60,7 +60,8 @@ class Outgoing:
     def say(self, *envelopes: list[Any]) -> None:
         """Send envelopes, behind what waits."""
         self.flush()
-        packed = b"".join(self._codec.pack("node", envelope, beside=False)[0] for envelope in envelopes)
+        pack = self._codec.pack
+        packed = b"".join(pack("node", envelope, beside=False)[0] for envelope in envelopes)
         with self._lock:
             self._socket.send(packed)
 
