@@ -18,7 +18,6 @@ import fcntl
 import mmap
 import os
 import re
-import secrets
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +47,7 @@ class Segment:
         if sys.platform != "linux":
             raise OSError("shared memory is used on Linux only")
         self.size = size
-        self.name = f"actormq-{secrets.token_hex(16)}"
+        self.name = f"actormq-{os.urandom(16).hex()}"
         self.descriptor = os.memfd_create(self.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
             os.posix_fallocate(self.descriptor, 0, size)

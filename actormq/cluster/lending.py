@@ -34,6 +34,7 @@ from actormq.loop import Loop
 from actormq.memory import Borrowed, Segment
 from actormq.message import Envelope
 
+LENT_BYTES = 512 * 1024  # bytes of a message's buffers: below, the socket is as fast (measured)
 SEGMENTS_LIMIT = 16  # for one peer: each is a descriptor here and there
 SEGMENTS_LEAST = 2  # of any size: one is written while the other is read
 SEGMENT_STEP = 1024 * 1024  # bytes: sizes that differ a little share segments
@@ -70,6 +71,9 @@ class Lender:
         loop: The node's loop.
         limit: Bytes of all segments, if they are more than `SEGMENTS_LEAST`.
         say: Says a packed envelope to the peer, behind what was said before.
+
+    Attributes:
+        lent_count: Messages whose buffers were lent.
     """
 
     def __init__(self, loop: Loop, limit: int, say: Callable[[bytes], None]) -> None:
@@ -81,6 +85,7 @@ class Lender:
         self._timer: asyncio.TimerHandle | None = None
         self._is_answered = False
         self._rests_until = 0.0
+        self.lent_count = 0
 
     @property
     def size(self) -> int:
@@ -93,20 +98,20 @@ class Lender:
         Returns:
             What to send in its place; None if there are not enough segments.
         """
-        chosen: list[tuple[Loan, Any]] = []
+        chosen: list[Loan] = []
         for buffer in buffers:
             loan = self._free(memoryview(buffer).nbytes)
             if loan is None:
-                for other, _ in chosen:
+                for other in chosen:
                     other.is_ours = True
                 return None
-            loan.is_ours = False
-            chosen.append((loan, buffer))
-        now = self._loop.now()
-        lent = []
-        for loan, buffer in chosen:
-            loan.used_at = now
-            lent.append([loan.serial, loan.segment.write(buffer)])
+            loan.is_ours, loan.used_at = False, self._loop.now()
+            chosen.append(loan)
+        self.lent_count += 1
+        lent = [
+            [loan.serial, loan.segment.write(buffer)]
+            for loan, buffer in zip(chosen, buffers, strict=True)
+        ]
         return _packed([message.LEND, lent, packed])
 
     def freed(self, serials: Sequence[Any]) -> None:
@@ -204,6 +209,7 @@ class Borrower:
         self._segments: dict[int, Borrowed] = {}
         self._read: set[int] = set()
         self._gone: deque[int] = deque()
+        self._is_over = False
 
     def take(self, envelope: Envelope) -> None:
         """Open a segment, or let go of one that the peer has withdrawn.
@@ -241,6 +247,7 @@ class Borrower:
 
     def close(self) -> None:
         """The peer is gone; what was read stays."""
+        self._is_over = True
         self._segments.clear()
 
     def _buffer(self, lent: Any) -> memoryview:
@@ -255,6 +262,8 @@ class Borrower:
     def _unread(self, serial: int) -> None:
         """The last view of a buffer has gone: in any thread, and in the middle of anything."""
         self._gone.append(serial)
+        if self._is_over:
+            return
         if self._loop.is_current():
             self._loop.call_soon(self._free)
         else:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from actormq.cluster.lending import Lender
+from actormq.cluster.lending import LENT_BYTES, Lender
 from actormq.errors import LinkFull
 from actormq.loop import Loop
 from actormq.port import Port
@@ -74,7 +74,7 @@ class Outbox:
             size += sum(memoryview(buffer).nbytes for buffer in buffers)
         if self.waiting_bytes and self.waiting_bytes + size > self._limit:
             raise LinkFull(self._who, self._limit)
-        if buffers and self.lender is not None:
+        if self.lender is not None and size >= LENT_BYTES and buffers:
             lent = self.lender.lend(packed, buffers)
             if lent is not None:
                 packed, buffers = lent, ()
