@@ -232,6 +232,20 @@ async def test_a_new_link_begins_with_new_segments(mesh_name, until):
         assert not former & set(there._loans)
 
 
+async def test_what_was_lent_arrives_although_its_sender_has_left(mesh_name, until):
+    async with Node(mesh=mesh_name, name="stays", discovery=False) as stays:
+        keeper = await stays.spawn(Keeper, "keeper")
+        place = stays.address.removeprefix("tcp://")
+        async with Node(mesh=mesh_name, name="goes", discovery=False, join=[place]) as goes:
+            ref = await goes.find("keeper", timeout=20)
+            there = await lent_to(goes, stays, ref)
+            ref.tell(Keeper.keep, np.ones(MIB, "u1"))
+            assert there.lent_count == 1
+        await until(lambda: goes.id not in stays.mesh_view.members)
+
+        assert await keeper.ask(Keeper.sums) == [MIB]
+
+
 # -- processes --------------------------------------------------------------------------------
 
 PEER = """
@@ -387,6 +401,29 @@ async def test_a_peer_may_share_so_many_segments_and_no_more():
         other.take(words[-1])
         for one in segments:
             one.close()
+
+
+async def test_buffers_of_one_message_are_lent_together_or_not_at_all():
+    async with ends() as (one, _, said, _):
+        one.lend(b"", [b"x" * MIB])
+        one.freed([1])
+
+        assert one.lend(b"", [b"x" * MIB, b"y" * MIB]) is None
+        assert [loan.is_ours for loan in one._loans.values()] == [True, False]
+        one.freed([2])
+        assert one.lend(b"", [b"x" * MIB, b"y" * MIB]) is not None
+
+
+async def test_only_what_is_for_actors_is_lent(mesh_name, until, caplog):
+    async with two(mesh_name) as (node, other, ref):
+        there = await lent_to(node, other, ref)
+        outbox = node.mesh_view.members[other.id].outbox
+        outbox.say(there.lend(msgpack.packb([message.LEAVE, "bye"]), [bytes(MIB)]))
+
+        await until(lambda: other.mesh_view.garbage_count == 1)
+
+        assert await ref.ask(Keeper.echo, 3) == 3
+        assert "of kind 9 is lent" in caplog.text
 
 
 async def test_free_segments_of_others_and_nonsense_are_passed_over():
