@@ -24,7 +24,7 @@ LAYERS = [
             "events",
             "ledger",
         ),
-        *("report", "members"),
+        *("report", "members", "memory"),
     },
     {"multicast", "endpoint"},
     {"rules"},

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from actormq.cluster.lending import LENT_BYTES, Lender
 from actormq.errors import LinkFull
 from actormq.loop import Loop
 from actormq.port import Port
@@ -23,6 +24,7 @@ class Outbox:
         limit: Bytes that may wait; what is over is refused.
 
     Attributes:
+        lender: Lends large buffers to a peer of this host; None for any other.
         sent_count: Envelopes handed to a connection.
         dropped_count: Envelopes that no connection took before the peer was gone.
     """
@@ -38,6 +40,7 @@ class Outbox:
         self._queue: deque[tuple[list[Any], int, int]] = deque()  # frames, bytes, envelopes
         self._is_dirty = False
         self._is_blocked = False
+        self.lender: Lender | None = None
         self.waiting_bytes = 0
         self.sent_count = 0
         self.dropped_count = 0
@@ -52,6 +55,8 @@ class Outbox:
         self._port = port
         self._prefix = [] if routing_id is None else [routing_id]
         self._is_blocked = False
+        if self.lender is not None:
+            self.lender.begin()
         self._pump()
 
     def detach(self) -> None:
@@ -69,16 +74,32 @@ class Outbox:
             size += sum(memoryview(buffer).nbytes for buffer in buffers)
         if self.waiting_bytes and self.waiting_bytes + size > self._limit:
             raise LinkFull(self._who, self._limit)
-        self.waiting_bytes += size
+        if self.lender is not None and size >= LENT_BYTES and buffers:
+            lent = self.lender.lend(packed, buffers)
+            if lent is not None:
+                packed, buffers = lent, ()
         if buffers:
+            self.waiting_bytes += size
             self._seal()
             self._queue.append(([packed, *buffers], size, 1))
         else:
-            self._batch.append(packed)
-            self._batch_bytes += size
-            if len(self._batch) >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
-                self._seal()
-                self._pump()
+            self._add(packed, size)
+        self._flush_soon()
+
+    def say(self, packed: bytes) -> None:
+        """Queue a packed envelope of the link's own, which is small and not to be refused."""
+        self._add(packed, len(packed))
+        self._flush_soon()
+
+    def _add(self, packed: bytes, size: int) -> None:
+        self.waiting_bytes += size
+        self._batch.append(packed)
+        self._batch_bytes += size
+        if len(self._batch) >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
+            self._seal()
+            self._pump()
+
+    def _flush_soon(self) -> None:
         if not self._is_dirty:
             self._is_dirty = True
             self._loop.flush_soon(self)
@@ -115,7 +136,8 @@ class Outbox:
         port, queue = self._port, self._queue
         while queue and port is not None and not (self._is_blocked or port.is_closed):
             frames, size, count = queue[0]
-            if port.send([*self._prefix, *frames], copy=size < BUFFER_BYTES):
+            is_small = len(frames) == 1 and len(frames[0]) < BUFFER_BYTES
+            if port.send([*self._prefix, *frames], copy=is_small):
                 queue.popleft()
                 self._sent(size, count)
             else:

@@ -138,7 +138,7 @@ class Post:
         member = self.member(node)
         if member is None:
             raise NodeUnreachable(node)
-        packed, _ = self.codec.pack(member.facts.name, envelope)
+        packed, _ = self.codec.pack(member.facts.name, envelope, beside=False)
         member.outbox.put(packed)
 
     def number(self) -> int:
