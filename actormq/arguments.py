@@ -141,6 +141,26 @@ class Arguments:
             for name, value in zip(self._positional, args, strict=False)
         ]
 
+    def converted(self, columns: Sequence[list[Any]]) -> list[list[Any]] | None:
+        """Check and convert the arguments of many calls in one go.
+
+        Args:
+            columns: All the first arguments, all the second ones, and so on: plain values.
+
+        Returns:
+            The same, converted; None if they have to be checked one by one, since one of them
+            perhaps does not fit.
+        """
+        if not (self._is_simple and self._required <= len(columns) <= len(self._positional)):
+            return None
+        try:
+            return [
+                column if kind is Any else _convert(column, list[kind], self._is_strict)  # type: ignore[valid-type]  # made at run time
+                for column, kind in zip(columns, self._kinds.values(), strict=False)
+            ]
+        except (msgspec.ValidationError, TypeError, ValueError, RecursionError):
+            return None
+
     def _bound(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The long way, for keywords, `*args`, `**kwargs` and for finding what is wrong."""
         try:

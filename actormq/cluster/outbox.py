@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from actormq.cluster.lending import LENT_BYTES, Lender
 from actormq.cluster.row import LEAST, Row
 from actormq.errors import LinkFull
 from actormq.loop import Loop
@@ -24,6 +25,7 @@ class Outbox:
         limit: Bytes that may wait; what is over is refused.
 
     Attributes:
+        lender: Lends large buffers to a peer of this host; None for any other.
         sent_count: Messages handed to a connection, each envelope one, and each tell of a row.
         dropped_count: Messages that no connection took before the peer was gone.
     """
@@ -40,6 +42,7 @@ class Outbox:
         self._queue: deque[tuple[list[Any], int, int]] = deque()  # frames, bytes, messages
         self._is_dirty = False
         self._is_blocked = False
+        self.lender: Lender | None = None
         self._waiting_bytes = 0  # but for the row
         self.sent_count = 0
         self.dropped_count = 0
@@ -54,6 +57,8 @@ class Outbox:
         self._port = port
         self._prefix = [] if routing_id is None else [routing_id]
         self._is_blocked = False
+        if self.lender is not None:
+            self.lender.begin()
         self._pump()
 
     def detach(self) -> None:
@@ -78,6 +83,10 @@ class Outbox:
             size += sum(memoryview(buffer).nbytes for buffer in buffers)
         if self._waiting_bytes and self._waiting_bytes + size > self._limit:
             raise LinkFull(self._who, self._limit)
+        if self.lender is not None and size >= LENT_BYTES and buffers:
+            lent = self.lender.lend(packed, buffers)
+            if lent is not None:
+                packed, buffers = lent, ()
         self._waiting_bytes += size
         if buffers:
             self._seal()
@@ -92,9 +101,18 @@ class Outbox:
         if at_once:
             self._seal()
             self._pump()
-        elif not self._is_dirty:
-            self._is_dirty = True
-            self._loop.flush_soon(self)
+        else:
+            self._flush_soon()
+
+    def say(self, packed: bytes) -> None:
+        """Queue a packed envelope of the link's own, which is small and not to be refused."""
+        if self._row is not None:
+            self._end_row()
+        self._waiting_bytes += len(packed)
+        self._batch.append(packed)
+        self._batch_bytes += len(packed)
+        self._batch_count += 1
+        self._flush_soon()
 
     def begin_row(self, row: Row, handler: Any, name: str, packed: bytes, most: int) -> None:
         """Queue a tell, behind which its row may go on until something else is queued.
@@ -119,6 +137,9 @@ class Outbox:
         taken = max(self._batch_bytes, LEAST * self._batch_count) + max(size, LEAST)
         row.room = min(FRAME_BYTES - taken, most - size, room)
         self._row = row
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
         if not self._is_dirty:
             self._is_dirty = True
             self._loop.flush_soon(self)
@@ -176,7 +197,8 @@ class Outbox:
         port, queue = self._port, self._queue
         while queue and port is not None and not (self._is_blocked or port.is_closed):
             frames, size, _ = queue[0]
-            if port.send([*self._prefix, *frames], copy=size < BUFFER_BYTES):
+            is_small = len(frames) == 1 and len(frames[0]) < BUFFER_BYTES
+            if port.send([*self._prefix, *frames], copy=is_small):
                 self._sent()
             else:
                 self._wait(port)

@@ -93,7 +93,7 @@ class Post:
 
     def ref(self, address: Address) -> Ref[Any]:
         """A ref to an actor of another node."""
-        return Ref(address, FarRoute(self, address))
+        return Ref(FarRoute(self, address))
 
     def tell(self, address: Address, handler: str, args: Any, kwargs: dict[str, Any]) -> None:
         """Send a message without an answer.
@@ -187,7 +187,7 @@ class Post:
         member = self.member(node)
         if member is None:
             raise NodeUnreachable(node)
-        packed, _ = self.codec.pack(member.facts.name, envelope)
+        packed, _ = self.codec.pack(member.facts.name, envelope, beside=False)
         member.outbox.put(packed)
 
     def number(self) -> int:

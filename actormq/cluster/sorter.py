@@ -96,10 +96,27 @@ class Sorter:
             hub.gossip.compared(member, *envelope[2:3] or (None,))
         elif kind in (message.WATCH, message.TERMINATED):
             self._watched(member, envelope)
+        elif kind in _OF_MEMORY:
+            self._take_memory(member, kind, envelope)
         elif kind == message.LEAVE:
             self._left(member, envelope)
         elif kind in (_OF_GUESTS if member.facts.is_guest else _OF_NODES) and member.is_known:
             self._take_of_member(member, kind, envelope)
+
+    def _take_memory(self, member: Member, kind: int, envelope: Envelope) -> None:
+        """Take what is about memory that both see; of a peer of another host it is passed over."""
+        if member.borrower is None or member.outbox.lender is None:
+            return
+        if kind == message.SHARE:
+            member.borrower.take(envelope)
+        elif kind == message.LEND:
+            lent = member.borrower.read(envelope)
+            if not (message.TELL <= lent[0] <= message.FAIL or lent[0] == message.SEND):
+                raise RemoteProtocolError(f"an envelope of kind {lent[0]} is lent")
+            member.used_at = member.heard_at
+            self._deliver(member, lent)
+        elif len(envelope) > 1 and isinstance(envelope[1], list):
+            member.outbox.lender.freed(envelope[1])
 
     def _take_of_member(self, member: Member, kind: int, envelope: Envelope) -> None:
         node, membership, now = member.facts.node, self._hub.membership, self._hub.now()
@@ -132,6 +149,7 @@ _OF_ACTORS = frozenset(
         message.PROBE,
     )
 )
+_OF_MEMORY = frozenset((message.SHARE, message.FREE, message.LEND))
 _OF_GUESTS = frozenset((message.HELP, message.DIGEST, message.SUMMARY, message.WANT))
 """A guest asks; it says nothing of the mesh."""
 _OF_NODES = _OF_GUESTS | {message.PEERS, message.STATE, message.HELPED}
