@@ -65,13 +65,8 @@ class Outbox:
         """The connection broke; what waits stays for the next one."""
         self._port = None
 
-    def put(self, packed: bytes, buffers: Sequence[Any] = (), *, at_once: bool = False) -> None:
+    def put(self, packed: bytes, buffers: Sequence[Any] = ()) -> None:
         """Queue one packed envelope, and the buffers that travel beside it.
-
-        Args:
-            packed: The envelope.
-            buffers: The buffers.
-            at_once: Whether it leaves now, and not with what else this tick has to say.
 
         Raises:
             LinkFull: More than the limit waits already.
@@ -98,11 +93,7 @@ class Outbox:
             if self._batch_count >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
                 self._seal()
                 self._pump()
-        if at_once:
-            self._seal()
-            self._pump()
-        else:
-            self._flush_soon()
+        self._flush_soon()
 
     def say(self, packed: bytes) -> None:
         """Queue a packed envelope of the link's own, which is small and not to be refused."""

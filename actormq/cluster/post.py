@@ -137,8 +137,7 @@ class Post:
         left = max(reply.deadline - self.loop.now(), 0.0)
         try:
             head = (kind, number, left, address.serial, handler)
-            # One that nothing is under way with has nobody to wait for, to be joined with.
-            self._send(address, head, args, kwargs, at_once=not self._pending)
+            self._send(address, head, args, kwargs)
             self.loop.expect()
         except DeliveryError as error:
             error.undelivered = (handler, tuple(args), kwargs)
@@ -153,20 +152,18 @@ class Post:
         head: tuple[Any, ...],
         args: Any,
         kwargs: dict[str, Any],
-        *,
-        at_once: bool = False,
     ) -> None:
         outbox = self._member(address).outbox
         if not kwargs and PLAIN.issuperset(map(type, args)):
             packed = packed_plain((*head, args), self.settings.message_limit)
             if packed is not None:
-                outbox.put(packed, at_once=at_once)
+                outbox.put(packed)
                 return
         to, aside = address.label, self.codec.aside
         envelope = [*head, [aside(to, value) for value in args]]
         if kwargs:
             envelope.append({key: aside(to, value) for key, value in kwargs.items()})
-        outbox.put(*self.codec.pack(to, envelope), at_once=at_once)
+        outbox.put(*self.codec.pack(to, envelope))
 
     def _member(self, address: Address) -> Member:
         member = self.member(address.node)

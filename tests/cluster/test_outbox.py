@@ -61,22 +61,6 @@ async def test_what_one_tick_says_goes_in_one_frame(until):
         assert (outbox.sent_count, outbox.waiting_bytes) == (10, 0)
 
 
-async def test_what_leaves_at_once_takes_along_what_waits_and_waits_for_nothing(until):
-    async with ends() as e:
-        outbox = e.outbox()
-        outbox.attach(port := e.connection())
-        outbox.put(b"0")
-        await until(lambda: e.came)
-        outbox.put(b"1")
-        outbox.put(b"2", at_once=True)
-        assert (outbox.sent_count, outbox.waiting_bytes) == (3, 0)
-        outbox.detach()
-        outbox.put(b"3", at_once=True)
-        outbox.attach(port)
-        await until(lambda: len(e.came) == 3)
-        assert e.came == [[b"0"], [b"12"], [b"3"]]
-
-
 @pytest.mark.parametrize(
     ("size", "count", "frames"),
     [(1, FRAME_MESSAGES + 1, 2), (FRAME_BYTES // 4, 9, 3), (2 * FRAME_BYTES, 3, 3)],
