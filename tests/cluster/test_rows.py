@@ -4,6 +4,7 @@ import contextlib
 import math
 
 import msgpack
+import msgspec
 import pytest
 
 from actormq import Actor, LinkFull, NotEncodable, handler, message
@@ -218,3 +219,15 @@ async def test_a_row_that_is_none_is_garbage_and_none_of_it_counts(two, rows):
     post.say(far.id, [message.TELLS, ref.address.serial, "number", rows])
     assert await ref.ask(Keeper.all) == []
     assert far.mesh_view.garbage_count == before + 1
+
+
+async def test_a_guest_is_told_one_by_one(two):
+    ref, said, near, far = await two()
+    member = near.mesh_view.members[far.id]
+    member.facts = msgspec.structs.replace(member.facts, endpoints=())
+    assert member.facts.is_guest
+    for number in range(3):
+        ref.tell(Keeper.keep, number)
+    assert await ref.ask(Keeper.all) == [0, 1, 2]
+    assert [envelope[3] for envelope in said.of(message.TELL)] == [[0], [1], [2]]
+    assert said.of(message.TELLS) == []
