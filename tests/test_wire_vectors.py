@@ -486,7 +486,9 @@ def test_an_actor_is_asked_by_serial_and_the_node_by_serial_0(caplog):
         # The first is the handler itself; the keys of one actor stand among those of the node.
         assert set(report) | set(report["actors"][0]) == set(listed[1:])
         await caller.send([4, 10, 5.0, 0, "stop_actor", [1]])
-        answers = [envelope for _ in range(2) for envelope in await caller.receive()][:2]
+        answers = []
+        while len(answers) < 2:  # in one message or in two
+            answers += await caller.receive()
         assert [5, 10, None] in answers
         assert [11, node.id, 1, 2, [], [], [1]] in answers
         assert await caller.ask(11, 1, "greet", ["LAN"]) == [6, 11, "ActorStopped", ["#1"]]
