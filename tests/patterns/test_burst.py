@@ -210,6 +210,19 @@ async def test_values_become_what_the_method_asks_for_and_one_that_does_not_fit_
     assert node.ledger().is_balanced
 
 
+async def test_what_does_not_fit_ends_the_row_so_that_a_flood_of_it_is_a_turn_each(
+    mesh, until, monkeypatch
+):
+    node, source, ear = await placed(mesh)
+    entries = mailed(monkeypatch, ear)
+    await source.ask(Source.say, *["bad"] * COUNT)
+    await until(lambda: ear.feed.dropped == {"ArgumentMismatch": COUNT})
+    assert len(entries) >= COUNT
+    assert (ear.feed.received, ear.feed.missed, ear.feed.waiting) == (COUNT, 0, 0)
+    await until(lambda: node.ledger().in_flight == 0)
+    assert node.ledger().is_balanced
+
+
 async def test_what_raises_in_a_burst_costs_one_message(mesh, until, logged):
     class Raises(Ear):
         feed = Subscriber(service="bursts")
