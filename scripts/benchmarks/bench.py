@@ -13,12 +13,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import growth
 import store
 from contest import contest
-from pages import goals, page, verdicts
+from goals import US, Work
+from pages import all_figures, goals, page, verdicts
 from plot import plot
 from programs import ALWAYS, HERE, NAMES, PROGRAMS, Program, environment
-from works import US, WORKS, Work
+from works import WORKS
 
 FOLDER = HERE.parents[1] / "docs" / "benchmarks"
 ROUNDS, SECONDS = 5, 1.0
@@ -44,6 +46,9 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--quick", action="store_true", help="a look: short rounds, and nothing is written"
+    )
+    parser.add_argument(
+        "--growth", action="store_true", help="how figures change with numbers and sizes, instead"
     )
     parser.add_argument("--out", type=Path, default=FOLDER, help="where results.* are written")
     return parser.parse_args()
@@ -91,16 +96,20 @@ def main() -> None:
     options = arguments()
     peers = [name for name in options.peers.split(",") if name in NAMES]
     rounds, seconds = QUICK if options.quick else (options.rounds, options.seconds)
+    if options.growth:
+        growth.measure(options.out, rounds, seconds, options.only, say)
+        return
     works = chosen(options.only)
     needed = {p.peer for p in PROGRAMS for work in works if work.told(p.name)[0] in p.works}
-    subprocess.run([HERE / "install", *sorted(needed & {*peers, ALWAYS})], check=False)
+    if needed & {*peers, ALWAYS}:
+        subprocess.run([HERE / "install", *sorted(needed & {*peers, ALWAYS})], check=False)
     measured = {}
     for work in works:
         programs = contestants(work, peers)
         if US in {program.name for program in programs}:
             measured[work.name] = measure(work, programs, rounds, seconds)
     there = [work for work in works if work.name in measured]
-    print("\n".join(goals(measured, there)))
+    print("\n".join([*goals(measured, there), "", *all_figures(measured, there)]))
     if not options.quick:
         publish(options.out, measured)
 

@@ -54,7 +54,8 @@ class Contestant:
             self._errors.close()
             raise Failed(str(error)) from error
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -115,6 +116,9 @@ class Contestant:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
+        self._reader.join(ENDING)
+        if self._process.stdout is not None and not self._reader.is_alive():
+            self._process.stdout.close()
         self._errors.close()
 
     def __enter__(self) -> Self:
@@ -153,7 +157,9 @@ def contest(
         running = {}
         for name, command in commands.items():
             try:
-                running[name] = _started(stack.enter_context(Contestant(command, env)))
+                contestant = stack.enter_context(Contestant(command, env))
+                warm(contestant)
+                running[name] = contestant
             except Failed as reason:
                 outcome.left_out[name] = str(reason)
                 say(f"{name} is left out: {reason}")
@@ -170,10 +176,13 @@ def contest(
     return outcome
 
 
-def _started(contestant: Contestant) -> Contestant:
-    """Wait until it is ready, and warm it."""
+def warm(contestant: Contestant) -> None:
+    """Wait until it is ready, and let it do a round that nobody counts.
+
+    Raises:
+        Failed: It is not.
+    """
     said = contestant.answer(PATIENCE)
     if said != "ready":
         raise Failed(said.removeprefix("unavailable: "))
     contestant.round(WARMING)
-    return contestant

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-from figures import Figure, Verdict, figure, ratio, values, verdict
+from goals import US, Work, digits, scale, written
+from ratios import Figure, Rounds, Verdict, figure, ratio, values, verdict
 from store import Record, Records
-from works import US, WORKS, Work, written
+from works import WORKS
 
 HEAD = """# What was measured
 
@@ -23,7 +23,8 @@ def page(records: Records, works: Sequence[Work] = WORKS) -> str:
     there = [work for work in works if work.name in records]
     picture = "\n![How much of each goal was reached](results.svg)\n"
     parts = [HEAD, "## Goals\n", *goals(records, there), picture]
-    parts += ["## Figures\n", *all_figures(records, there), "", *machines(records, there)]
+    parts += ["## Figures\n", *all_figures(records, there), ""]
+    parts += ["## The machine\n", *machines(records, there)]
     return "\n".join(parts)
 
 
@@ -53,7 +54,7 @@ def goals(records: Records, works: Sequence[Work]) -> list[str]:
     return lines
 
 
-def _median(rounds: dict[str, Any], found: Verdict, unit: str) -> str:
+def _median(rounds: Rounds, found: Verdict, unit: str) -> str:
     return written(figure(values(rounds, found.against, found.goal.of)).median, unit)
 
 
@@ -65,11 +66,10 @@ def goal_text(found: Verdict) -> str:
 
 
 def shown(found: Figure, unit: str) -> str:
-    """A median and its range."""
-    if unit == TIMES:
-        return f"{found.median:.3g} ({found.low:.3g} to {found.high:.3g})"
-    low, high = written(found.low, unit), written(found.high, unit)
-    return f"{written(found.median, unit)} ({low} to {high})"
+    """A median and its range, in the unit of the median."""
+    size, name = (1.0, "") if unit == TIMES else scale(found.median, unit)
+    low, median, high = (digits(v / size) for v in (found.low, found.median, found.high))
+    return f"{median}{name} ({low} to {high})"
 
 
 def all_figures(records: Records, works: Sequence[Work]) -> list[str]:
@@ -89,28 +89,43 @@ def all_figures(records: Records, works: Sequence[Work]) -> list[str]:
     return lines
 
 
-def _ranked(work: Work, rounds: dict[str, Any]) -> list[str]:
+def _figure(work: Work, rounds: Rounds, name: str) -> str:
+    """What somebody reached; of latencies, the 99th of 100 as well."""
+    text, slow = shown(figure(values(rounds, name)), work.unit), values(rounds, name, "p99")
+    return f"{text}, p99 {written(figure(slow).median, work.unit)}" if slow else text
+
+
+def _ranked(work: Work, rounds: Rounds) -> list[str]:
     medians = {name: figure(values(rounds, name)).median for name in rounds if rounds[name]}
     sign = 1 if work.is_latency else -1
     return sorted(medians, key=lambda name: (name != US, sign * medians[name]))
 
 
 def machines(records: Records, works: Sequence[Work]) -> list[str]:
-    """When and where each work was measured, said once for those of one run."""
-    runs: dict[str, list[str]] = {}
+    """Where and when each work was measured, and what load there was before and after it."""
+    loads: dict[str, list[str]] = {}
+    versions: dict[str, set[str]] = {}
     for work in works:
-        runs.setdefault(_run(records[work.name]), []).append(work.name)
-    return [f"{', '.join(names)}: {run}\n" for run, names in runs.items()]
+        record = records[work.name]
+        run, load = _run(record), record["load"]
+        loads.setdefault(run, []).append(f"{work.name} {load['before']} to {load['after']}")
+        versions.setdefault(run, set()).update(record["versions"].values())
+    return [
+        "\n".join([f"{run}{_among(versions[run])}", f"Load: {', '.join(each)}.\n"])
+        for run, each in loads.items()
+    ]
+
+
+def _among(versions: set[str]) -> str:
+    return f"\nPeers: {', '.join(sorted(versions))}." if versions else ""
 
 
 def _run(record: Record) -> str:
-    facts, load = record["machine"], record["load"]
+    facts = record["machine"]
     rounds = max(map(len, record["rounds"].values()), default=0)
-    peers = ", ".join(sorted(set(record["versions"].values())))
     return (
-        f"{rounds} rounds of {record['seconds']:g} s on {record['when'][:10]}, "
-        f"{facts['cores']} cores, load {load['before']} before and {load['after']} after, "
-        f"{facts['system']} {facts['architecture']}, Python {facts['python']}, "
-        f"pyzmq {facts['pyzmq']} (libzmq {facts['libzmq']}), tornado {facts['tornado']}, "
-        f"actormq at {facts['commit']}{'; ' + peers if peers else ''}."
+        f"{record['when'][:10]}, {rounds} rounds of {record['seconds']:g} s, "
+        f"{facts['cores']} cores, {facts['system']} {facts['architecture']}, "
+        f"Python {facts['python']}, pyzmq {facts['pyzmq']} (libzmq {facts['libzmq']}), "
+        f"tornado {facts['tornado']}, actormq at {facts['commit']}."
     )

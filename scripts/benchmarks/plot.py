@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
-from figures import Verdict
+from goals import Work
 from pages import goal_text
-from works import Work
+from ratios import Verdict
 
 WIDTH, ROW = 760, 18  # pixels
 LEFT, RIGHT, TOP, BOTTOM = 300, 60, 40, 30
@@ -55,5 +55,6 @@ def _row(work: Work, verdict: Verdict, y: float, at: Sequence[float]) -> str:
         f'<text x="{LEFT - 10}" y="{y + 4}" text-anchor="end">{escape(name)}</text>'
         f'<path d="M{at[0]:.1f} {y}H{at[2]:.1f}" stroke="{colour}" stroke-width="2"/>'
         f'<circle cx="{at[1]:.1f}" cy="{y}" r="4" fill="{colour}"/>'
-        f'<text x="{at[2] + 8:.1f}" y="{y + 4}" fill="{colour}">{verdict.share:.2g}</text>'
+        f'<text x="{WIDTH - 10}" y="{y + 4}" text-anchor="end" fill="{colour}">'
+        f"{verdict.share:.2g}</text>"
     )

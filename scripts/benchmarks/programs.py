@@ -18,8 +18,14 @@ PEERS = HERE.parents[1] / ".venv" / "peers"
 NAMES = ("pykka", "thespian", "xoscar", "ray", "celery", "nats", "erlang", "pyro5")
 ALWAYS = "limits"  # programs in C, which are measured whatever peers are named
 
+FAR = ("far-tell", "far-ask", "far-asks")
+FAN_OUT = ("fan-out", "fan-out-single")
+ECHO = ("echo-1mb", "echo-64mb")
 SAVINA = tuple(f"savina-{name}" for name in works.SAVINA)
 LOCAL = ("local-tell", "local-ask", "spawn", "spawn-live")
+MAPS = ("farm-map-1", "farm-map-10", "farm-map-100", "farm-map-1000")
+SOCKETS = ("socket-push", "socket-pull", "socket-publish", "socket-request", "forwarder")
+STARTS = ("start-import", "start-names", "start-node")
 
 
 @dataclass(frozen=True)
@@ -78,9 +84,25 @@ PROGRAMS: tuple[Program, ...] = (
     Program("thespian", "thespian_local.py", LOCAL, "thespian"),
     Program("xoscar", "xoscar_local.py", LOCAL, "xoscar"),
     Program("erlang", "erlang/local.erl", LOCAL, "erlang"),
+    Program("bare", "bare_local.py", ("local-tell", "local-ask")),
+    Program("actormq", "actormq_far.py", (*FAR, "far-ask-spin", *FAN_OUT, *ECHO)),
+    Program("libzmq", "limits/far.c", (*FAR, *FAN_OUT), ALWAYS),
+    Program("pipe", "multiprocessing_far.py", ("far-tell",)),
+    Program("erlang", "erlang/far.erl", FAR, "erlang"),
+    Program("xoscar", "xoscar_far.py", FAR, "xoscar"),
+    Program("pyro5", "pyro5_far.py", ("far-ask", "echo-1mb"), "pyro5"),
+    Program("nats", "nats_far.py", FAN_OUT, "nats"),
+    Program("ray", "ray_far.py", ECHO, "ray"),
     Program("actormq", "savina/actormq_savina.py", SAVINA),
     Program("pykka", "savina/pykka_savina.py", SAVINA, "pykka"),
     Program("thespian", "savina/thespian_savina.py", SAVINA, "thespian"),
     Program("xoscar", "savina/xoscar_savina.py", SAVINA, "xoscar"),
     Program("erlang", "erlang/savina.erl", SAVINA, "erlang"),
+    Program("actormq", "actormq_farm.py", ("farm-tasks", *MAPS, "farm-naps")),
+    Program("pool", "pool_farm.py", ("farm-tasks", *MAPS)),
+    Program("celery", "celery_farm.py", ("farm-tasks",), "celery"),
+    Program("actormq", "actormq_sockets.py", (*SOCKETS, "flood")),
+    Program("pyzmq", "pyzmq_sockets.py", SOCKETS),
+    Program("actormq", "actormq_start.py", STARTS),
+    Program("base", "base_start.py", STARTS),
 )

@@ -5,95 +5,9 @@ To add a work: a row here, and one in `programs.py` for each program that can do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from goals import Work, at_least, at_most
 
-US = "actormq"
 PYTHON = ("pykka", "thespian", "xoscar")
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What is wanted of actormq in a work.
-
-    Attributes:
-        bound: The ratio to another, or a figure of its own where there is no other.
-        against: Whom: one, or the best of several; none for a figure of its own.
-        of: Which figure of a round is meant.
-        is_floor: Whether more is better; otherwise less.
-        unit: Of a figure of its own.
-    """
-
-    bound: float
-    against: tuple[str, ...]
-    of: str = "value"
-    is_floor: bool = True
-    unit: str = ""
-
-    def share(self, figure: float) -> float:
-        """How much of it was reached: 1 or more is met."""
-        return figure / self.bound if self.is_floor else self.bound / figure
-
-
-def at_least(bound: float, *against: str, of: str = "value") -> Goal:
-    """Want so many times the figure of another, or of the best of them."""
-    return Goal(bound, against, of)
-
-
-def at_most(bound: float, *against: str, of: str = "value", unit: str = "") -> Goal:
-    """Want no more than so many times the figure of another, or no more than so many units."""
-    return Goal(bound, against, of, is_floor=False, unit=unit)
-
-
-@dataclass(frozen=True)
-class Work:
-    """One work that all contestants do alike.
-
-    Attributes:
-        name: What contestants are told.
-        what: What it is, for readers.
-        unit: Of its figure: one of `UNITS`.
-        goals: What is wanted of actormq.
-        settings: What contestants are told besides.
-        others: The work of the others, where theirs has another name.
-        rounds: Rounds by default; more for what is short.
-    """
-
-    name: str
-    what: str
-    unit: str
-    goals: tuple[Goal, ...] = ()
-    settings: tuple[str, ...] = ()
-    others: str = ""
-
-    @property
-    def is_latency(self) -> bool:
-        """Whether less is better."""
-        return self.unit == "s"
-
-    def told(self, contestant: str) -> Sequence[str]:
-        """The words that a contestant starts with."""
-        name = self.others if self.others and contestant != US else self.name
-        return (name, *self.settings)
-
-
-# How a figure is written: in which steps it grows, and the names of the steps.
-UNITS: dict[str, Callable[[float], str]] = {}
-
-
-def _scaled(value: float, steps: Sequence[tuple[float, str]]) -> str:
-    size, name = next((step for step in steps if value >= step[0]), steps[-1])
-    return f"{value / size:.3g} {name}".rstrip()
-
-
-def written(value: float, unit: str) -> str:
-    """A figure with its unit: seconds as ms or µs, pieces a second as k/s or M/s."""
-    if unit == "s":
-        return _scaled(value, ((1, "s"), (1e-3, "ms"), (1e-6, "µs")))
-    if unit == "B":
-        return _scaled(value, ((1e6, "MB"), (1e4, "kB"), (1, "B")))
-    return _scaled(value, ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""))) + unit
-
 
 # Savina's micro benchmarks, each with the piece that is counted in it.
 SAVINA = {
@@ -189,5 +103,75 @@ WORKS: tuple[Work, ...] = (
     *(
         Work(f"savina-{name}", f"{what} (Savina)", "/s", (at_least(5, *PYTHON),))
         for name, what in SAVINA.items()
+    ),
+    Work(
+        "farm-tasks",
+        "tasks of a farm that do nothing, each by itself, on 2 processes",
+        "/s",
+        (at_least(10, "pool"), at_least(100, "celery")),
+    ),
+    *(
+        Work(
+            f"farm-map-{size}",
+            f"`Executor.map` of them, in chunks of {size}",
+            "/s",
+            (at_least(1, "pool"),),
+            (f"chunksize={size}",),
+        )
+        for size in (1, 10, 100, 1_000)
+    ),
+    Work(
+        "farm-naps",
+        "tasks of 2 ms on 8 slots, as a share of the ideal",
+        "",
+        (at_least(0.9),),
+    ),
+    Work(
+        "socket-push",
+        "messages from an actor's socket to a plain one of another process",
+        "/s",
+    ),
+    Work(
+        "socket-pull",
+        "messages from a plain socket of another process to an actor's",
+        "/s",
+    ),
+    Work(
+        "socket-publish",
+        "messages published by an actor's socket to a plain one of another process",
+        "/s",
+    ),
+    Work(
+        "socket-request",
+        "requests of an actor's socket, one by one, to a plain one of another process, median",
+        "s",
+    ),
+    Work(
+        "forwarder",
+        "messages relayed by a device, from one process to another",
+        "/s",
+    ),
+    Work(
+        "flood",
+        "how long a reading waits at worst while tasks flood the actor's other socket",
+        "s",
+    ),
+    Work(
+        "start-import",
+        "a Python that imports actormq, beside one that imports zmq, tornado and msgpack",
+        "s",
+        (at_most(1.5, "base"),),
+    ),
+    Work(
+        "start-names",
+        "a Python that imports Actor, Node, handler and run of it",
+        "s",
+        (at_most(1.5, "base"),),
+    ),
+    Work(
+        "start-node",
+        "`actormq node`, until it says that it has started",
+        "s",
+        (at_most(2, "base"),),
     ),
 )

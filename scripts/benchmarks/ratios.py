@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from works import US, Goal, Work
+from goals import US, Goal, Work
 
 Rounds = Mapping[str, Sequence[Mapping[str, Any]]]  # by contestant
 
