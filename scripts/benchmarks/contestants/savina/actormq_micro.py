@@ -1,7 +1,7 @@
 """Savina's micro benchmarks with actormq: actors that do little but send messages.
 
-Where one message at a time is under way and has an answer, it is asked for: a waiting ask of an idle
-actor is handled in place. Where many are, they are told both ways, which is faster.
+Where one message at a time is under way and has an answer, it is asked for: an ask that somebody
+awaits of an idle actor is handled in place. Where many are, they are told both ways: it is faster.
 """
 
 import asyncio
