@@ -119,13 +119,14 @@ class Loop:
     def flush_soon(self, flushable: Flushable) -> None:
         """Flush it at the end of this tick; it must not be waiting for that already."""
         self.dirty.append(flushable)
-        if not self._scheduled:
-            self._scheduled = True
-            self.aio.call_soon(self._tick, context=self.context)
+        self._schedule()
 
     def flush_last(self, flushable: Flushable) -> None:
         """As `flush_soon`, but never before the tick has ended."""
         self._late.append(flushable)
+        self._schedule()
+
+    def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
             self.aio.call_soon(self._tick, context=self.context)
