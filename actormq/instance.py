@@ -182,9 +182,12 @@ class Instance(Turns):
             return
         try:
             # In two steps, so that the constructor may already use `self.name` and the like.
-            actor = kind.__new__(kind, *args, **kwargs)
+            actor = kind.__new__(kind, *args, **kwargs) if args or kwargs else kind.__new__(kind)
             actor._actormq_context = self  # type: ignore[assignment]  # noqa: SLF001 an actor is handed its powers here, and only here
-            kind.__init__(actor, *args, **kwargs)
+            if args or kwargs:  # most have none, and to spread nothing takes longer than the call
+                kind.__init__(actor, *args, **kwargs)
+            else:
+                kind.__init__(actor)
         except (KeyboardInterrupt, SystemExit) as word:
             self.runtime.node.fail(word)
             raise self.start_failed("its constructor", word) from word

@@ -108,7 +108,7 @@ def child(
     if name is not None and not isinstance(name, str):
         raise SetupError(f"child({kind.__name__}, {name!r}): a name is a text or None")
     try:
-        _signature(kind).bind(*args, **kwargs)
+        _signature(kind).bind(*args, **kwargs)  # type: ignore[arg-type]  # classes are hashable
     except TypeError as error:
         raise SetupError(
             f"child({kind.__name__}): its constructor cannot be called: {error}"
@@ -119,7 +119,7 @@ def child(
 
 
 @functools.lru_cache(maxsize=64)
-def _signature(kind: type[Actor]) -> inspect.Signature:
+def _signature(kind: Any) -> inspect.Signature:
     """How a class is called; to find out takes 60 µs, and some start thousands of one class."""
     return inspect.signature(kind)
 
