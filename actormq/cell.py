@@ -25,7 +25,7 @@ from actormq.reply import Reply
 from actormq.runtime import Runtime
 from actormq.signals import FAILED, STOPPED, Failure, Reason, Terminated
 from actormq.supervisor import Child, Supervisor
-from actormq.turns import described
+from actormq.wording import described
 
 
 class Cell(Instance):

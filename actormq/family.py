@@ -26,7 +26,7 @@ from actormq.rules.supervision import Supervision
 from actormq.signals import FAILED, STOPPED, Failure
 from actormq.stopping import stop_all
 from actormq.supervisor import Child, Supervisor, circle_of, supervision_of
-from actormq.turns import described
+from actormq.wording import described
 
 if TYPE_CHECKING:
     from actormq.cell import Cell

@@ -27,7 +27,8 @@ from actormq.signals import Failure, Reason
 from actormq.stepping import Exit, contained
 from actormq.supervisor import Supervisor
 from actormq.timers import Once, Periodic
-from actormq.turns import Again, Turns, end_served, kind_of, text_of
+from actormq.turns import Again, Turns, end_served
+from actormq.wording import kind_of, text_of
 
 if TYPE_CHECKING:
     from actormq.family import Family
@@ -374,8 +375,8 @@ class Instance(Turns):
             except Exception as error:  # noqa: BLE001 a border: the name must come free
                 self.runtime.events.emit(HandlerFailed(self.address.label, attribute, error))
         if sockets and self._mailbox:  # what came on them has nobody to go on with
-            kept = [m for m in self._mailbox if isinstance(m[0], HandlerSpec | Again)]
-            gone = [m for m in self._mailbox if not isinstance(m[0], HandlerSpec | Again)]
+            kept = [m for m in self._mailbox if isinstance(m[0], HandlerSpec | Again | str)]
+            gone = [m for m in self._mailbox if not isinstance(m[0], HandlerSpec | Again | str)]
             self._mailbox.clear()
             self._mailbox.extend(kept)
             for message in gone:

@@ -36,7 +36,7 @@ from actormq.runtime import Runtime
 from actormq.settings import DRAIN_SHARE, STANDBY_LIMIT, NodeOptions, Settings, checked
 from actormq.steward import Steward
 from actormq.stopping import stop_all
-from actormq.turns import described
+from actormq.wording import described
 
 CLOSING_SHARE, CLOSING_MOST = 0.3, 0.5  # of shutdown_timeout, and s, for goodbyes and sockets
 HANDLERS_SHARE = 0.9  # of what is left then, so that those who are late still end in order

@@ -10,6 +10,7 @@ import asyncio
 import contextvars
 import logging
 import threading
+from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 
 from tornado.ioloop import IOLoop
 
-from actormq.settings import PAUSE_EVERY, TICK_SECONDS, TURN_SECONDS
+from actormq.settings import PAUSE_EVERY, TICK_SECONDS, TURN_MESSAGES, TURN_SECONDS
 
 
 class Turn(Protocol):
@@ -45,24 +46,26 @@ class Loop:
     Attributes:
         aio: The asyncio loop under Tornado's.
         io: Tornado's loop, on which every ZMQStream is registered.
+        context: The node's, which turns run in; not that of whoever sent the first message.
         clock: Measures how long a turn holds the loop, in seconds.
+        looked: What it said when the turn under way began.
+        now: Tells the node's time, in seconds: monotonic, with no meaning outside this process.
     """
 
     def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
         self.clock = clock
+        self.looked = clock()
         self.aio = asyncio.get_running_loop()
+        self.now: Callable[[], float] = self.aio.time
         self.io = IOLoop.current()
         self.thread = threading.get_ident()
         self._ready: deque[Turn] = deque()
         self._dirty: list[Flushable] = []
         self._scheduled = False
         self._quick_count = 0
-        # Turns run in the node's context, not in that of whoever sent the first message.
-        self._context = contextvars.copy_context()
-
-    def now(self) -> float:
-        """The node's time in seconds: monotonic, with no meaning outside this process."""
-        return self.aio.time()
+        self._ahead_left = TURN_MESSAGES  # turns that may still be had ahead of the next tick
+        self._ahead_until = 0.0  # on the node's clock
+        self.context = contextvars.copy_context()
 
     def is_current(self) -> bool:
         """Whether the caller runs on the loop's thread."""
@@ -82,36 +85,74 @@ class Loop:
         self._ready.append(turn)
         if not self._scheduled:
             self._scheduled = True
-            self.aio.call_soon(self._tick, context=self._context)
+            self.aio.call_soon(self._tick, context=self.context)
+
+    def overtake(self, turn: Turn, asked: float) -> bool:
+        """Take an actor out of the queue for a turn ahead of the tick, since somebody awaits it.
+
+        It must have been queued last, which whoever is in a turn or busy is not. As many turns may
+        be had so as one actor may handle messages, and for as long; then the tick is due.
+
+        Args:
+            turn: The actor.
+            asked: When that somebody asked, on the node's clock.
+
+        Returns:
+            Whether the turn is to be had now.
+        """
+        ready = self._ready
+        if not ready or ready[-1] is not turn:
+            return False
+        if asked > self._ahead_until or not self._ahead_left:
+            if self._ahead_left < TURN_MESSAGES:
+                return False
+            self._ahead_until = asked + TURN_SECONDS
+        self._ahead_left -= 1
+        ready.pop()
+        return True
+
+    def run_apart(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call it as a tick would, whoever the caller is: in the node's context, and in no task."""
+        task = asyncio.current_task(self.aio)
+        if task is not None:
+            _leave_task(self.aio, task)
+        try:
+            self.context.copy().run(callback, *args)
+        except (Exception, asyncio.CancelledError):  # a border, as in `_tick`
+            logging.getLogger("actormq").exception("internal error in a turn: please report")
+        finally:
+            if task is not None:
+                _enter_task(self.aio, task)
 
     def flush_soon(self, flushable: Flushable) -> None:
         """Flush it at the end of this tick; it must not be waiting for that already."""
         self._dirty.append(flushable)
         if not self._scheduled:
             self._scheduled = True
-            self.aio.call_soon(self._tick, context=self._context)
+            self.aio.call_soon(self._tick, context=self.context)
 
     def call_soon(self, callback: Callable[..., object], *args: Any) -> None:
         """Call it in the node's context when this tick is over."""
-        self.aio.call_soon(callback, *args, context=self._context)
+        self.aio.call_soon(callback, *args, context=self.context)
 
     def call_later(
         self, seconds: float, callback: Callable[..., object], *args: Any
     ) -> asyncio.TimerHandle:
         """Call it in the node's context after `seconds`."""
-        return self.aio.call_later(seconds, callback, *args, context=self._context)
+        return self.aio.call_later(seconds, callback, *args, context=self.context)
 
     def call_from_thread(self, callback: Callable[..., object], *args: Any) -> None:
         """Call it on the loop, from any thread; nothing happens once the loop has closed."""
         try:
-            self.aio.call_soon_threadsafe(callback, *args, context=self._context)
+            self.aio.call_soon_threadsafe(callback, *args, context=self.context)
         except RuntimeError:
             if not self.aio.is_closed():
                 raise
 
     def _tick(self) -> None:
         ready, clock = self._ready, self.clock
-        now = clock()
+        self._ahead_left, self._ahead_until = TURN_MESSAGES, 0.0
+        self.looked = now = clock()
         flush_at, end = now + TURN_SECONDS, now + TICK_SECONDS
         while ready:
             turn = ready.popleft()
@@ -119,7 +160,7 @@ class Loop:
                 turn.turn()
             except (Exception, asyncio.CancelledError):  # a border: a bug must not stop the others
                 logging.getLogger("actormq").exception("internal error in a turn: please report")
-            now = clock()
+            self.looked = now = clock()
             if now > flush_at:
                 # Replies that are ready must not wait for those who hold the loop.
                 self._flush()
@@ -128,7 +169,7 @@ class Loop:
                     break
         self._flush()
         if ready:
-            self.aio.call_soon(self._tick, context=self._context)
+            self.aio.call_soon(self._tick, context=self.context)
         else:
             self._scheduled = False
 

@@ -12,7 +12,18 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {
-        *("errors", "settings", "seeds", "address", "message", "kept", "codec", "events", "ledger"),
+        *(
+            "errors",
+            "wording",
+            "settings",
+            "seeds",
+            "address",
+            "message",
+            "kept",
+            "codec",
+            "events",
+            "ledger",
+        ),
         *("report", "members"),
     },
     {"multicast", "endpoint"},

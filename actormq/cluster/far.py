@@ -76,16 +76,22 @@ class FarSend(FarReply):
             self._post.loop.call_later(self._pause, self.attempt)
             self._pause = min(2 * self._pause, SEND_PAUSE_MOST)
         else:
+            self._end()
             super().reject(error)
 
-    def _finish(self) -> None:
-        self._post.sends -= 1
-        super()._finish()
+    def resolve(self, value: Any) -> None:
+        """It is queued."""
+        self._end()
+        super().resolve(value)
+
+    def _end(self) -> None:
+        if not self.is_done:
+            self._post.sends -= 1
 
     def expire(self) -> None:
         """There was no room in time, or no word came."""
         if self._was_full is not None and self.number == 0:
-            self._deadlines = None
+            self._end()
             super().reject(self._was_full)
         else:
             super().expire()

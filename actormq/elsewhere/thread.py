@@ -24,7 +24,7 @@ from actormq.place import THREAD, Reported, Tenant
 from actormq.ref import Ref
 from actormq.runtime import Runtime
 from actormq.stepping import Exit
-from actormq.turns import kind_of, text_of
+from actormq.wording import kind_of, text_of
 
 T = TypeVar("T")
 
