@@ -13,6 +13,7 @@ import types
 import typing
 import warnings
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -89,6 +90,23 @@ class Arguments:
         return all(
             kind is Any or set(map(type, column)) <= {kind}
             for kind, column in zip(exact, columns, strict=False)
+        )
+
+    def are_exact_rows(self, rows: Sequence[Sequence[Any]]) -> bool:
+        """Say whether the arguments of many calls need no check.
+
+        Args:
+            rows: Those of each call, one or more.
+        """
+        exact = self._exact
+        lengths = set(map(len, rows))
+        if exact is None or len(lengths) > 1:
+            return False
+        [length] = lengths
+        # No column is built, nor an iterator for each row: that would wake the garbage collector.
+        return self._required <= length <= len(exact) and all(
+            kind is Any or set(map(type, map(itemgetter(place), rows))) == {kind}
+            for place, kind in enumerate(exact[:length])
         )
 
     def checked(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Sequence[Any]:

@@ -293,20 +293,25 @@ class Codec:
         """
         if not frames:
             raise RemoteProtocolError("an empty message")
-        buffers = frames[1:]
-        if any(len(buffer) > self.buffer_limit for buffer in buffers):
-            raise RemoteProtocolError("a buffer over buffer_limit")
-        self._incoming = buffers
-        try:
+        if len(frames) == 1:
             envelopes = self.unpack_all(frames[0])
-        finally:
-            self._incoming = ()  # the next frame must not find them, and they may be large
+        else:
+            envelopes = self._unpack_beside(frames[0], frames[1:])
         if not envelopes:
             raise RemoteProtocolError("a message without an envelope")
         for envelope in envelopes:
             if type(envelope) is not list or not envelope or type(envelope[0]) is not int:
                 raise RemoteProtocolError("an envelope is an array that begins with its kind")
         return envelopes
+
+    def _unpack_beside(self, frame: bytes, buffers: Sequence[bytes]) -> list[Any]:
+        if any(len(buffer) > self.buffer_limit for buffer in buffers):
+            raise RemoteProtocolError("a buffer over buffer_limit")
+        self._incoming = buffers
+        try:
+            return self.unpack_all(frame)
+        finally:
+            self._incoming = ()  # the next frame must not find them, and they may be large
 
     def unpack_all(self, frame: bytes) -> list[Any]:
         """Unpack a frame of concatenated values of any kind, all of them or none.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import threading
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
@@ -45,7 +46,7 @@ class Loop:
 
     Attributes:
         aio: The asyncio loop under Tornado's.
-        io: Tornado's loop, on which every ZMQStream is registered.
+        io: Tornado's loop on top of it.
         context: The node's, which turns run in; not that of whoever sent the first message.
         dirty: Who waits to be flushed.
         clock: Measures how long a turn holds the loop, in seconds.
@@ -53,8 +54,12 @@ class Loop:
         now: Tells the node's time, in seconds: monotonic, with no meaning outside this process.
     """
 
-    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+    def __init__(self, clock: Callable[[], float] = perf_counter, spin: float = 0.0) -> None:
         self.clock = clock
+        self._spin = spin
+        self._spin_until = 0.0
+        self._is_spinning = False
+        self._polls: dict[int, Callable[[], bool]] = {}
         self.looked = clock()
         self.aio = asyncio.get_running_loop()
         self.now: Callable[[], float] = self.aio.time
@@ -141,6 +146,11 @@ class Loop:
             self._scheduled = True
             self.aio.call_soon(self._tick, context=self.context)
 
+    def flush_first(self, flushable: Flushable) -> None:
+        """Likewise, and before all that waits for that already: what it says is to join theirs."""
+        self.flush_soon(flushable)
+        self._dirty.insert(0, self._dirty.pop())
+
     def call_soon(self, callback: Callable[..., object], *args: Any) -> None:
         """Call it in the node's context when this tick is over."""
         self.aio.call_soon(callback, *args, context=self.context)
@@ -158,6 +168,54 @@ class Loop:
         except RuntimeError:
             if not self.aio.is_closed():
                 raise
+
+    def watch(self, descriptor: int, callback: Callable[[], object]) -> None:
+        """Call it in the node's context whenever there is something to read.
+
+        Turns that it asks for are given and flushes made right behind it, and not in the loop's
+        next round: that is 5 µs sooner, of the 100 that an ask between two processes takes.
+        """
+        # A copy, for the node may be in its context just now; add_reader keeps the one it is in.
+        self.context.copy().run(self.aio.add_reader, descriptor, self.woken, callback)
+
+    def unwatch(self, descriptor: int) -> None:
+        """Watch it no more."""
+        self._polls.pop(descriptor, None)
+        self.aio.remove_reader(descriptor)
+
+    def expect(self) -> None:
+        """Something will come soon: with `spin`, look for it for so long before the loop sleeps."""
+        if self._spin:
+            self._spin_until = self.clock() + self._spin
+            if not self._is_spinning:
+                self._is_spinning = True
+                self.call_soon(self._look)
+
+    def poll(self, descriptor: int, has_come: Callable[[], bool]) -> None:
+        """While the loop spins, ask whether something has come that a descriptor is watched for."""
+        self._polls[descriptor] = has_come
+
+    def _look(self) -> None:
+        """Spin until something has come, for the time that is left."""
+        clock, until = self.clock, self._spin_until
+        while self._polls and not self._scheduled and clock() < until:
+            for has_come in self._polls.values():
+                if has_come():
+                    self.call_soon(self._look)  # behind what that has woken
+                    return
+            os.sched_yield()  # to the threads that are to bring it, where processors are few
+        self._is_spinning = False
+
+    def woken(self, callback: Callable[[], object]) -> None:
+        """Call it, and then give the turns and make the flushes that it has asked for."""
+        if self._scheduled:
+            callback()
+            return
+        self._scheduled = True
+        try:
+            callback()
+        finally:
+            self._tick()
 
     def _tick(self) -> None:
         ready, clock = self._ready, self.clock

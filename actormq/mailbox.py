@@ -13,6 +13,7 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from threading import get_ident
 from typing import Any
 
@@ -166,6 +167,10 @@ class Mailbox(abc.ABC):
         known = [key for key in self._handlers if isinstance(key, str)]
         raise HandlerNotFound(self.address.label, name, unmarked, known)
 
+    def handler(self, name: str) -> HandlerSpec | None:
+        """The handler of that name, if there is one."""
+        return self._handlers.get(name)
+
     @property
     @abc.abstractmethod
     def kind(self) -> type[Actor]:
@@ -281,6 +286,29 @@ class Mailbox(abc.ABC):
             raise MailboxFull(self.address.label, self._limit)
         mailbox.append(message)
         self.sent_count += 1
+
+    def put_all(self, call: Call, rows: Sequence[Sequence[Any]]) -> int:
+        """Queue messages without answers, as many as there is room for.
+
+        Args:
+            call: The handler of all of them.
+            rows: The arguments of each, checked; one or more.
+
+        Returns:
+            How many were queued, the first ones; `put` says of the next why it was not.
+        """
+        mailbox = self._mailbox
+        if mailbox is None:
+            if not self.is_open:
+                return 0
+            mailbox = self._open_mailbox()
+        room = self._limit - len(mailbox)
+        if len(rows) > room:
+            rows = rows[:room]
+        name, rows = call.name, list(map(tuple, rows))  # which the collector lets go of: `Queued`
+        mailbox.extend(zip(repeat(name), rows, repeat(None), repeat(None), strict=False))
+        self.sent_count += len(rows)
+        return len(rows)
 
     def put_when_room(self, message: Message, reply: Reply[None], deadline: float) -> None:
         """Queue a message now, or once there is room; `reply` hears of it.

@@ -81,6 +81,7 @@ class NodeOptions(TypedDict, total=False):
     message_limit: int
     buffer_limit: int
     link_limit: int
+    spin: float
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,6 +109,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         message_limit: Bytes of one packed message, large buffers not counted.
         buffer_limit: Bytes of one large buffer (bytes, array) that travels beside its message.
         link_limit: Bytes that may wait for one peer.
+        spin: Seconds to look for the next message between nodes before the loop sleeps, after one
+            has come or an ask has left: less latency for a busy processor. 0 to 0.001.
     """
 
     name: str = ""
@@ -128,6 +131,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     message_limit: Annotated[int, msgspec.Meta(ge=1024)] = 4 * 1024 * 1024  # as gRPC
     buffer_limit: Annotated[int, msgspec.Meta(ge=1024)] = 256 * 1024 * 1024
     link_limit: Annotated[int, msgspec.Meta(ge=1024)] = 64 * 1024 * 1024
+    # At most, for timers and other sockets wait as long.
+    spin: Annotated[float, msgspec.Meta(ge=0, le=0.001)] = 0.0
 
 
 def checked(options: dict[str, Any] | NodeOptions) -> Settings:

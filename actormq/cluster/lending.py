@@ -209,6 +209,7 @@ class Borrower:
         self._segments: dict[int, Borrowed] = {}
         self._read: set[int] = set()
         self._gone: deque[int] = deque()
+        self._is_dirty = False
         self._is_over = False
 
     def take(self, envelope: Envelope) -> None:
@@ -264,12 +265,15 @@ class Borrower:
         self._gone.append(serial)
         if self._is_over:
             return
-        if self._loop.is_current():
-            self._loop.call_soon(self._free)
-        else:
-            self._loop.call_from_thread(self._free)
+        if not self._loop.is_current():
+            self._loop.call_from_thread(self.flush)
+        elif not self._is_dirty:
+            self._is_dirty = True
+            self._loop.flush_first(self)  # in one frame with the answer, for what is asked next
 
-    def _free(self) -> None:
+    def flush(self) -> None:
+        """Say which segments are free again."""
+        self._is_dirty = False
         gone = [self._gone.popleft() for _ in range(len(self._gone))]
         self._read.difference_update(gone)
         known = [serial for serial in gone if serial in self._segments]
