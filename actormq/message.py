@@ -38,7 +38,7 @@ DIGEST = 18  # [18, [hash, …]]                     what I know of the mesh, a 
 SUMMARY = 19  # [19, parts, [[node, incarnation, edition, version], …]]   what I know of some parts
 WANT = 20  # [20, [node, …]]                       tell me more of those
 SHARE = 22  # [22, serial, pid, descriptor, name, size]   memory to open; [22, serial]: no more
-FREE = 23  # [23, [serial, …]]                     I have that memory, and do not read it
+OPENED = 23  # [23, serial]                        I have opened it
 LEND = 24  # [24, [[serial, length], …], envelope]   its buffers are in that memory
 
 Envelope = list[Any]
