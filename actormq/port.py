@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -57,6 +58,8 @@ class Port:
         receive: Called with each message, on the loop; None for a socket that only sends.
 
     Attributes:
+        copied_frames: Frames of a message that come as bytes; those behind them, which are large on
+            a link, come as views of what ZeroMQ has received.
         pace: Of one that sends to a multicast group; None of all others.
     """
 
@@ -70,6 +73,7 @@ class Port:
         self._paused = False
         self._unwatch: Callable[[], None] | None = None
         self.socket = socket
+        self.copied_frames = sys.maxsize
         self.pace: Pace | None = None
         self._stream = _Stream(socket, loop.io)
         if receive is not None:
@@ -169,14 +173,15 @@ class Port:
     def _is_read(self) -> bool:
         return not (self._paused or self.socket.closed)
 
-    def _received(self) -> list[bytes]:
+    def _received(self) -> list[Any]:
         """Receive a message; a frame object knows of the next one at a third of RCVMORE's price."""
         receive = self.socket.recv
         frame = receive(_DONTWAIT, copy=False)
-        frames = [frame.bytes]
+        frames: list[Any] = [frame.bytes]
         while frame.more:
             frame = receive(_DONTWAIT, copy=False)
-            frames.append(frame.bytes)
+            is_view = len(frames) >= self.copied_frames
+            frames.append(frame.buffer.toreadonly() if is_view else frame.bytes)
         return frames
 
     def _has_message(self) -> bool:
