@@ -146,11 +146,6 @@ class Loop:
             self._scheduled = True
             self.aio.call_soon(self._tick, context=self.context)
 
-    def flush_first(self, flushable: Flushable) -> None:
-        """Likewise, and before all that waits for that already: what it says is to join theirs."""
-        self.flush_soon(flushable)
-        self._dirty.insert(0, self._dirty.pop())
-
     def call_soon(self, callback: Callable[..., object], *args: Any) -> None:
         """Call it in the node's context when this tick is over."""
         self.aio.call_soon(callback, *args, context=self.context)
