@@ -222,6 +222,8 @@ class Actor:
     _actormq_sockets: ClassVar[dict[str, SocketSpec]] = {}
     _actormq_has_start: ClassVar[bool] = False
     """Whether something is to be opened, run or begun before the first message."""
+    _actormq_is_plain: ClassVar[bool] = True
+    """Whether a node may start one without a look at what it is: on the loop, not elected."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -241,6 +243,7 @@ class Actor:
         handlers = [name for name in cls._actormq_handlers if isinstance(name, str)]
         check_definition(cls, handlers, cls._actormq_periodic)
         check_class(cls, cls.runs_in, cls.hang_limit, list(cls._actormq_sockets))
+        cls._actormq_is_plain = cls.runs_in == LOOP and not cls.elected
 
     # -- what the actor may use ---------------------------------------------------------------
 

@@ -158,7 +158,7 @@ class Arguments:
                 column if kind is Any else _convert(column, list[kind], self._is_strict)  # type: ignore[valid-type]  # made at run time
                 for column, kind in zip(columns, self._kinds.values(), strict=False)
             ]
-        except (msgspec.ValidationError, TypeError, ValueError, RecursionError):
+        except Exception:  # noqa: BLE001 a border: a `__post_init__` is not ours
             return None
 
     def _bound(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
@@ -193,7 +193,7 @@ class Arguments:
             return value
         try:
             return _convert(value, kind, self._is_strict)
-        except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as error:
+        except Exception as error:  # a border: a `__post_init__` is not ours
             raise ArgumentMismatch(
                 actor, self._name, name, _type_name(kind), f"{_shown(value)} ({error})"
             ) from error

@@ -17,8 +17,9 @@ from actormq.errors import (
     StartFailed,
 )
 from actormq.events import ActorFailed
+from actormq.extras import GONE, NO_EXTRAS, Watcher
 from actormq.family import Family
-from actormq.instance import GONE, NO_EXTRAS, Instance, Watcher
+from actormq.instance import Instance
 from actormq.mailbox import State
 from actormq.ref import Ref
 from actormq.reply import Reply

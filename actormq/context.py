@@ -50,7 +50,10 @@ class Flow(Call, Protocol):
         """Messages that are not begun yet, the one in the mailbox included, a count."""
 
     def calls(self) -> Iterator[Sequence[Any]]:
-        """The arguments of one message after the other, each begun as it is asked for."""
+        """The arguments of one message after the other, each begun as it is asked for.
+
+        They may end although messages wait.
+        """
 
     def rest(self) -> None:
         """Let the next message, if there is one, stand in the mailbox."""

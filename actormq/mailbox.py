@@ -224,7 +224,7 @@ class Mailbox(abc.ABC):
         # The deadline before its turn can come, for it bounds what the handler asks.
         is_outside = get_ident() != self._thread
         reply: Reply[Any] = Reply(
-            loop, self.address.label, name, seconds, deadline, self, is_outside
+            loop, (self._address or self.address).label, name, seconds, deadline, self, is_outside
         )
         try:
             message = (spec or self.find(handler), args, kwargs, reply)

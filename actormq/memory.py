@@ -1,5 +1,8 @@
 """Memory that two processes of one user on one host share: written by one, read by the other.
 
+A segment is a page whose first byte says whether it may be written, and then the bytes. The writer
+sets that byte to 0, the reader to 1 once nobody holds what was read: no message has to say so.
+
 A segment is a memfd: a file without a name, which ends with the last process that has it open.
 So `kill -9` leaves nothing behind, nothing needs sweeping, and the size of `/dev/shm`, which is
 64 MB in many containers, does not matter. The other process opens it through `/proc`, which the
@@ -19,23 +22,24 @@ import mmap
 import os
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 NAME = re.compile(r"actormq-[0-9a-f]{32}\Z")
 _GUARD = 0 if sys.platform != "linux" else fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
-_QUIETLY = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+HEAD = 4096  # bytes before the data, which begins with a page
+_LENT, _FREE = 0, 1
+_QUIETLY = os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
 class Segment:
     """One that this process writes.
 
     Args:
-        size: Its bytes.
+        size: Bytes that it has room for.
 
     Attributes:
-        size: Its bytes.
+        size: Bytes that it has room for.
         name: 128 random bits: who knows them was told by its owner.
         descriptor: By which others can open it, until `settle`; -1 from then on.
 
@@ -50,18 +54,32 @@ class Segment:
         self.name = f"actormq-{os.urandom(16).hex()}"
         self.descriptor = os.memfd_create(self.name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         try:
-            os.posix_fallocate(self.descriptor, 0, size)
+            os.posix_fallocate(self.descriptor, 0, HEAD + size)
             fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _GUARD)
-            self._map = mmap.mmap(self.descriptor, size)
+            self._map = mmap.mmap(self.descriptor, HEAD + size)
+            self._map[0] = _FREE
         except OSError:
             self.settle()
             raise
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody holds what was written last."""
+        return self._map[0] == _FREE
+
+    def lend(self) -> None:
+        """It is to be read: not free until it was."""
+        self._map[0] = _LENT
+
+    def take_back(self) -> None:
+        """Nobody will read it after all."""
+        self._map[0] = _FREE
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Copy bytes to its beginning, and say how many."""
         view = memoryview(data).cast("B")
         with memoryview(self._map) as room:
-            room[: view.nbytes] = view
+            room[HEAD : HEAD + view.nbytes] = view
         return view.nbytes
 
     def settle(self) -> None:
@@ -104,22 +122,15 @@ class Borrowed:
         try:
             if not _is_sound(here, size):
                 raise ValueError(f"{path} is no sealed segment of {size} bytes")
-            # ctypes wants memory that could be written; what is written would be a copy of ours.
-            self._map = mmap.mmap(here, size, access=mmap.ACCESS_COPY)
+            self._map = mmap.mmap(here, HEAD + size)
         finally:
             os.close(here)
-        self._reading = _reading(size)
+        self._reading = _reading(HEAD + size)
 
-    def read(self, length: int, gone: Callable[[], None]) -> memoryview:
-        """Give its first bytes, read-only and uncopied.
-
-        Args:
-            length: How many.
-            gone: Called when the last view of them has gone, in whichever thread that happens.
-        """
+    def read(self, length: int) -> memoryview:
+        """Give its first bytes, read-only and uncopied; it is free once the last view has gone."""
         reading = self._reading.from_buffer(self._map)
-        reading.gone = gone
-        return memoryview(reading).cast("B")[:length].toreadonly()
+        return memoryview(reading).cast("B")[HEAD : HEAD + length].toreadonly()
 
 
 def _is_sound(descriptor: int, size: int) -> bool:
@@ -127,11 +138,11 @@ def _is_sound(descriptor: int, size: int) -> bool:
         seals = fcntl.fcntl(descriptor, fcntl.F_GET_SEALS)
     except OSError:  # it is no memfd
         return False
-    return seals & _GUARD == _GUARD and os.fstat(descriptor).st_size == size
+    return seals & _GUARD == _GUARD and os.fstat(descriptor).st_size == HEAD + size
 
 
 def _reading(size: int) -> Any:
-    """A type of objects that lend out so much of a map, and say when nobody holds them any more.
+    """A type of objects that lend out so much of a map, and free it when nobody holds them.
 
     Every view of a view holds on to the object that has exported the memory, and to nothing else;
     so each loan needs one of its own, and of all that Python has only ctypes makes them.
@@ -139,6 +150,6 @@ def _reading(size: int) -> Any:
     import ctypes  # noqa: PLC0415 few nodes ever lend
 
     def end(self: Any) -> None:
-        self.gone()
+        self[0] = _FREE
 
-    return type("Reading", (ctypes.c_ubyte * size,), {"__del__": end, "gone": staticmethod(int)})
+    return type("Reading", (ctypes.c_ubyte * size,), {"__del__": end})

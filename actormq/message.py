@@ -39,7 +39,7 @@ SUMMARY = 19  # [19, parts, [[node, incarnation, edition, version], …]]   what
 WANT = 20  # [20, [node, …]]                       tell me more of those
 TELLS = 21  # [21, to, handler, [args, …]]         as many TELLs, in this order
 SHARE = 22  # [22, serial, pid, descriptor, name, size]   memory to open; [22, serial]: no more
-FREE = 23  # [23, [serial, …]]                     I have that memory, and do not read it
+OPENED = 23  # [23, serial]                        I have opened it
 LEND = 24  # [24, [[serial, length], …], envelope]   its buffers are in that memory
 
 Envelope = list[Any]

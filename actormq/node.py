@@ -177,18 +177,14 @@ class Node(Life):
         runtime = self._runtime
         if runtime is None or self._stopping is not None:
             raise NodeNotRunning(self.name)
-        if not (isinstance(kind, type) and issubclass(kind, Actor)):
-            raise SetupError(f"{kind!r} is no actor: spawn takes a class that extends Actor")
+        is_plain = isinstance(kind, type) and getattr(kind, "_actormq_is_plain", None)
+        if not is_plain:
+            _check_kind(kind, name)
         if name is not None:
             _check_name(name)
             runtime.registry.check(name)
-        elif kind.elected:
-            raise SetupError(
-                f"{kind.__name__} is elected, and so needs the name that one of its actors holds: "
-                f"spawn({kind.__name__}, {kind.__name__.lower()!r})"
-            )
         cell = Cell(runtime, kind, next(self._serials), name, family, label)
-        if kind.runs_in != LOOP:
+        if not is_plain and kind.runs_in != LOOP:
             cell.place = runtime.places.new(cell, kind, args, kwargs)
         runtime.registry.add(cell)
         return cell
@@ -340,6 +336,16 @@ class Node(Life):
     def steward_of(self, node_id: str, name: str) -> Ref[Steward]:
         """The own actor of a node, which answers for it."""
         return self._ref(self._running(), Address(node_id, NODE_SERIAL, name))
+
+
+def _check_kind(kind: Any, name: str | None) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, Actor)):
+        raise SetupError(f"{kind!r} is no actor: spawn takes a class that extends Actor")
+    if kind.elected and name is None:
+        raise SetupError(
+            f"{kind.__name__} is elected, and so needs the name that one of its actors holds: "
+            f"spawn({kind.__name__}, {kind.__name__.lower()!r})"
+        )
 
 
 def _check_name(name: Any) -> None:

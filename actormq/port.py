@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -56,6 +57,8 @@ class Port:
         receive: Called with each message, on the loop; None for a socket that only sends.
 
     Attributes:
+        copied_frames: Frames of a message that come as bytes; those behind them, which are large on
+            a link, come as views of what ZeroMQ has received.
         pace: Of one that sends to a multicast group; None of all others.
     """
 
@@ -70,6 +73,7 @@ class Port:
         self._paused = False
         self._unwatch: Callable[[], None] | None = None
         self.socket = socket
+        self.copied_frames = sys.maxsize
         self.pace: Pace | None = None
         self._descriptor = int(socket.get(zmq.FD))
         loop.watch(self._descriptor, self._ready)
@@ -175,14 +179,15 @@ class Port:
             guarded(receive, frames)
         self._look_soon()
 
-    def _received(self) -> list[bytes]:
+    def _received(self) -> list[Any]:
         """Receive a message; a frame object knows of the next one at a third of RCVMORE's price."""
         receive = self.socket.recv
         frame = receive(_DONTWAIT, copy=False)
-        frames = [frame.bytes]
+        frames: list[Any] = [frame.bytes]
         while frame.more:
             frame = receive(_DONTWAIT, copy=False)
-            frames.append(frame.bytes)
+            is_view = len(frames) >= self.copied_frames
+            frames.append(frame.buffer.toreadonly() if is_view else frame.bytes)
         return frames
 
     def spin(self) -> None:

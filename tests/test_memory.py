@@ -38,7 +38,7 @@ def borrowed(segment, **other):
 def test_what_is_written_is_read_and_cannot_be_changed(segment):
     there = borrowed(segment)
     assert segment.write(b"first") == 5
-    view = there.read(5, int)
+    view = there.read(5)
 
     assert bytes(view) == b"first"
     assert view.readonly
@@ -47,8 +47,7 @@ def test_what_is_written_is_read_and_cannot_be_changed(segment):
 
 
 def test_it_is_the_same_memory_each_time(segment):
-    there = borrowed(segment)
-    view = there.read(5, int)
+    view = borrowed(segment).read(5)
     for text in (b"first", b"again"):
         segment.write(text)
         assert bytes(view) == text
@@ -60,43 +59,40 @@ def test_it_is_the_same_memory_each_time(segment):
 def test_any_buffer_can_be_written(segment, data):
     there = borrowed(segment)
 
-    assert bytes(there.read(segment.write(data), int)) == b"abc"
+    assert bytes(there.read(segment.write(data))) == b"abc"
 
 
 def test_a_number_of_dimensions_is_only_a_way_to_look_at_bytes(segment):
     array = np.arange(12, dtype="<i4").reshape(3, 4)
 
-    assert bytes(borrowed(segment).read(segment.write(array.data), int)) == array.tobytes()
+    assert bytes(borrowed(segment).read(segment.write(array.data))) == array.tobytes()
 
 
-def test_it_is_gone_once_the_last_view_of_a_view_is(segment):
-    gone = []
-    array = np.frombuffer(borrowed(segment).read(100, lambda: gone.append(1)), "u1")
+def test_it_is_free_once_the_last_view_of_a_view_is(segment):
+    segment.lend()
+    array = np.frombuffer(borrowed(segment).read(100), "u1")
     part = array[10:20][::2]
     del array
     gc.collect()
-    assert gone == []
+    assert not segment.is_free
 
     del part
 
-    assert gone == [1]
+    assert segment.is_free
 
 
-def test_each_reading_of_one_segment_is_gone_by_itself(segment):
-    there, gone = borrowed(segment), []
-    first = there.read(1, lambda: gone.append("first"))
-    second = there.read(1, lambda: gone.append("second"))
-
-    del second
-    assert gone == ["second"]
-    del first
-    assert gone == ["second", "first"]
+def test_a_segment_is_not_free_while_it_is_lent(segment):
+    assert segment.is_free
+    segment.lend()
+    assert not segment.is_free
+    segment.take_back()
+    assert segment.is_free
 
 
 def test_what_is_read_outlives_the_segment_and_who_lent_it(segment):
     there = borrowed(segment)
     segment.write(b"kept")
-    view = there.read(4, int)
+    view = there.read(4)
     segment.close()
     del there
 
@@ -107,7 +103,7 @@ def test_nothing_is_left_open():
     before = segments_open()
     one = Segment(SIZE)
     there = borrowed(one)
-    view = there.read(1, int)
+    view = there.read(1)
     one.close()
     del there, view
 
@@ -119,7 +115,7 @@ def test_the_descriptor_is_not_needed_once_another_has_it(segment):
     segment.settle()
     segment.write(b"later")
 
-    assert bytes(there.read(5, int)) == b"later"
+    assert bytes(there.read(5)) == b"later"
 
 
 @pytest.mark.parametrize(

@@ -199,6 +199,25 @@ async def test_a_flood_is_drained_in_portions_that_let_others_in(until):
         assert switches >= 1_800 // (2 * DRAIN_MESSAGES) - 1
 
 
+async def test_frames_behind_those_that_are_copied_are_views_that_stay(until):
+    async with ends() as e:
+        came = []
+        port, endpoint = e.bound(PULLER, came.append)
+        port.copied_frames = 2
+        peer = e.peer(zmq.PUSH, endpoint)
+        sent = [[b"%d" % n, b"x", LARGE, bytes([n]) * 5_000] for n in range(10)]
+        for frames in sent:
+            peer.send_multipart(frames)
+
+        await until(lambda: len(came) == 10)
+
+        assert [[bytes(frame) for frame in frames] for frames in came] == sent
+        assert {type(frame) for frames in came for frame in frames[:2]} == {bytes}
+        views = [f for frames in came for f in frames[2:] if isinstance(f, memoryview)]
+        assert views
+        assert all(view.readonly for view in views)
+
+
 async def test_a_port_that_is_paused_receives_nothing_and_goes_on_where_it_was(until):
     async with ends() as e:
         port, endpoint = e.bound(PAIR)

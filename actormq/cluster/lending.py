@@ -1,15 +1,15 @@
 """Large buffers between nodes of one host: lent in shared memory instead of sent.
 
-The sender copies a buffer into a segment, and says which; the receiver reads it there, and says
-when the last view of it has gone. Until then the sender does not write into that segment.
+The sender copies a buffer into a segment, and says which; the receiver reads it there, and marks
+the segment as free when the last view of it has gone (`memory.py`).
 
     SHARE   here is a segment          the receiver opens it, and from then on it can be lent
-    FREE    I have that segment, and do not read it: it may be written
+    OPENED  I have that segment
     LEND    an envelope whose buffers are in these segments
 
 A segment is lent only once its receiver has it: so a LEND cannot fail, may be the last word of a
 process, and needs no answer. What there is no segment for goes through the socket, as does
-everything before the first FREE; a peer that cannot open segments never says FREE.
+everything before the first OPENED; a peer that cannot open segments never says it.
 
 The segments of one sender and receiver belong to one link: a new one begins with new ones.
 """
@@ -17,11 +17,9 @@ The segments of one sender and receiver belong to one link: a new one begins wit
 from __future__ import annotations
 
 import asyncio
-import functools
 import itertools
 import math
 import os
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -46,22 +44,27 @@ def _packed(envelope: Envelope) -> bytes:
 
 
 class Loan:
-    """A segment, and whose turn it is.
+    """A segment of one peer's.
 
     Attributes:
         serial: Its number between the two nodes, never used again.
         segment: The memory.
-        is_ours: Whether the peer has it and does not read it.
+        is_open: Whether the peer has it.
         used_at: When it was lent last, on the node's clock.
     """
 
-    __slots__ = ("is_ours", "segment", "serial", "used_at")
+    __slots__ = ("is_open", "segment", "serial", "used_at")
 
     def __init__(self, serial: int, segment: Segment, now: float) -> None:
         self.serial = serial
         self.segment = segment
-        self.is_ours = False
+        self.is_open = False
         self.used_at = now
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be lent."""
+        return self.is_open and self.segment.is_free
 
 
 class Lender:
@@ -103,9 +106,10 @@ class Lender:
             loan = self._free(memoryview(buffer).nbytes)
             if loan is None:
                 for other in chosen:
-                    other.is_ours = True
+                    other.segment.take_back()
                 return None
-            loan.is_ours, loan.used_at = False, self._loop.now()
+            loan.segment.lend()
+            loan.used_at = self._loop.now()
             chosen.append(loan)
         self.lent_count += 1
         lent = [
@@ -114,13 +118,12 @@ class Lender:
         ]
         return _packed([message.LEND, lent, packed])
 
-    def freed(self, serials: Sequence[Any]) -> None:
-        """The peer has segments, and does not read them; those of former links do not count."""
-        for serial in serials:
-            loan = self._loans.get(serial) if type(serial) is int else None
-            if loan is not None:
-                loan.is_ours = self._is_answered = True
-                loan.segment.settle()
+    def opened(self, serial: Any) -> None:
+        """The peer has a segment; one of a former link does not count."""
+        loan = self._loans.get(serial) if type(serial) is int else None
+        if loan is not None:
+            loan.is_open = self._is_answered = True
+            loan.segment.settle()
 
     def begin(self) -> None:
         """There is a new link: who is there may know nothing of the segments that there were."""
@@ -139,7 +142,7 @@ class Lender:
 
     def _free(self, size: int) -> Loan | None:
         """Choose a segment to lend; None if there is none yet."""
-        free = [loan for loan in self._loans.values() if loan.is_ours]
+        free = [loan for loan in self._loans.values() if loan.is_free]
         fitting = [loan for loan in free if loan.segment.size >= size]
         if fitting:
             return min(fitting, key=lambda loan: loan.segment.size)
@@ -180,7 +183,7 @@ class Lender:
         self._timer = None
         old = self._loop.now() - KEPT
         for loan in list(self._loans.values()):
-            if loan.used_at <= old and (loan.is_ours or loan.segment.descriptor >= 0):
+            if loan.used_at <= old and (loan.is_free or not loan.is_open):
                 if not self._is_answered:
                     self._rests_until = math.inf  # it cannot open them, or does not know how
                 self._withdraw(loan)
@@ -197,20 +200,14 @@ class Borrower:
     """Reads what one peer lends.
 
     Args:
-        loop: The node's loop.
         codec: Reads the envelopes that are lent with buffers.
         say: Says a packed envelope to the peer.
     """
 
-    def __init__(self, loop: Loop, codec: Codec, say: Callable[[bytes], None]) -> None:
-        self._loop = loop
+    def __init__(self, codec: Codec, say: Callable[[bytes], None]) -> None:
         self._codec = codec
         self._say = say
         self._segments: dict[int, Borrowed] = {}
-        self._read: set[int] = set()
-        self._gone: deque[int] = deque()
-        self._is_dirty = False
-        self._is_over = False
 
     def take(self, envelope: Envelope) -> None:
         """Open a segment, or let go of one that the peer has withdrawn.
@@ -228,7 +225,7 @@ class Borrower:
                     self._segments[serial] = Borrowed(pid, descriptor, name, size)
                 except (OSError, ValueError):
                     return  # of another user, or another place for process ids: it is never lent
-                self._say(_packed([message.FREE, [serial]]))
+                self._say(_packed([message.OPENED, serial]))
             case _:
                 raise RemoteProtocolError("a segment is a serial, and where it can be opened")
 
@@ -248,34 +245,12 @@ class Borrower:
 
     def close(self) -> None:
         """The peer is gone; what was read stays."""
-        self._is_over = True
         self._segments.clear()
 
     def _buffer(self, lent: Any) -> memoryview:
         match lent:
-            case [int(serial), int(length), *_] if serial not in self._read:
+            case [int(serial), int(length), *_]:
                 segment = self._segments.get(serial)
                 if segment is not None and 0 < length <= segment.size:
-                    self._read.add(serial)
-                    return segment.read(length, functools.partial(self._unread, serial))
+                    return segment.read(length)
         raise RemoteProtocolError("a buffer is in no segment that was lent")
-
-    def _unread(self, serial: int) -> None:
-        """The last view of a buffer has gone: in any thread, and in the middle of anything."""
-        self._gone.append(serial)
-        if self._is_over:
-            return
-        if not self._loop.is_current():
-            self._loop.call_from_thread(self.flush)
-        elif not self._is_dirty:
-            self._is_dirty = True
-            self._loop.flush_first(self)  # in one frame with the answer, for what is asked next
-
-    def flush(self) -> None:
-        """Say which segments are free again."""
-        self._is_dirty = False
-        gone = [self._gone.popleft() for _ in range(len(self._gone))]
-        self._read.difference_update(gone)
-        known = [serial for serial in gone if serial in self._segments]
-        if known:
-            self._say(_packed([message.FREE, known]))

@@ -80,6 +80,7 @@ class Link:
         self._is_guest = facts.is_guest
         # New for each connection: a ROUTER keeps the first of two equal ids and ignores the other.
         self._port = transport.open(LINK_DIALER, self._arrived, transport.new_routing_id())
+        self._port.copied_frames = 1  # the envelopes
         transport.watch(self._port, _BROKEN, self._event)
         self._timer: asyncio.TimerHandle | None = loop.call_later(
             HANDSHAKE_TIMEOUT, self._fail, f"no answer within {HANDSHAKE_TIMEOUT:g} s"

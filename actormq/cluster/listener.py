@@ -52,6 +52,7 @@ class Listener:
         self._host = host
         self.port: Port = transport.open(LINK_LISTENER, self._arrived)
         self.port.spin()
+        self.port.copied_frames = 2  # whose connection, and the envelopes
 
     def bind(self, settings: Settings, node_id: str) -> tuple[str, ...]:
         """Listen on tcp and ipc.

@@ -100,7 +100,7 @@ class Member:
             limit: Bytes that are lent to it, in all.
         """
         self.outbox.lender = Lender(loop, limit, self.outbox.say)
-        self.borrower = Borrower(loop, codec, self.outbox.say)
+        self.borrower = Borrower(codec, self.outbox.say)
 
     def close(self) -> None:
         """It is gone: what waits for it is dropped."""

@@ -115,8 +115,8 @@ class Sorter:
                 raise RemoteProtocolError(f"an envelope of kind {lent[0]} is lent")
             member.used_at = member.heard_at
             self._deliver(member, lent)
-        elif len(envelope) > 1 and isinstance(envelope[1], list):
-            member.outbox.lender.freed(envelope[1])
+        elif len(envelope) > 1:
+            member.outbox.lender.opened(envelope[1])
 
     def _take_of_member(self, member: Member, kind: int, envelope: Envelope) -> None:
         node, membership, now = member.facts.node, self._hub.membership, self._hub.now()
@@ -149,7 +149,7 @@ _OF_ACTORS = frozenset(
         message.PROBE,
     )
 )
-_OF_MEMORY = frozenset((message.SHARE, message.FREE, message.LEND))
+_OF_MEMORY = frozenset((message.SHARE, message.OPENED, message.LEND))
 _OF_GUESTS = frozenset((message.HELP, message.DIGEST, message.SUMMARY, message.WANT))
 """A guest asks; it says nothing of the mesh."""
 _OF_NODES = _OF_GUESTS | {message.PEERS, message.STATE, message.HELPED}

@@ -165,15 +165,20 @@ class Intake:
     # -- out ----------------------------------------------------------------------------------
 
     def calls(self) -> Iterator[Sequence[Any]]:
-        """The arguments of one message after the other, each begun as it is asked for."""
+        """The arguments of one message after the other, each begun as it is asked for.
+
+        They end behind one that does not fit, for to say so takes longer than most methods do:
+        the turn shall look at the clock.
+        """
         while self.waiting:
             burst = self._burst
             if burst is not None and burst.fitting is not None and burst.waiting:
                 yield from burst.fitting
             else:
                 args = self._next()
-                if args is not None:
-                    yield args
+                if args is None:
+                    return
+                yield args
 
     def _run(self, actor: Any, *_: Any) -> Any:
         """Handle the one that stands in the mailbox."""

@@ -177,9 +177,15 @@ async def test_a_burst_has_as_many_messages_a_turn_as_a_mailbox(mesh, until, mon
 # -- what fits, raises, stops ---------------------------------------------------------------------
 
 
+KNOWN = {float(number): "known" for number in range(10)}
+
+
 @dataclass
 class Reading:
     value: float
+
+    def __post_init__(self) -> None:
+        KNOWN[self.value]
 
 
 async def test_values_become_what_the_method_asks_for_and_one_that_does_not_fit_is_alone(
@@ -195,11 +201,24 @@ async def test_values_become_what_the_method_asks_for_and_one_that_does_not_fit_
     node, source, ear = await placed(mesh, Reads)
     await source.ask(Source.say, *map(Reading, range(5)))
     await until(lambda: len(ear.order) == 5)
-    await source.ask(Source.say, Reading(5), "bad", {"value": None}, Reading(6))
+    await source.ask(Source.say, Reading(5), "bad", {"value": None}, {"value": 99}, Reading(6))
     await until(lambda: len(ear.order) == 7)
     assert ear.order == [Reading(float(number)) for number in range(7)]
-    assert ear.feed.dropped == {"ArgumentMismatch": 2}
-    assert (ear.feed.received, ear.feed.missed, ear.feed.waiting) == (9, 0, 0)
+    assert ear.feed.dropped == {"ArgumentMismatch": 3}
+    assert (ear.feed.received, ear.feed.missed, ear.feed.waiting) == (10, 0, 0)
+    await until(lambda: node.ledger().in_flight == 0)
+    assert node.ledger().is_balanced
+
+
+async def test_what_does_not_fit_ends_the_row_so_that_a_flood_of_it_is_a_turn_each(
+    mesh, until, monkeypatch
+):
+    node, source, ear = await placed(mesh)
+    entries = mailed(monkeypatch, ear)
+    await source.ask(Source.say, *["bad"] * COUNT)
+    await until(lambda: ear.feed.dropped == {"ArgumentMismatch": COUNT})
+    assert len(entries) >= COUNT
+    assert (ear.feed.received, ear.feed.missed, ear.feed.waiting) == (COUNT, 0, 0)
     await until(lambda: node.ledger().in_flight == 0)
     assert node.ledger().is_balanced
 
@@ -251,8 +270,8 @@ async def test_a_supervised_actor_that_fails_in_a_burst_loses_what_was_left_and_
         feed = Subscriber(service="bursts")
 
         async def on_start(self) -> None:
-            feeds.append(self.feed)
             await self.feed.subscribe("t")
+            feeds.append(self.feed)
 
         @feed.received
         def note(self, topic: str, value: int) -> None:

@@ -84,43 +84,33 @@ class Chameneos(Problem):
 class Smoker(Actor):
     """Smokes when the arbiter has put what it lacks on the table."""
 
-    def __init__(self, arbiter: "Ref[Arbiter]") -> None:
-        self.arbiter = arbiter
+    def __init__(self) -> None:
         self.smoked = 0
 
     @handler
-    def smoke(self) -> None:
+    def smoke(self) -> str:
         """Say that it has taken what it lacked, and smoke."""
-        self.arbiter.tell(Arbiter.started)
         self.smoked += 1
+        return "started"
 
     @handler
-    def leave(self) -> None:
+    def leave(self) -> int:
         """There is no more."""
-        self.arbiter.tell(Arbiter.arrive, self.smoked)
+        return self.smoked
 
 
 class Arbiter(Problem):
     """Lets one smoker after another take what is on the table."""
 
-    @handler(concurrent=True)
+    @handler
     async def solve(self) -> int:
         """Count the smokes."""
-        self.smokers = [await self.spawn(Smoker, None, self.ref) for _ in range(problems.SMOKERS)]
-        self.order = iter(problems.SMOKER_ORDER)
-        self.ref.tell(Arbiter.started)
-        check("smokes", await self.solved(), problems.SMOKES)
-        return problems.SMOKES
-
-    @handler
-    def started(self) -> None:
-        """The table is empty: choose the next."""
-        chosen = next(self.order, -1)
-        if chosen >= 0:
-            self.smokers[chosen].tell(Smoker.smoke)
-        else:
-            for smoker in self.smokers:
-                smoker.tell(Smoker.leave)
+        smokers = [await self.spawn(Smoker) for _ in range(problems.SMOKERS)]
+        for chosen in problems.SMOKER_ORDER:
+            await smokers[chosen].ask(Smoker.smoke)
+        smoked = sum([await smoker.ask(Smoker.leave) for smoker in smokers])
+        check("smokes", smoked, problems.SMOKES)
+        return smoked
 
 
 # -- concurrent dictionary ------------------------------------------------------------------------
@@ -325,7 +315,7 @@ class Waiter(Problem):
 
 CONCURRENCY = {
     "savina-chameneos": (Chameneos, problems.CREATURES),
-    "savina-smokers": (Arbiter, problems.SMOKERS),
+    "savina-smokers": (Arbiter, 1),
     "savina-dictionary": (ConcurrentDictionary, problems.DICTIONARY_WORKERS),
     "savina-buffer": (Buffer, problems.PRODUCERS + problems.CONSUMERS),
     "savina-philosophers": (Waiter, problems.PHILOSOPHERS),

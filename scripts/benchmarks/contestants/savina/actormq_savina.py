@@ -20,7 +20,7 @@ def work(kind: type[Problem], parties: int) -> AsyncWork:
 
             async def once() -> int:
                 problem = await node.spawn(kind, None, parties)
-                count: int = await problem.ask("solve")
+                count: int = await problem.within(60).ask("solve")
                 await problem.stop()
                 return count
 

@@ -1,7 +1,7 @@
 """Savina's micro benchmarks with Xoscar: actors that do little but send messages.
 
 All live in one pool, the main one, and are held by local refs, which cost a tenth of others. What
-has an answer is a call, as its documentation writes it; what has none is a `tell`.
+is sent is an awaited call wherever one can be: it runs in place, where a `tell` makes a task.
 """
 
 import asyncio
@@ -107,7 +107,7 @@ class Teller(xo.Actor):  # type: ignore[misc]
     async def run(self, counter: Any) -> int:
         """Tell a counter; ask it for its count at last."""
         for _ in range(problems.INCREMENTS):
-            await counter.increment.tell()
+            await counter.increment()
         counted: int = await counter.counted()
         return counted
 
@@ -192,7 +192,7 @@ async def fork_join_create(stage: Stage) -> int:
     for number in range(problems.CREATED):
         fork = await stage.create(Fork)
         await fork.join(gate, 1)
-        await fork.work.tell(number)
+        await fork.work(number)
     return await gate.solved()
 
 
@@ -205,7 +205,7 @@ async def fork_join_throughput(stage: Stage) -> int:
         await fork.join(gate, messages)
     for number in range(messages):
         for fork in forks:
-            await fork.work.tell(number)
+            await fork.work(number)
     return await gate.solved() * messages
 
 
