@@ -126,13 +126,12 @@ class Outbox:
             raise LinkFull(self._who, self._limit)
         row.handler, row.parts = handler, [packed]
         row.room = room
-        # Without `min` and `max`: a seventh of a tell, where each has another receiver.
         for bound in (
             FRAME_BYTES - self._batch_bytes - size,
             FRAME_BYTES - LEAST * (self._batch_count + 1),
             most - size,
         ):
-            if bound < row.room:
+            if bound < row.room:  # noqa: PLR1730 a call each is a seventh of a tell to many in turn
                 row.room = bound
         self._row = row
         if not self._is_dirty:
