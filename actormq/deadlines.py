@@ -121,7 +121,7 @@ class Deadlines:
     def add_soon(self, item: Open) -> None:
         """Arm it at the end of the tick, unless it is done by then, as most asks are."""
         if not self._new:
-            self._loop.flush_soon(self)
+            self._loop.flush_last(self)
         self._new.append(item)
 
     def flush(self) -> None:

@@ -47,6 +47,7 @@ class Loop:
         aio: The asyncio loop under Tornado's.
         io: Tornado's loop, on which every ZMQStream is registered.
         context: The node's, which turns run in; not that of whoever sent the first message.
+        dirty: Who waits to be flushed.
         clock: Measures how long a turn holds the loop, in seconds.
         looked: What it said when the turn under way began.
         now: Tells the node's time, in seconds: monotonic, with no meaning outside this process.
@@ -60,7 +61,8 @@ class Loop:
         self.io = IOLoop.current()
         self.thread = threading.get_ident()
         self._ready: deque[Turn] = deque()
-        self._dirty: list[Flushable] = []
+        self.dirty: list[Flushable] = []
+        self._late: list[Flushable] = []
         self._scheduled = False
         self._quick_count = 0
         self._ahead_left = TURN_MESSAGES  # turns that may still be had ahead of the next tick
@@ -126,7 +128,15 @@ class Loop:
 
     def flush_soon(self, flushable: Flushable) -> None:
         """Flush it at the end of this tick; it must not be waiting for that already."""
-        self._dirty.append(flushable)
+        self.dirty.append(flushable)
+        self._schedule()
+
+    def flush_last(self, flushable: Flushable) -> None:
+        """As `flush_soon`, but never before the tick has ended."""
+        self._late.append(flushable)
+        self._schedule()
+
+    def _schedule(self) -> None:
         if not self._scheduled:
             self._scheduled = True
             self.aio.call_soon(self._tick, context=self.context)
@@ -163,19 +173,23 @@ class Loop:
             self.looked = now = clock()
             if now > flush_at:
                 # Replies that are ready must not wait for those who hold the loop.
-                self._flush()
+                self.flush()
                 flush_at = now + TURN_SECONDS
                 if now > end:
                     break
-        self._flush()
+        self.flush()
+        late, self._late = self._late, []
+        for flushable in late:
+            flushable.flush()
         if ready:
             self.aio.call_soon(self._tick, context=self.context)
         else:
             self._scheduled = False
 
-    def _flush(self) -> None:
-        while self._dirty:
-            dirty, self._dirty = self._dirty, []
+    def flush(self) -> None:
+        """Send at once what waits for the end of the tick."""
+        while self.dirty:
+            dirty, self.dirty = self.dirty, []
             for flushable in dirty:
                 try:
                     flushable.flush()

@@ -59,7 +59,7 @@ class State(enum.Enum):
 RUNNING = State.RUNNING
 """For where it counts: to look a member up in its class takes longer than to queue a message."""
 
-_BEFORE = (State.STARTING, State.DOWN)
+_COMING = (State.STARTING, State.DOWN)
 
 
 class Mailbox(abc.ABC):
@@ -146,7 +146,7 @@ class Mailbox(abc.ABC):
     def is_open(self) -> bool:
         """Whether messages are taken."""
         state = self.state
-        return state is RUNNING or state in _BEFORE
+        return state is RUNNING or state in _COMING
 
     # -- the ways in --------------------------------------------------------------------------
 
@@ -226,6 +226,7 @@ class Mailbox(abc.ABC):
             message = (spec or self.find(handler), args, kwargs, reply)
             if not is_outside:
                 mailbox = self._mailbox
+                # `put` for an actor that has nothing to do, spelled out: most that are asked.
                 if mailbox is None and self.state is RUNNING and not self._is_busy:
                     mailbox = self._mailbox = deque()
                     mailbox.append(message)
@@ -236,7 +237,7 @@ class Mailbox(abc.ABC):
                 runtime.deadlines.add_soon(reply)
             else:
                 self._put_from_thread(message)
-                runtime.loop.call_from_thread(reply.arm, runtime.deadlines, deadline)
+                loop.call_from_thread(reply.arm, runtime.deadlines, deadline)
         except (HandlerNotFound, MailboxFull, ActorStopped) as error:
             error.undelivered = (name, args, kwargs)
             reply.reject(error)

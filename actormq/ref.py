@@ -84,7 +84,7 @@ class Ref(Generic[A_co]):
     def ask(self, handler: Any, /, *args: Any, **kwargs: Any) -> Reply[Any]:
         """Send a message and get an awaitable of the one reply.
 
-        The message leaves at once; awaiting only waits.
+        The message leaves at once; awaiting waits, or has an actor answer that is free to.
 
         Args:
             handler: A method marked `@handler`, or its name.

@@ -152,6 +152,8 @@ class Turns(Mailbox):
             self._answer(call, args, kwargs, reply)
         else:
             runtime.loop.run_apart(self._begin, message)
+        if runtime.loop.dirty:  # the asker may count on what was said having left, as after a tick
+            runtime.loop.flush()
         if mailbox or self._signals or self._room or self._is_busy or self.state is not RUNNING:
             self._next_turn()
         else:
