@@ -78,7 +78,7 @@ class Outbox:
             size += sum(memoryview(buffer).nbytes for buffer in buffers)
         if self._waiting_bytes and self._waiting_bytes + size > self._limit:
             raise LinkFull(self._who, self._limit)
-        if self.lender is not None and size >= LENT_BYTES and buffers:
+        if buffers and self.lender is not None and size >= LENT_BYTES:
             lent = self.lender.lend(packed, buffers)
             if lent is not None:
                 packed, buffers = lent, ()
