@@ -149,6 +149,7 @@ class HandlerSpec:
         function: The method.
         is_plain: A `def` that runs on the node's loop: the fast way.
         is_async: An `async def`.
+        is_flow: Whether messages of it stand outside of the mailbox: never.
         is_blocking: A `def` that runs in a worker thread, wherever the actor runs.
         concurrent: Whether the next message may come in while it awaits.
         retry: How often a message that failed is handled again.
@@ -167,6 +168,8 @@ class HandlerSpec:
         "raises",
         "retry",
     )
+
+    is_flow: ClassVar[bool] = False
 
     def __init__(
         self, owner: type[Actor], name: str, function: Callable[..., Any], marks: _Marks
@@ -218,7 +221,9 @@ class Actor:
     _actormq_periodic: ClassVar[dict[str, tuple[HandlerSpec, float]]] = {}
     _actormq_sockets: ClassVar[dict[str, SocketSpec]] = {}
     _actormq_has_start: ClassVar[bool] = False
-    """Whether something is to be done before the first message."""
+    """Whether something is to be opened, run or begun before the first message."""
+    _actormq_is_plain: ClassVar[bool] = True
+    """Whether a node may start one without a look at what it is: on the loop, not elected."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -229,11 +234,16 @@ class Actor:
                 _enter(cls, name, value, cls._actormq_handlers, cls._actormq_periodic)
             elif hasattr(type(value), "open") and hasattr(type(value), "__set_name__"):
                 cls._actormq_sockets[name] = value
-        has_hook = cls.on_start is not Actor.on_start
-        cls._actormq_has_start |= has_hook or bool(cls._actormq_sockets)
+        cls._actormq_has_start |= (
+            cls.on_start is not Actor.on_start
+            or cls.runs_in != LOOP
+            or bool(cls._actormq_sockets)
+            or bool(cls._actormq_periodic)
+        )
         handlers = [name for name in cls._actormq_handlers if isinstance(name, str)]
         check_definition(cls, handlers, cls._actormq_periodic)
         check_class(cls, cls.runs_in, cls.hang_limit, list(cls._actormq_sockets))
+        cls._actormq_is_plain = cls.runs_in == LOOP and not cls.elected
 
     # -- what the actor may use ---------------------------------------------------------------
 

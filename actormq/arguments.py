@@ -13,6 +13,7 @@ import types
 import typing
 import warnings
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -91,6 +92,23 @@ class Arguments:
             for kind, column in zip(exact, columns, strict=False)
         )
 
+    def are_exact_rows(self, rows: Sequence[Sequence[Any]]) -> bool:
+        """Say whether the arguments of many calls need no check.
+
+        Args:
+            rows: Those of each call, one or more.
+        """
+        exact = self._exact
+        lengths = set(map(len, rows))
+        if exact is None or len(lengths) > 1:
+            return False
+        [length] = lengths
+        # No column is built, nor an iterator for each row: that would wake the garbage collector.
+        return self._required <= length <= len(exact) and all(
+            kind is Any or set(map(type, map(itemgetter(place), rows))) == {kind}
+            for place, kind in enumerate(exact[:length])
+        )
+
     def checked(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """Check and convert arguments.
 
@@ -122,6 +140,26 @@ class Arguments:
             self._converted(actor, name, value)
             for name, value in zip(self._positional, args, strict=False)
         ]
+
+    def converted(self, columns: Sequence[list[Any]]) -> list[list[Any]] | None:
+        """Check and convert the arguments of many calls in one go.
+
+        Args:
+            columns: All the first arguments, all the second ones, and so on: plain values.
+
+        Returns:
+            The same, converted; None if they have to be checked one by one, since one of them
+            perhaps does not fit.
+        """
+        if not (self._is_simple and self._required <= len(columns) <= len(self._positional)):
+            return None
+        try:
+            return [
+                column if kind is Any else _convert(column, list[kind], self._is_strict)  # type: ignore[valid-type]  # made at run time
+                for column, kind in zip(columns, self._kinds.values(), strict=False)
+            ]
+        except Exception:  # noqa: BLE001 a border: a `__post_init__` is not ours
+            return None
 
     def _bound(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The long way, for keywords, `*args`, `**kwargs` and for finding what is wrong."""
@@ -155,7 +193,7 @@ class Arguments:
             return value
         try:
             return _convert(value, kind, self._is_strict)
-        except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as error:
+        except Exception as error:  # a border: a `__post_init__` is not ours
             raise ArgumentMismatch(
                 actor, self._name, name, _type_name(kind), f"{_shown(value)} ({error})"
             ) from error

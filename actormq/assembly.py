@@ -58,7 +58,7 @@ def assemble(node: Life, settings: Settings, machine: Machine, serials: Iterator
         machine: What it runs on.
         serials: Numbers for its actors and sockets.
     """
-    loop = machine.loop()
+    loop = machine.loop(settings)
     transport = machine.transport(loop, settings)
     codec = Codec(
         settings.message_limit,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Coroutine
 from typing import Any
 
 from actormq.actor import Actor, unmarked
-from actormq.address import Address
 from actormq.context import Answer
 from actormq.errors import (
     ActormqError,
@@ -17,18 +17,16 @@ from actormq.errors import (
     StartFailed,
 )
 from actormq.events import ActorFailed
+from actormq.extras import GONE, NO_EXTRAS, Watcher
 from actormq.family import Family
-from actormq.instance import Instance, Recipe
+from actormq.instance import Instance
 from actormq.mailbox import State
 from actormq.ref import Ref
 from actormq.reply import Reply
 from actormq.runtime import Runtime
 from actormq.signals import FAILED, STOPPED, Failure, Reason, Terminated
 from actormq.supervisor import Child, Supervisor
-from actormq.turns import described
-
-Watcher = Callable[[Reason, str], None]
-"""Hears of an actor's end: the reason, and more words."""
+from actormq.wording import described
 
 
 class Cell(Instance):
@@ -36,55 +34,61 @@ class Cell(Instance):
 
     Args:
         runtime: The parts of the node.
-        recipe: What the actor is made of.
-        address: Where it lives.
+        kind: The actor's class.
+        serial: Its number on the node.
         name: What it is to be spawned as, None for one without a name.
         family: The children of the actor that started it; None under the node itself.
+        label: What people call it; "" for its name, or its class and number.
 
     Attributes:
         family: The same.
-        name: The same.
-        restart_count: How often it was restarted.
     """
 
-    __slots__ = (
-        "_children",
-        "_end_replies",
-        "_stop_replies",
-        "_watchers",
-        "family",
-        "name",
-        "restart_count",
-    )
+    __slots__ = ("family",)
 
     def __init__(
         self,
         runtime: Runtime,
-        recipe: Recipe,
-        address: Address,
+        kind: type[Actor],
+        serial: int,
         name: str | None,
-        family: Family | None = None,
+        family: Family | None,
+        label: str = "",
     ) -> None:
-        super().__init__(runtime, recipe, address)
+        # What all layers need, for a constructor in each would take half as long again (measured).
+        self.runtime = runtime
+        self.serial = serial
         self.name = name
         self.family = family
-        self.restart_count = 0
-        self._children: Family | None = None
-        self._stop_replies: list[Reply[None]] | None = None
-        self._end_replies: list[Reply[None]] | None = None
-        self._watchers: dict[Any, Watcher] | None = None
+        self._kind = kind
+        self._address = runtime.address(serial, label) if label else None
+        self.state = State.STARTING
+        self.received_count = self.sent_count = 0
+        self.has_begun = self._is_busy = self._is_crowded = False
+        self._extras = NO_EXTRAS
+        self._handlers = kind._actormq_handlers  # noqa: SLF001 the table that the class made for its cells
+        self._limit = kind.mailbox_limit or runtime.settings.mailbox_limit
+        self._thread = runtime.loop.thread
+        self._mailbox = self._signals = self._inlet = self._room = None
+        self.place = self._tasks = None
 
     # -- facts --------------------------------------------------------------------------------
 
     @property
     def ref(self) -> Ref[Any]:
         """A ref to the actor."""
-        return Ref(self.address, self)
+        return Ref(self)
 
     @property
     def children(self) -> list[Cell]:
         """The cells of its children, in the order of their start."""
-        return self._children.cells if self._children is not None else []
+        children = self._extras.children
+        return children.cells if children is not None else []
+
+    @property
+    def restart_count(self) -> int:
+        """How often it was restarted."""
+        return self._extras.restart_count
 
     @property
     def was_started(self) -> bool:
@@ -121,15 +125,25 @@ class Cell(Instance):
     # -- children and watching ----------------------------------------------------------------
 
     def _family(self) -> Family:
-        if self._children is None:
-            self._children = Family(self)
-        return self._children
+        extras = self._own_extras()
+        if extras.children is None:
+            extras.children = Family(self)
+        return extras.children
 
     async def spawn(
         self, kind: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Ref[Any]:
         """Start a child; see `Actor.spawn`."""
-        return await self._family().spawn(Child(kind, name, args, kwargs))
+        family = self._family()
+        if family.rules is not None:
+            return await family.spawn(Child(kind, name, args, kwargs))
+        if self.runtime.loop.is_pause_due():
+            await asyncio.sleep(0)
+        child = family.new_cell(kind, name, args, kwargs)
+        starting = child.start(args, kwargs)
+        if starting is not None:
+            await starting
+        return Ref(child)
 
     async def start_child(self, spec: Child[Any]) -> Ref[Any]:
         """Start a child; see `Supervisor.start_child`."""
@@ -153,14 +167,15 @@ class Cell(Instance):
 
     def add_watcher(self, key: Any, watcher: Watcher) -> None:
         """Call `watcher` when this actor ends."""
-        if self._watchers is None:
-            self._watchers = {}
-        self._watchers[key] = watcher
+        extras = self._own_extras()
+        if extras.watchers is None:
+            extras.watchers = {}
+        extras.watchers[key] = watcher
 
     def remove_watcher(self, key: Any) -> None:
         """Call it no more."""
-        if self._watchers is not None:
-            self._watchers.pop(key, None)
+        if self._extras.watchers is not None:
+            self._extras.watchers.pop(key, None)
 
     def terminated(self, terminated: Terminated) -> None:
         """An actor that this one watches has ended."""
@@ -177,29 +192,53 @@ class Cell(Instance):
 
     # -- coming -------------------------------------------------------------------------------
 
-    async def start(self) -> None:
+    def start(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Coroutine[Any, Any, None] | None:
         """Make and start an actor that nobody supervises; a failure ends it.
 
-        Raises:
-            StartFailed: The constructor or `on_start` raised, or took too long.
-            SetupError: A socket could not be opened.
+        Args:
+            args: What its constructor takes.
+            kwargs: Likewise.
+
+        Returns:
+            What is to be awaited until it has started; None if it runs already, as all do that
+            have no hook, socket or period. Awaiting it raises `StartFailed` if the constructor or
+            `on_start` raised, or took too long; `SetupError` if a socket could not be opened.
         """
         try:
-            self.make()
+            self.make(args, kwargs)
+            if self._kind._actormq_has_start:  # noqa: SLF001 as in __init__
+                return self._start()
+            self.has_begun = True
+            self._go()
+        except BaseException as error:  # noqa: BLE001 a border, and it is raised again
+            return self._not_started(error)
+        return None
+
+    async def _start(self) -> None:
+        try:
             await self.open_instance(None)
             self._go()
-        except BaseException as error:
-            if self._stop_replies is None:
-                await self.wind_down(self.stop_timeout, at_once=True)
-                self.end(FAILED, described(error))
-            else:
-                await self.stop(None)  # whoever stops it ends it
-            raise
+        except BaseException as error:  # noqa: BLE001 a border, and it is raised again
+            await self._not_started(error)
 
-    async def open(self, failure: Failure | None) -> None:
+    async def _not_started(self, error: BaseException) -> None:
+        if self._extras.stop_replies is None:
+            await self.wind_down(self.stop_timeout, at_once=True)
+            self.end(FAILED, described(error))
+        else:
+            await self.stop(None)  # whoever stops it ends it
+        raise error
+
+    async def open(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], failure: Failure | None
+    ) -> None:
         """Make and start an instance of a supervised actor; if that fails, it is down again.
 
         Args:
+            args: What its constructor takes.
+            kwargs: Likewise.
             failure: Why it is restarted; None if it has never run.
 
         Raises:
@@ -209,8 +248,8 @@ class Cell(Instance):
         self.state = State.STARTING
         try:
             if failure is not None:
-                self.restart_count += 1
-            self.make()
+                self._own_extras().restart_count += 1
+            self.make(args, kwargs)
             await self.open_instance(failure)
         except BaseException:
             if self.state is not State.STOPPED:
@@ -222,10 +261,11 @@ class Cell(Instance):
     def _go(self) -> None:
         """Let messages in."""
         self.state = State.RUNNING
-        if self.restart_count == 0:
+        if self.name is not None and self.restart_count == 0:
             self.runtime.registry.publish(self)
-        self._next_turn()
-        if self.restart_count and self.kind.elected:
+        if self._mailbox is not None:
+            self._next_turn()
+        if self._kind.elected and self.restart_count:
             self.runtime.elections.restarted(self)
 
     async def begin_children(self, supervisor: Supervisor) -> None:
@@ -235,7 +275,7 @@ class Cell(Instance):
             StartFailed: One of them did not start.
             SetupError: What it was told cannot be.
         """
-        family = self._children = Family(self)
+        family = self._own_extras().children = Family(self)
         try:
             await family.begin(supervisor)
         except (StartFailed, RestartLimitReached) as error:
@@ -243,9 +283,10 @@ class Cell(Instance):
 
     async def stop_children(self, seconds: float) -> None:
         """Stop all children; what has not ended by then is left behind."""
-        if self._children is not None:
-            await self._children.stop(seconds)
-            self._children = None
+        extras = self._extras
+        if extras.children is not None:
+            await extras.children.stop(seconds)
+            extras.children = None
 
     # -- failing ------------------------------------------------------------------------------
 
@@ -292,7 +333,10 @@ class Cell(Instance):
         """Stop behind the handler that runs now; see `Ref.stop`."""
         loop = self.runtime.loop
         seconds = within or self.runtime.settings.shutdown_timeout
-        reply: Reply[None] = Reply(loop, self.address.label, "stop", seconds)
+        if self._is_at_rest and loop.is_current() and not loop.is_pause_due():
+            self.end(STOPPED, "")
+        label = self.address.label if self.state is not State.STOPPED else ""  # nobody will wait
+        reply: Reply[None] = Reply(loop, label, "stop", seconds)
         reply.target = self  # who awaits that in its own handler waits for itself
         if loop.is_current():
             self._stop(reply, seconds)
@@ -300,20 +344,37 @@ class Cell(Instance):
             loop.call_from_thread(self._stop, reply, seconds)
         return reply
 
+    @property
+    def _is_at_rest(self) -> bool:
+        """Whether it may end in this very moment, as most can: a task would take ten times as long.
+
+        An actor in its turn has a mailbox.
+        """
+        return (
+            self._mailbox is None
+            and not self._is_busy
+            and self.state is State.RUNNING
+            and self.is_bare
+            and self._extras.children is None
+            and not self.is_supervised
+        )
+
     def _stop(self, reply: Reply[None], seconds: float) -> None:
         if self.state is State.STOPPED:
             reply.resolve(None)
-        elif self.state is not State.RUNNING and self.is_supervised and not self._stop_replies:
+            return
+        extras = self._own_extras()
+        if self.state is not State.RUNNING and self.is_supervised and not extras.stop_replies:
             # Between two instances, or about to be one: there is nothing to end in order.
             assert self.family is not None
-            self._end_replies = [*(self._end_replies or ()), reply]
-            self.family.remove(self.address.serial)
-        elif self._stop_replies is not None:
-            self._stop_replies.append(reply)
+            self._at_end(reply)
+            self.family.remove(self.serial)
+        elif extras.stop_replies is not None:
+            extras.stop_replies.append(reply)
         elif self.state is State.DOWN:
-            self._end_replies = [*(self._end_replies or ()), reply]  # it is about to end
+            self._at_end(reply)  # it is about to end
         else:
-            self._stop_replies = [reply]
+            extras.stop_replies = [reply]
             self.state = State.STOPPING
             task = self.runtime.loop.aio.create_task(self._finish(seconds))
             self.runtime.node.keep(task)
@@ -322,7 +383,8 @@ class Cell(Instance):
         await self.wind_down(seconds)
         if self.state is State.STOPPED:  # it was cut off, and all who asked know
             return
-        replies, self._stop_replies = self._stop_replies or [], None
+        extras = self._extras
+        replies, extras.stop_replies = extras.stop_replies or [], None
         if self.family is not None and self.is_supervised:
             self.state = State.DOWN
             self.family.ended(self, None, "")  # which may want it to be started again
@@ -337,8 +399,12 @@ class Cell(Instance):
         if self.state is State.STOPPED:
             reply.resolve(None)
         else:
-            self._end_replies = [*(self._end_replies or ()), reply]
+            self._at_end(reply)
         return reply
+
+    def _at_end(self, reply: Reply[None]) -> None:
+        extras = self._own_extras()
+        extras.end_replies = [*(extras.end_replies or ()), reply]
 
     async def bring_down(self, seconds: float) -> None:
         """Let the instance go in order: its supervisor wants it so; messages wait meanwhile."""
@@ -359,21 +425,26 @@ class Cell(Instance):
         """End for good: answer what is left, tell who watches, let the name go."""
         if self.state is State.STOPPED:
             return
-        for cell in reversed(self.children):  # there are some only if their time was up
-            cell.cut_off()
+        extras, runtime = self._extras, self.runtime
+        if extras.children is not None:
+            for cell in reversed(self.children):  # there are some only if their time was up
+                cell.cut_off()
         self.state = State.STOPPED
-        runtime = self.runtime
         runtime.registry.remove(self)
         if self.place is not None and self.place.is_open:  # it was left behind: by force
             runtime.node.keep(runtime.loop.aio.create_task(self.place.close(0.0)))
-        self._empty(ActorStopped(self.address.label))
+        if self._mailbox is not None or self._inlet is not None:
+            self._empty(ActorStopped(self.address.label))
         runtime.books.close(self.sent_count, self.received_count)
         if self.family is not None:
             self.family.left(self)
         runtime.watching.forget(self)
-        watchers, self._watchers = self._watchers, None
+        self.actor = GONE  # else both hold each other, until the garbage collector comes by
+        if extras is NO_EXTRAS:
+            return
+        watchers, extras.watchers = extras.watchers, None
         for watcher in (watchers or {}).values():
             watcher(reason, detail)
-        for reply in (*(self._stop_replies or ()), *(self._end_replies or ())):
+        for reply in (*(extras.stop_replies or ()), *(extras.end_replies or ())):
             reply.resolve(None)
-        self._stop_replies = self._end_replies = None
+        extras.stop_replies = extras.end_replies = None

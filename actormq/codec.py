@@ -36,6 +36,7 @@ EXT_BUFFER = 3  # index of a frame that follows, as one unsigned byte
 
 CONTAINERS_LIMIT = 250_000  # per frame: 1 MiB of empty lists would decode to 70 MiB (measured)
 _NIL = b"\xc0"
+_MARK_BEGIN = MARK[:1]
 _CONTAINER_MARKS = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])  # msgpack's lists and maps
 _BUFFERS_LIMIT = 255  # large buffers beside one message
 _LONG_ARRAY, _LONGER_ARRAY = b"\xdc", b"\xdd"  # headers that may claim elements which never come
@@ -142,6 +143,22 @@ class Codec:
         if isinstance(value, list | tuple) and not isinstance(value, msgpack.ExtType):
             return [self._asides(to, one) for one in value]
         return self.aside(to, value)
+
+    def pack_whole(self, to: str, value: Any) -> bytes:
+        """Pack one value that has no frames beside it: all of it is in these bytes.
+
+        Raises:
+            NotEncodable: It holds something without a form on the wire.
+            MessageTooLarge: It is over `message_limit`.
+        """
+        try:
+            packed: bytes = self._packer.pack(value)
+        except _UNPACKABLE as error:
+            self._packer.reset()
+            raise NotEncodable(to, str(error) or type(error).__name__) from error
+        if len(packed) > self.message_limit:
+            raise MessageTooLarge(to, len(packed), self.message_limit)
+        return packed
 
     def pack_value(self, to: str, value: Any) -> bytes:
         """Pack one value of any kind that keeps its type, large buffers within it (`kept.py`).
@@ -276,20 +293,25 @@ class Codec:
         """
         if not frames:
             raise RemoteProtocolError("an empty message")
-        buffers = frames[1:]
-        if any(len(buffer) > self.buffer_limit for buffer in buffers):
-            raise RemoteProtocolError("a buffer over buffer_limit")
-        self._incoming = buffers
-        try:
+        if len(frames) == 1:
             envelopes = self.unpack_all(frames[0])
-        finally:
-            self._incoming = ()  # the next frame must not find them, and they may be large
+        else:
+            envelopes = self._unpack_beside(frames[0], frames[1:])
         if not envelopes:
             raise RemoteProtocolError("a message without an envelope")
         for envelope in envelopes:
             if type(envelope) is not list or not envelope or type(envelope[0]) is not int:
                 raise RemoteProtocolError("an envelope is an array that begins with its kind")
         return envelopes
+
+    def _unpack_beside(self, frame: bytes, buffers: Sequence[bytes]) -> list[Any]:
+        if any(len(buffer) > self.buffer_limit for buffer in buffers):
+            raise RemoteProtocolError("a buffer over buffer_limit")
+        self._incoming = buffers
+        try:
+            return self.unpack_all(frame)
+        finally:
+            self._incoming = ()  # the next frame must not find them, and they may be large
 
     def unpack_all(self, frame: bytes) -> list[Any]:
         """Unpack a frame of concatenated values of any kind, all of them or none.
@@ -302,7 +324,8 @@ class Codec:
                 self._check_claims(frame)
             is_large = len(frame) > FRAME_BYTES and _containers_at_most(frame) > CONTAINERS_LIMIT
             count = _Counter() if is_large else None
-            if MARK in frame:
+            # One byte is looked for a hundred times as fast as two: 0.2 us and not 21 in 9 kB.
+            if _MARK_BEGIN in frame and MARK in frame:
                 return self._kept_values(frame, count)
             if count is not None:
                 return _values(self._new_unpacker(list_hook=count, object_hook=count), frame)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from actormq.address import Address
@@ -30,6 +30,33 @@ class Call(Protocol):
     concurrent: bool
     retry: int
     raises: tuple[type[Exception], ...]
+
+    @property
+    def is_flow(self) -> bool:
+        """Whether it is a `Flow` now, whose messages shall be handled in a row."""
+
+
+class Flow(Call, Protocol):
+    """What takes in what came on a socket: one message is in the mailbox, the others outside.
+
+    Attributes:
+        method: The method that takes them, which needs no look at its result.
+    """
+
+    method: Callable[..., Any]
+
+    @property
+    def waiting(self) -> int:
+        """Messages that are not begun yet, the one in the mailbox included, a count."""
+
+    def calls(self) -> Iterator[Sequence[Any]]:
+        """The arguments of one message after the other, each begun as it is asked for.
+
+        They may end although messages wait.
+        """
+
+    def rest(self) -> None:
+        """Let the next message, if there is one, stand in the mailbox."""
 
 
 class Answer(Protocol):

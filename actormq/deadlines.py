@@ -70,43 +70,71 @@ class Expires(Protocol):
         """The deadline has come."""
 
 
+Bucket = dict[Expires, None]
+"""Those whose deadlines are the same, to 10 ms."""
+
+
+class Open(Expires, Protocol):
+    """What has a deadline, unless it ends in this very tick.
+
+    Attributes:
+        deadline: On the node's clock.
+        is_done: Whether it has ended.
+    """
+
+    deadline: float
+    is_done: bool
+
+    def arm(self, deadlines: Deadlines, deadline: float) -> None:
+        """Let it expire at `deadline`."""
+
+
 class Deadlines:
     """All deadlines of a node."""
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._buckets: dict[int, dict[Expires, None]] = {}
+        self._buckets: dict[int, Bucket] = {}
         self._heap: list[int] = []
+        self._new: list[Open] = []
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
 
-    def add(self, item: Expires, deadline: float) -> int:
+    def add(self, item: Expires, deadline: float) -> Bucket | None:
         """Call `item.expire()` at `deadline`, on the node's clock; at infinity it never is.
 
         Returns:
-            The bucket, to be given to `discard`.
+            What holds it, from which it is taken if it ends in time.
         """
         if deadline == math.inf:
-            return 0  # no bucket: time begins above it
-        bucket = int((deadline + EARLY) * BUCKETS_PER_SECOND) + 1
-        items = self._buckets.get(bucket)
-        if items is None:
-            items = self._buckets[bucket] = {}
-            heapq.heappush(self._heap, bucket)
-            if self._heap[0] == bucket:
+            return None
+        number = int((deadline + EARLY) * BUCKETS_PER_SECOND) + 1
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = {}
+            heapq.heappush(self._heap, number)
+            if self._heap[0] == number:
                 self._arm()
-        items[item] = None
+        bucket[item] = None
         return bucket
 
-    def discard(self, item: Expires, bucket: int) -> None:
-        """Forget one that ended in time."""
-        items = self._buckets.get(bucket)
-        if items is not None:
-            items.pop(item, None)
+    def add_soon(self, item: Open) -> None:
+        """Arm it at the end of the tick, unless it is done by then, as most asks are."""
+        if not self._new:
+            self._loop.flush_last(self)
+        self._new.append(item)
+
+    def flush(self) -> None:
+        """The tick has ended."""
+        new, self._new = self._new, []
+        for item in new:
+            if not item.is_done:
+                item.arm(self, item.deadline)
 
     def waiting(self) -> list[Expires]:
         """Those that have not come, the earliest first."""
-        return [item for bucket in sorted(self._buckets) for item in self._buckets[bucket]]
+        armed = [item for bucket in sorted(self._buckets) for item in self._buckets[bucket]]
+        return [*armed, *(item for item in self._new if not item.is_done)]
 
     def close(self) -> None:
         """Stop the timer; nothing expires any more."""
@@ -127,7 +155,8 @@ class Deadlines:
         self._timer = None
         now = (self._loop.now() + EARLY) * BUCKETS_PER_SECOND
         while self._heap and self._heap[0] <= now:
-            for item in self._buckets.pop(heapq.heappop(self._heap)):
+            # A copy, for whoever is told of the end of one may end others.
+            for item in list(self._buckets.pop(heapq.heappop(self._heap))):
                 item.expire()
         if self._heap:
             self._arm()

@@ -62,7 +62,7 @@ def is_busy(cell: Cell) -> bool:
 
     Not its own periodic turns, of which there is no last; nor one that has not started.
     """
-    if cell.address.serial == NODE_SERIAL or cell.state is State.STARTING:
+    if cell.serial == NODE_SERIAL or cell.state is State.STARTING:
         return False
     if cell.mailbox_count:
         return True

@@ -24,8 +24,9 @@ from actormq.rules.circles import drawn
 from actormq.rules.restart import RestartBudget
 from actormq.rules.supervision import Supervision
 from actormq.signals import FAILED, STOPPED, Failure
+from actormq.stopping import stop_all
 from actormq.supervisor import Child, Supervisor, circle_of, supervision_of
-from actormq.turns import described
+from actormq.wording import described
 
 if TYPE_CHECKING:
     from actormq.cell import Cell
@@ -69,7 +70,7 @@ class Family:
 
     def stop_timeout(self, cell: Cell) -> float | None:
         """Seconds that a child was given to stop; None if nothing was said."""
-        spec = self._specs.get(cell.address.serial)
+        spec = self._specs.get(cell.serial)
         return spec.stop_timeout if spec is not None else None
 
     # -- coming -------------------------------------------------------------------------------
@@ -109,29 +110,41 @@ class Family:
 
     def _enter(self, spec: Child[Any]) -> Cell:
         cell: Cell = self._runtime.node.new_cell(spec.kind, spec.name, spec.args, spec.kwargs, self)
-        self._cells[cell.address.serial] = cell
-        self._specs[cell.address.serial] = spec
+        self._cells[cell.serial] = cell
+        self._specs[cell.serial] = spec
         return cell
 
+    def new_cell(
+        self, kind: Any, name: str | None, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Cell:
+        """Make room for one more child, which nobody will restart; see `Node.new_cell`.
+
+        It comes off the list when it ends, and so also if it does not start.
+
+        Raises:
+            NameTaken: The name is taken.
+            NodeNotRunning: The node or the parent is stopping.
+        """
+        self._check_open()
+        cell: Cell = self._runtime.node.new_cell(kind, name, args, kwargs, self)
+        self._cells[cell.serial] = cell
+        return cell
+
+    def _check_open(self) -> None:
+        if self._done is not None or self.parent.is_stopping or not self.parent.is_open:
+            raise NodeNotRunning(self._runtime.node.name)
+
     async def spawn(self, spec: Child[Any]) -> Ref[Any]:
-        """Start one more child.
+        """Start one more child, to be restarted as the rules say.
 
         Raises:
             StartFailed: It did not start; it is not kept.
             NameTaken: The name is taken.
             NodeNotRunning: The node or the parent is stopping.
         """
-        if self._done is not None or self.parent.is_stopping or not self.parent.is_open:
-            raise NodeNotRunning(self._runtime.node.name)
-        cell = self._enter(spec)
-        if self.rules is None:
-            try:
-                await cell.start()
-            except BaseException:
-                self._leave(cell.address.serial)
-                raise
-            return cell.ref
-        key = cell.address.serial
+        self._check_open()
+        assert self.rules is not None
+        key = (cell := self._enter(spec)).serial
         first = self._first_starts[key] = self._runtime.loop.aio.create_future()
         self._act(self.rules.add(key, spec.policy))
         await first
@@ -141,12 +154,17 @@ class Family:
 
     async def stop_child(self, child: Ref[Any] | str) -> None:
         """Stop a child for good; one that is not there is no error."""
-        for key, cell in list(self._cells.items()):
-            is_it = cell.name == child if isinstance(child, str) else cell.ref == child
-            if is_it:
-                reply = cell.when_ended()
-                self.remove(key)
-                await reply
+        registry = self._runtime.registry
+        if isinstance(child, str):
+            cell = registry.holder(child)
+        elif child.address.node == self._runtime.node_id:
+            cell = registry.by_serial(child.address.serial)
+        else:
+            return
+        if cell is not None and cell.serial in self._cells:
+            reply = cell.when_ended()
+            self.remove(cell.serial)
+            await reply
 
     def remove(self, key: int) -> None:
         """Stop a child for good."""
@@ -164,9 +182,7 @@ class Family:
         loop = self._runtime.loop
         self._deadline = loop.now() + seconds
         if self.rules is None:
-            replies = [cell.stop(seconds) for cell in reversed(self.cells)]
-            for reply in replies:
-                await reply
+            await stop_all(self.cells, seconds)
             return
         self._done = loop.aio.create_future()
         self._act(self.rules.stop())
@@ -179,7 +195,7 @@ class Family:
 
     def ended(self, cell: Cell, error: BaseException | None, handler: str) -> None:
         """A child has come down, because of a failure or in order; the rules say what then."""
-        key = cell.address.serial
+        key = cell.serial
         if self.rules is None or key not in self._cells:
             return
         if error is not None:
@@ -193,7 +209,7 @@ class Family:
 
     def left(self, cell: Cell) -> None:
         """A child has ended for good."""
-        self._leave(cell.address.serial)
+        self._leave(cell.serial)
 
     # -- what the rules say -------------------------------------------------------------------
 
@@ -228,7 +244,8 @@ class Family:
         cell, rules, now = self._cells[key], self.rules, self._runtime.loop.now
         assert rules is not None
         try:
-            await cell.open(self._failure(key, cell, rules))
+            spec = self._specs[key]
+            await cell.open(spec.args, spec.kwargs, self._failure(key, cell, rules))
         except BaseException as error:  # noqa: BLE001 whatever it is: the rules must hear of it
             self._starts.pop(key, None)
             self._not_started(key, cell, error)
@@ -327,7 +344,7 @@ class Family:
 
     def _end(self, cell: Cell) -> None:
         """End a child for good; by `left` it comes off the list."""
-        failure = self._failures.get(cell.address.serial)
+        failure = self._failures.get(cell.serial)
         if failure is None:
             cell.end(STOPPED, "")
         else:

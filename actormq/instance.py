@@ -10,7 +10,6 @@ from collections.abc import Coroutine
 from typing import Any, cast
 
 from actormq.actor import Actor, HandlerSpec, unmarked
-from actormq.address import Address
 from actormq.context import Context, LiveSocket, Timer
 from actormq.deadlines import CURRENT, Served
 from actormq.errors import (
@@ -21,44 +20,34 @@ from actormq.errors import (
     StartFailed,
 )
 from actormq.events import HandlerFailed
+from actormq.extras import NO_EXTRAS, Extras
 from actormq.mailbox import State
 from actormq.place import Place, Reported
-from actormq.runtime import Runtime
 from actormq.signals import Failure
 from actormq.stepping import Exit, contained
 from actormq.supervisor import Supervisor
 from actormq.timers import Once, Periodic
-from actormq.turns import Again, Turns, end_served, kind_of, text_of
+from actormq.turns import Again, Turns, end_served
+from actormq.wording import kind_of, text_of
 
 CUT_OFF = 0.5  # s that a handler has to end once it was cancelled; one that swallows that is left
 PLACE_GRACE = 1.0  # s that a thread or process has to end by itself, at least
 LAST_MOMENT = 0.1  # s that on_stop gets at least, however late it is
 
-Recipe = tuple[type[Actor], tuple[Any, ...], dict[str, Any]]
-"""What an actor is made of: its class and the arguments of its constructor."""
-
 
 class Instance(Turns):
     """The turns of an actor, with the object that has them; a restart makes another object.
-
-    Args:
-        runtime: The parts of the node.
-        recipe: What the actor is made of.
-        address: Where it lives.
 
     Attributes:
         has_begun: Whether it has started, and its `on_stop` is still to come.
     """
 
-    __slots__ = ("_kind", "_made_of", "_sockets", "_timers", "has_begun")
+    __slots__ = ("_extras", "_kind", "has_begun")
 
-    def __init__(self, runtime: Runtime, recipe: Recipe, address: Address) -> None:
-        super().__init__(runtime, recipe[0], address)
-        self._kind = recipe[0]
-        self._made_of: Recipe | None = recipe
-        self.has_begun = False
-        self._sockets: dict[str, LiveSocket] | None = None
-        self._timers: set[Timer] | None = None
+    has_begun: bool
+    _extras: Extras
+    """To be read only; `_own_extras` are for writing."""
+    _kind: type[Actor]
 
     @property
     def kind(self) -> type[Actor]:
@@ -68,9 +57,15 @@ class Instance(Turns):
     @property
     def sockets(self) -> dict[str, LiveSocket]:
         """Its open sockets by attribute."""
-        if self._sockets is None:
-            self._sockets = {}
-        return self._sockets
+        extras = self._own_extras()
+        if extras.sockets is None:
+            extras.sockets = {}
+        return extras.sockets
+
+    def _own_extras(self) -> Extras:
+        if self._extras is NO_EXTRAS:
+            self._extras = Extras()
+        return self._extras
 
     @abc.abstractmethod
     async def begin_children(self, supervisor: Supervisor) -> None:
@@ -93,59 +88,65 @@ class Instance(Turns):
         return self._keep(Once(self, seconds, (spec, args, kwargs, None)))
 
     def _keep(self, timer: Timer) -> Timer:
-        if self._timers is None:
-            self._timers = set()
-        self._timers.add(timer)
+        extras = self._own_extras()
+        if extras.timers is None:
+            extras.timers = set()
+        extras.timers.add(timer)
         return timer
 
     def forget(self, timer: Timer) -> None:
         """Let go of a timer that has run out."""
-        if self._timers is not None:
-            self._timers.discard(timer)
+        if self._extras.timers is not None:
+            self._extras.timers.discard(timer)
 
     @property
     def is_bare(self) -> bool:
         """Whether nothing is under way, open or to be run when it ends."""
         return not (
             self._tasks
-            or self._timers
-            or self._sockets
+            or self._extras.timers
+            or self._extras.sockets
             or self.place is not None
             or self.kind.on_stop is not Actor.on_stop
         )
 
     def _end_timers(self) -> None:
-        for timer in list(self._timers or ()):
+        for timer in list(self._extras.timers or ()):
             timer.cancel()
 
     # -- made and opened ----------------------------------------------------------------------
 
-    def make(self) -> None:
+    def make(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Make the user's object.
+
+        Args:
+            args: What its constructor takes.
+            kwargs: Likewise.
 
         Raises:
             StartFailed: Its constructor raised.
         """
-        assert self._made_of is not None
-        kind, args, kwargs = self._made_of
-        self._sockets = None
+        kind = self._kind
+        if self._extras.sockets is not None:
+            self._extras.sockets = None
         if self.place is not None:
             # The object is made there, by `_open_there`; turns have an empty one to pass over.
             self.actor = object.__new__(kind)
             return
         try:
             # In two steps, so that the constructor may already use `self.name` and the like.
-            actor = kind.__new__(kind, *args, **kwargs)
-            actor._actormq_context = cast("Context", self)  # noqa: SLF001 an actor is handed its powers here, and only here
-            kind.__init__(actor, *args, **kwargs)
+            actor = kind.__new__(kind, *args, **kwargs) if args or kwargs else kind.__new__(kind)
+            actor._actormq_context = self  # type: ignore[assignment]  # noqa: SLF001 an actor is handed its powers here, and only here
+            if args or kwargs:  # most have none, and to spread nothing takes longer than the call
+                kind.__init__(actor, *args, **kwargs)
+            else:
+                kind.__init__(actor)
         except (KeyboardInterrupt, SystemExit) as word:
             self.runtime.node.fail(word)
             raise self.start_failed("its constructor", word) from word
         except Exception as error:  # a border: constructors are not ours
             raise self.start_failed("its constructor", error) from error
         self.actor = actor
-        if not self.is_supervised:
-            self._made_of = None  # it is never made again
 
     async def open_instance(self, failure: Failure | None) -> None:
         """Open what the instance has, and run its first hooks.
@@ -317,15 +318,17 @@ class Instance(Turns):
             self.runtime.events.emit(HandlerFailed(self.address.label, "on_stop", error))
 
     async def _close_sockets(self) -> None:
-        sockets = self._sockets or {}  # which are kept, since they know what they have counted
+        sockets = (
+            self._extras.sockets or {}
+        )  # which are kept, since they know what they have counted
         for attribute, socket in sockets.items():
             try:
                 await socket.close()
             except Exception as error:  # noqa: BLE001 a border: the name must come free
                 self.runtime.events.emit(HandlerFailed(self.address.label, attribute, error))
         if sockets and self._mailbox:  # what came on them has nobody to go on with
-            kept = [m for m in self._mailbox if isinstance(m[0], HandlerSpec | Again)]
-            gone = [m for m in self._mailbox if not isinstance(m[0], HandlerSpec | Again)]
+            kept = [m for m in self._mailbox if isinstance(m[0], HandlerSpec | Again | str)]
+            gone = [m for m in self._mailbox if not isinstance(m[0], HandlerSpec | Again | str)]
             self._mailbox.clear()
             self._mailbox.extend(kept)
             for message in gone:

@@ -36,7 +36,7 @@ from actormq.runtime import Runtime
 from actormq.settings import DRAIN_SHARE, STANDBY_LIMIT, NodeOptions, Settings, checked
 from actormq.steward import Steward
 from actormq.stopping import stop_all
-from actormq.turns import described
+from actormq.wording import described
 
 CLOSING_SHARE, CLOSING_MOST = 0.3, 0.5  # of shutdown_timeout, and s, for goodbyes and sockets
 HANDLERS_SHARE = 0.9  # of what is left then, so that those who are late still end in order
@@ -86,6 +86,7 @@ class Life(abc.ABC):
         self.was_drained = False
         self.left: list[str] = []
         self._tasks: dict[asyncio.Future[Any], None] = {}
+        self._spawn_count = 0
         self._serials = itertools.count(NODE_SERIAL)
 
     @abc.abstractmethod
@@ -164,7 +165,9 @@ class Life(abc.ABC):
             )
             # Every node has one: it is found by the node, not by name.
             steward = (parts.services.vouched, self.until_drained)
-            await self.new_cell(Steward, None, steward, {}, None, "node").start()
+            starting = self.new_cell(Steward, None, steward, {}, None, "node").start(steward, {})
+            if starting is not None:
+                await starting
             mesh.start()
             self._finder = self._finding(runtime, mesh)
             await self._finder.start()
@@ -334,7 +337,7 @@ class Life(abc.ABC):
             deadline = max(self._end_by, runtime.loop.now() + 2 * self._closing)
         self._services.withdraw_all()
         await self._let_names_go()
-        cells = [c for c in runtime.registry.cells() if c.address.serial != NODE_SERIAL]
+        cells = [c for c in runtime.registry.cells() if c.serial != NODE_SERIAL]
         limit = deadline - runtime.loop.now() - self._closing
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):

@@ -52,9 +52,9 @@ class Machine:
         """Say who may reach a node with these settings."""
         return LAN if settings.insecure_lan else f"loopback:{os.getuid()}"
 
-    def loop(self) -> Loop:
+    def loop(self, settings: Settings) -> Loop:
         """The loop that is running, as a node's loop."""
-        return Loop()
+        return Loop(spin=settings.spin)
 
     def transport(self, loop: Loop, settings: Settings) -> Transport:
         """What opens the sockets of a node."""

@@ -13,13 +13,14 @@ import itertools
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from threading import get_ident
 from typing import Any
 
 from actormq.actor import Actor, HandlerSpec
 from actormq.address import Address
 from actormq.context import Answer, Call
-from actormq.deadlines import deadline_for
+from actormq.deadlines import CURRENT, deadline_for
 from actormq.errors import (
     ActormqError,
     ActorStopped,
@@ -29,13 +30,20 @@ from actormq.errors import (
 )
 from actormq.events import DeadLetter
 from actormq.inlet import Inlet
-from actormq.reply import Reply
+from actormq.reply import Reply, RoomReply
 from actormq.runtime import Runtime
 
 _INLET_LOCK = threading.Lock()
 
 Message = tuple[Call, Sequence[Any], "dict[str, Any] | None", "Answer | None"]
 """`(call, args, kwargs, answer)`; a plain tuple, since there are millions of them."""
+
+Queued = tuple["Call | str", Sequence[Any], "dict[str, Any] | None", "Answer | None"]
+"""A message that waits.
+
+What was told names its handler instead of holding it: a tuple of texts and numbers is none of the
+garbage collector's business, which would look at each again while it waits, at a sixth of a tell.
+"""
 
 
 class State(enum.Enum):
@@ -48,20 +56,28 @@ class State(enum.Enum):
     STOPPED = enum.auto()
 
 
+RUNNING = State.RUNNING
+"""For where it counts: to look a member up in its class takes longer than to queue a message."""
+
+_BEFORE = (State.STARTING, State.DOWN)
+
+
 class Mailbox(abc.ABC):
-    """What waits for one actor.
+    """What waits for one actor; `Cell` makes it.
 
     Attributes:
         actor: The user's object.
-        address: Where it lives.
+        name: What it was spawned as, None for one without a name.
         received_count: Messages that its handlers were given.
         runtime: The parts of the node it runs on.
         sent_count: Messages that were taken for it.
+        serial: Its number on the node.
         state: Where in its life it is; `Cell` changes it.
     """
 
     __slots__ = (
         "__weakref__",
+        "_address",
         "_handlers",
         "_inlet",
         "_is_busy",
@@ -71,30 +87,40 @@ class Mailbox(abc.ABC):
         "_signals",
         "_thread",
         "actor",
-        "address",
+        "name",
         "received_count",
         "runtime",
         "sent_count",
+        "serial",
         "state",
     )
 
     actor: Actor
+    name: str | None
+    received_count: int
+    runtime: Runtime
+    sent_count: int
+    serial: int
+    state: State
+    _address: Address | None
+    _handlers: dict[Any, HandlerSpec]
+    _inlet: Inlet | None
+    _is_busy: bool
+    _limit: int
+    _mailbox: deque[Queued] | None
+    _room: deque[tuple[Message, Reply[None]]] | None
+    """Who waits for room: what is to be put, and who is told that it was."""
+    _signals: deque[Message] | None
+    _thread: int
 
-    def __init__(self, runtime: Runtime, kind: type[Actor], address: Address) -> None:
-        self.runtime = runtime
-        self.address = address
-        self.state = State.STARTING
-        self.received_count = 0
-        self.sent_count = 0
-        self._thread = runtime.loop.thread
-        self._handlers = kind._actormq_handlers  # noqa: SLF001 the table that the class made for its cells
-        self._limit = kind.mailbox_limit or runtime.settings.mailbox_limit
-        self._mailbox: deque[Message] | None = None
-        self._signals: deque[Message] | None = None
-        self._inlet: Inlet | None = None
-        # Who waits for room: what is to be put, and who is told that it was.
-        self._room: deque[tuple[Message, Reply[None]]] | None = None
-        self._is_busy = False
+    @property
+    def address(self) -> Address:
+        """Where the actor lives; made when somebody asks, as nobody does of most actors."""
+        address = self._address
+        if address is None:
+            label = self.name or f"{self.kind.__name__.lower()}#{self.serial}"
+            address = self._address = self.runtime.address(self.serial, label)
+        return address
 
     @property
     def mailbox_count(self) -> int:
@@ -111,15 +137,16 @@ class Mailbox(abc.ABC):
 
     def waiting(self, is_it: Callable[[Answer], bool], limit: int) -> Message | None:
         """Find a message by where its result is to go, among the first `limit` that wait."""
-        for message in itertools.islice(self._mailbox or (), limit):
-            if message[3] is not None and is_it(message[3]):
-                return message
+        for call, args, kwargs, answer in itertools.islice(self._mailbox or (), limit):
+            if answer is not None and is_it(answer) and not isinstance(call, str):
+                return call, args, kwargs, answer
         return None
 
     @property
     def is_open(self) -> bool:
         """Whether messages are taken."""
-        return self.state.value <= State.RUNNING.value
+        state = self.state
+        return state is RUNNING or state in _BEFORE
 
     # -- the ways in --------------------------------------------------------------------------
 
@@ -140,15 +167,19 @@ class Mailbox(abc.ABC):
         known = [key for key in self._handlers if isinstance(key, str)]
         raise HandlerNotFound(self.address.label, name, unmarked, known)
 
+    def handler(self, name: str) -> HandlerSpec | None:
+        """The handler of that name, if there is one."""
+        return self._handlers.get(name)
+
     @property
+    @abc.abstractmethod
     def kind(self) -> type[Actor]:
         """The actor's class."""
-        return type(self.actor)
 
     def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Queue a message without an answer; see `Ref.tell`."""
         spec = self._handlers.get(handler) or self.find(handler)
-        message = (spec, args, kwargs, None)
+        message = (spec.name, args, kwargs or None, None)
         if get_ident() != self._thread:
             self._put_from_thread(message)
             return
@@ -178,20 +209,38 @@ class Mailbox(abc.ABC):
     ) -> Reply[Any]:
         """Queue a message with an answer; see `Ref.ask`."""
         runtime = self.runtime
+        spec = self._handlers.get(handler)
+        if spec is not None:
+            name = spec.name
+        else:
+            name = handler if isinstance(handler, str) else getattr(handler, "__name__", "?")
         loop = runtime.loop
-        name = handler if isinstance(handler, str) else getattr(handler, "__name__", "?")
-        seconds, deadline = deadline_for(loop.now(), within, runtime.settings.ask_timeout)
-        reply: Reply[Any] = Reply(loop, self.address.label, name, seconds)
-        reply.target = self
-        reply.deadline = deadline  # before its turn can come, for it bounds what the handler asks
+        now = loop.now()
+        seconds = runtime.settings.ask_timeout if within is None else within
+        if CURRENT.get(None) is None:
+            deadline = now + seconds
+        else:
+            seconds, deadline = deadline_for(now, seconds, seconds)
+        # The deadline before its turn can come, for it bounds what the handler asks.
+        is_outside = get_ident() != self._thread
+        reply: Reply[Any] = Reply(
+            loop, (self._address or self.address).label, name, seconds, deadline, self, is_outside
+        )
         try:
-            message = (self.find(handler), args, kwargs, reply)
-            if loop.is_current():
-                reply.arm(runtime.deadlines, deadline)
-                self.put(message)
+            message = (spec or self.find(handler), args, kwargs, reply)
+            if not is_outside:
+                mailbox = self._mailbox
+                if mailbox is None and self.state is RUNNING and not self._is_busy:
+                    mailbox = self._mailbox = deque()
+                    mailbox.append(message)
+                    self.sent_count += 1
+                    loop.ready(self)
+                else:
+                    self.put(message)
+                runtime.deadlines.add_soon(reply)
             else:
                 self._put_from_thread(message)
-                loop.call_from_thread(reply.arm, runtime.deadlines, deadline)
+                runtime.loop.call_from_thread(reply.arm, runtime.deadlines, deadline)
         except (HandlerNotFound, MailboxFull, ActorStopped) as error:
             error.undelivered = (name, args, kwargs)
             reply.reject(error)
@@ -219,7 +268,7 @@ class Mailbox(abc.ABC):
 
     # -- on the loop --------------------------------------------------------------------------
 
-    def put(self, message: Message) -> None:
+    def put(self, message: Queued) -> None:
         """Queue a message.
 
         A cell that has a mailbox is queued for its turn, busy or starting: whoever makes the
@@ -237,6 +286,29 @@ class Mailbox(abc.ABC):
             raise MailboxFull(self.address.label, self._limit)
         mailbox.append(message)
         self.sent_count += 1
+
+    def put_all(self, call: Call, rows: Sequence[Sequence[Any]]) -> int:
+        """Queue messages without answers, as many as there is room for.
+
+        Args:
+            call: The handler of all of them.
+            rows: The arguments of each, checked; one or more.
+
+        Returns:
+            How many were queued, the first ones; `put` says of the next why it was not.
+        """
+        mailbox = self._mailbox
+        if mailbox is None:
+            if not self.is_open:
+                return 0
+            mailbox = self._open_mailbox()
+        room = self._limit - len(mailbox)
+        if len(rows) > room:
+            rows = rows[:room]
+        name, rows = call.name, list(map(tuple, rows))  # which the collector lets go of: `Queued`
+        mailbox.extend(zip(repeat(name), rows, repeat(None), repeat(None), strict=False))
+        self.sent_count += len(rows)
+        return len(rows)
 
     def put_when_room(self, message: Message, reply: Reply[None], deadline: float) -> None:
         """Queue a message now, or once there is room; `reply` hears of it.
@@ -301,21 +373,22 @@ class Mailbox(abc.ABC):
             self._open_mailbox()
         return True
 
-    def _open_mailbox(self) -> deque[Message]:
-        if not self.is_open:
+    def _open_mailbox(self) -> deque[Queued]:
+        if self.state is RUNNING:
+            if not self._is_busy:
+                self.runtime.loop.ready(self)
+        elif not self.is_open:
             self.runtime.books.refuse(ActorStopped.__name__)
             raise ActorStopped(self.address.label)
-        mailbox: deque[Message] = deque()
+        mailbox: deque[Queued] = deque()
         self._mailbox = mailbox
-        if not self._is_busy and self.state is State.RUNNING:
-            self.runtime.loop.ready(self)
         return mailbox
 
     @abc.abstractmethod
     def turn(self) -> None:
         """Handle some of what waits."""
 
-    def put_or_drop(self, message: Message) -> None:
+    def put_or_drop(self, message: Queued) -> None:
         """Queue a message whose sender cannot be told; what does not fit is a dead letter."""
         try:
             self.put(message)
@@ -325,7 +398,7 @@ class Mailbox(abc.ABC):
             else:
                 self.report_dead(message, type(error).__name__)
 
-    def _put_from_thread(self, message: Message) -> None:
+    def _put_from_thread(self, message: Queued) -> None:
         if self._inlet is None:
             inlet = Inlet(self.runtime.loop, self.runtime.transport, self.put_or_drop)
             # Two threads may come at once: the first inlet that is set is everybody's.
@@ -344,7 +417,7 @@ class Mailbox(abc.ABC):
 
     # -- what is not handled ------------------------------------------------------------------
 
-    def bury(self, message: Message, error: ActormqError) -> None:
+    def bury(self, message: Queued, error: ActormqError) -> None:
         """Answer a message that was taken and will not be handled, or count it."""
         self.runtime.books.dropped[type(error).__name__] += 1
         if message[3] is not None:
@@ -366,25 +439,10 @@ class Mailbox(abc.ABC):
             reply.reject(error)
         self._room = None
 
-    def report_dead(self, message: Message, reason: str, detail: str = "") -> None:
+    def report_dead(self, message: Queued, reason: str, detail: str = "") -> None:
         """Report a message that reached no handler."""
         call, args, kwargs, _ = message
-        label = self.address.label
+        label, name = self.address.label, call if isinstance(call, str) else call.name
         self.runtime.events.emit(
-            DeadLetter(label, call.name, reason, detail, args=tuple(args), kwargs=kwargs or {})
+            DeadLetter(label, name, reason, detail, args=tuple(args), kwargs=kwargs or {})
         )
-
-
-class RoomReply(Reply[None]):
-    """Tells whoever waits for room; its time is up means that there was none."""
-
-    __slots__ = ("_limit",)
-
-    def __init__(self, loop: Any, actor: str, handler: str, seconds: float, limit: int) -> None:
-        super().__init__(loop, actor, handler, seconds)
-        self._limit = limit
-
-    def expire(self) -> None:
-        """There was no room in time: nothing was sent."""
-        self._deadlines = None
-        self.reject(MailboxFull(self.actor, self._limit))

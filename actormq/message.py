@@ -37,6 +37,7 @@ HELPED = 17  # [17, node, whether]                 the answer
 DIGEST = 18  # [18, [hash, …]]                     what I know of the mesh, a hash for each part
 SUMMARY = 19  # [19, parts, [[node, incarnation, edition, version], …]]   what I know of some parts
 WANT = 20  # [20, [node, …]]                       tell me more of those
+TELLS = 21  # [21, to, handler, [args, …]]         as many TELLs, in this order
 SHARE = 22  # [22, serial, pid, descriptor, name, size]   memory to open; [22, serial]: no more
 OPENED = 23  # [23, serial]                        I have opened it
 LEND = 24  # [24, [[serial, length], …], envelope]   its buffers are in that memory

@@ -24,7 +24,7 @@ from actormq.members import MemberInfo
 from actormq.place import LOOP
 from actormq.ref import Ref
 from actormq.runtime import Runtime
-from actormq.settings import NodeOptions
+from actormq.settings import PAUSE_EVERY, NodeOptions
 from actormq.steward import Steward
 
 if TYPE_CHECKING:
@@ -141,9 +141,14 @@ class Node(Life):
             StartFailed: The constructor or `on_start` raised.
             NodeNotRunning: The node has not started or is stopping.
         """
+        self._spawn_count += 1
+        if self._spawn_count % PAUSE_EVERY == 0:
+            await asyncio.sleep(0)  # who starts thousands in a row leaves the loop to others
         cell = self.new_cell(actor, name, args, kwargs, None)
-        await cell.start()
-        return cell.ref
+        starting = cell.start(args, kwargs)
+        if starting is not None:
+            await starting
+        return Ref(cell)
 
     def new_cell(
         self,
@@ -169,26 +174,17 @@ class Node(Life):
             NameTaken: An actor of this node has the name.
             NodeNotRunning: The node has not started or is stopping.
         """
-        runtime = self._running()
-        if self._stopping is not None:
+        runtime = self._runtime
+        if runtime is None or self._stopping is not None:
             raise NodeNotRunning(self.name)
-        if not (isinstance(kind, type) and issubclass(kind, Actor)):
-            raise SetupError(f"{kind!r} is no actor: spawn takes a class that extends Actor")
-        if name is not None and not (
-            isinstance(name, str) and 0 < len(name) <= _NAME_LIMIT and name.isprintable()
-        ):
-            raise SetupError(f"actor name {name!r} is no text of 1 to {_NAME_LIMIT} characters")
-        if kind.elected and name is None:
-            raise SetupError(
-                f"{kind.__name__} is elected, and so needs the name that one of its actors holds: "
-                f"spawn({kind.__name__}, {kind.__name__.lower()!r})"
-            )
-        runtime.registry.check(name)
-        serial = next(self._serials)
-        label = label or name or f"{kind.__name__.lower()}#{serial}"
-        address = runtime.address(serial, label)
-        cell = Cell(runtime, (kind, args, kwargs), address, name, family)
-        if kind.runs_in != LOOP:
+        is_plain = isinstance(kind, type) and getattr(kind, "_actormq_is_plain", None)
+        if not is_plain:
+            _check_kind(kind, name)
+        if name is not None:
+            _check_name(name)
+            runtime.registry.check(name)
+        cell = Cell(runtime, kind, next(self._serials), name, family, label)
+        if not is_plain and kind.runs_in != LOOP:
             cell.place = runtime.places.new(cell, kind, args, kwargs)
         runtime.registry.add(cell)
         return cell
@@ -340,3 +336,18 @@ class Node(Life):
     def steward_of(self, node_id: str, name: str) -> Ref[Steward]:
         """The own actor of a node, which answers for it."""
         return self._ref(self._running(), Address(node_id, NODE_SERIAL, name))
+
+
+def _check_kind(kind: Any, name: str | None) -> None:
+    if not (isinstance(kind, type) and issubclass(kind, Actor)):
+        raise SetupError(f"{kind!r} is no actor: spawn takes a class that extends Actor")
+    if kind.elected and name is None:
+        raise SetupError(
+            f"{kind.__name__} is elected, and so needs the name that one of its actors holds: "
+            f"spawn({kind.__name__}, {kind.__name__.lower()!r})"
+        )
+
+
+def _check_name(name: Any) -> None:
+    if not (isinstance(name, str) and 0 < len(name) <= _NAME_LIMIT and name.isprintable()):
+        raise SetupError(f"actor name {name!r} is no text of 1 to {_NAME_LIMIT} characters")

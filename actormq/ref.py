@@ -16,6 +16,10 @@ R = TypeVar("R")
 class Route(Protocol):
     """A way to one actor: its cell on this node, or a link to another."""
 
+    @property
+    def address(self) -> Address:
+        """Where the actor lives."""
+
     def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Send a message without an answer."""
 
@@ -47,12 +51,16 @@ class Ref(Generic[A_co]):
         name: What people call the actor.
     """
 
-    __slots__ = ("_route", "_within", "address")
+    __slots__ = ("_route", "_within")
 
-    def __init__(self, address: Address, route: Route, within: float | None = None) -> None:
-        self.address = address
+    def __init__(self, route: Route, within: float | None = None) -> None:
         self._route = route
         self._within = within
+
+    @property
+    def address(self) -> Address:
+        """Where the actor lives."""
+        return self._route.address
 
     @property
     def name(self) -> str:
@@ -76,7 +84,7 @@ class Ref(Generic[A_co]):
     def ask(self, handler: Any, /, *args: Any, **kwargs: Any) -> Reply[Any]:
         """Send a message and get an awaitable of the one reply.
 
-        The message leaves at once; awaiting only waits.
+        The message leaves at once; awaiting waits, or has an actor answer that is free to.
 
         Args:
             handler: A method marked `@handler`, or its name.
@@ -172,7 +180,7 @@ class Ref(Generic[A_co]):
         """
         if not (isinstance(seconds, int | float) and seconds > 0):
             raise ValueError(f"within({seconds!r}): a deadline is a number of seconds above 0")
-        return Ref(self.address, self._route, seconds)
+        return Ref(self._route, seconds)
 
     def stop(self) -> Reply[None]:
         """Ask the actor to stop behind the message that it is handling now.

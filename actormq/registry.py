@@ -40,10 +40,10 @@ class Registry:
         Raises:
             NameTaken: Another one of this node has its name.
         """
-        self.check(cell.name)
         if cell.name is not None:
+            self.check(cell.name)
             self._by_name[cell.name] = cell
-        self._by_serial[cell.address.serial] = cell
+        self._by_serial[cell.serial] = cell
 
     def publish(self, cell: Cell) -> None:
         """Let an actor be found, since it has started."""
@@ -52,7 +52,7 @@ class Registry:
 
     def remove(self, cell: Cell) -> None:
         """Let an actor go."""
-        self._by_serial.pop(cell.address.serial, None)
+        self._by_serial.pop(cell.serial, None)
         if cell.name is not None and self._by_name.get(cell.name) is cell:
             del self._by_name[cell.name]
             self._changed(cell, False)  # noqa: FBT003 is it there
@@ -65,6 +65,10 @@ class Registry:
         """The actor of that name, if it lives and has started."""
         cell = self._by_name.get(name)
         return cell if cell is not None and cell.is_found else None
+
+    def holder(self, name: str) -> Cell | None:
+        """The actor that has a name, whether it may be found by it (yet) or not."""
+        return self._by_name.get(name)
 
     def cells(self) -> Iterable[Cell]:
         """All actors, oldest first."""

@@ -8,11 +8,12 @@ import contextlib
 import math
 from collections.abc import Generator
 from functools import partial
+from threading import get_ident
 from typing import Any, Generic, TypeVar
 
 from actormq import waits
-from actormq.deadlines import CURRENT, Deadlines, Served
-from actormq.errors import AskTimeout, LifecycleError
+from actormq.deadlines import CURRENT, Bucket, Deadlines, Served
+from actormq.errors import AskTimeout, LifecycleError, MailboxFull
 from actormq.loop import Loop
 
 R_co = TypeVar("R_co", covariant=True)
@@ -31,7 +32,6 @@ class Reply(Generic[R_co]):
 
     __slots__ = (
         "_bucket",
-        "_deadlines",
         "_error",
         "_futures",
         "_loop",
@@ -45,21 +45,30 @@ class Reply(Generic[R_co]):
         "target",
     )
 
-    def __init__(self, loop: Loop, actor: str, handler: str, seconds: float) -> None:
+    _value: Any  # set when there is one
+
+    def __init__(
+        self,
+        loop: Loop,
+        actor: str,
+        handler: str,
+        seconds: float,
+        deadline: float = 0.0,
+        target: Any = None,
+        is_outside: bool | None = None,
+    ) -> None:
         self._loop = loop
-        self._deadlines: Deadlines | None = None
-        self._bucket = 0
-        self._value: Any = None
+        self._bucket: Bucket | None = None
         self._error: BaseException | None = None
         self._futures: list[asyncio.Future[None]] | None = None
-        self._outside: concurrent.futures.Future[Any] | None = (
-            None if loop.is_current() else concurrent.futures.Future()
-        )
+        self._outside: concurrent.futures.Future[Any] | None = None
+        if get_ident() != loop.thread if is_outside is None else is_outside:
+            self._outside = concurrent.futures.Future()
         self.actor = actor
         self.handler = handler
         self.seconds = seconds
-        self.target: Any = None  # the cell that was asked, on this node
-        self.deadline = 0.0
+        self.deadline = deadline
+        self.target = target  # the cell that was asked, on this node
         self.is_done = False
 
     # -- for the asker ------------------------------------------------------------------------
@@ -67,6 +76,8 @@ class Reply(Generic[R_co]):
     def __await__(self) -> Generator[Any, None, R_co]:
         if self._outside is not None:
             return (yield from self._await_outside(self._outside))
+        if not self.is_done and self.target is not None:
+            self.target.anticipate(self)
         if not self.is_done:
             future = self._loop.aio.create_future()
             if self._futures is None:
@@ -133,7 +144,7 @@ class Reply(Generic[R_co]):
         """Let it fail with `AskTimeout` at `deadline`, on the node's clock."""
         if self.is_done:  # an ask from a thread may be answered before it is armed
             return
-        self._deadlines, self.deadline = deadlines, deadline
+        self.deadline = deadline
         self._bucket = deadlines.add(self, deadline)
 
     def awaited_by(self, served: Served) -> None:
@@ -147,24 +158,27 @@ class Reply(Generic[R_co]):
         """Give the answer; a second one is passed over."""
         if not self.is_done:
             self._value = value
-            self._finish()
+            self.is_done = True
+            if self._bucket or self._futures or self._outside:
+                self._tell()
 
     def reject(self, error: BaseException) -> None:
         """Give the reason why there is no answer; after an answer it is passed over."""
         if not self.is_done:
             self._error = error
-            self._finish()
+            self.is_done = True
+            if self._bucket or self._futures or self._outside:
+                self._tell()
 
     def expire(self) -> None:
         """Fail because the deadline has come."""
-        self._deadlines = None
         self.reject(AskTimeout(self.actor, self.handler, self.seconds))
 
-    def _finish(self) -> None:
-        self.is_done = True
-        if self._deadlines is not None:
-            self._deadlines.discard(self, self._bucket)
-            self._deadlines = None
+    def _tell(self) -> None:
+        """Let those know who wait for the end."""
+        if self._bucket is not None:
+            self._bucket.pop(self, None)
+            self._bucket = None
         if self._futures is not None:
             for future in self._futures:
                 if not future.done():
@@ -177,3 +191,17 @@ class Reply(Generic[R_co]):
                     self._outside.set_exception(self._error)
                 else:
                     self._outside.set_result(self._value)
+
+
+class RoomReply(Reply[None]):
+    """Tells whoever waits for room; its time is up means that there was none."""
+
+    __slots__ = ("_limit",)
+
+    def __init__(self, loop: Loop, actor: str, handler: str, seconds: float, limit: int) -> None:
+        super().__init__(loop, actor, handler, seconds)
+        self._limit = limit
+
+    def expire(self) -> None:
+        """There was no room in time: nothing was sent."""
+        self.reject(MailboxFull(self.actor, self._limit))

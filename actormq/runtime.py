@@ -51,8 +51,8 @@ class Services(Protocol):
     def withdraw(self, serial: int) -> None:
         """Take it back."""
 
-    def entries(self, service: str) -> Sequence[ServiceEntry]:
-        """All ends of a service that are known; those that connect have no endpoints."""
+    def opposite(self, service: str, *, is_binder: bool) -> Sequence[ServiceEntry]:
+        """The ends of a service that one which binds, or one which connects, would have."""
 
     def watch_service(
         self, service: str, changed: Callable[[Sequence[ServiceEnd]], None]

@@ -26,8 +26,12 @@ HANDSHAKE_TIMEOUT = 2.0  # s from connect to welcome; a LAN needs 10 ms, a busy 
 DRAIN_MESSAGES = 64  # messages taken from a socket per wake-up: keeps one flood from hogging
 
 # -- turns ------------------------------------------------------------------------------------
+PAUSE_EVERY = 256  # actors started or stopped in a row, some 3 µs each, before others have a turn
 TURN_MESSAGES = 256  # messages one actor may handle before the next actor's turn
 TURN_SECONDS = 0.0005  # s one actor may hold the loop; past it links are flushed, others run
+ROW_MESSAGES = (
+    8  # quick ones between two looks at the clock, which cost as much as an empty handler
+)
 CONCURRENT_LIMIT = 1_000  # handlers of one actor under way at once; then no further one begins
 TICK_SECONDS = 0.005  # s of turns before sockets and timers are looked at again
 
@@ -77,6 +81,7 @@ class NodeOptions(TypedDict, total=False):
     message_limit: int
     buffer_limit: int
     link_limit: int
+    spin: float
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,6 +109,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         message_limit: Bytes of one packed message, large buffers not counted.
         buffer_limit: Bytes of one large buffer (bytes, array) that travels beside its message.
         link_limit: Bytes that may wait for one peer.
+        spin: Seconds to look for the next message between nodes before the loop sleeps, after one
+            has come or an ask has left: less latency for a busy processor. 0 to 0.001.
     """
 
     name: str = ""
@@ -124,6 +131,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     message_limit: Annotated[int, msgspec.Meta(ge=1024)] = 4 * 1024 * 1024  # as gRPC
     buffer_limit: Annotated[int, msgspec.Meta(ge=1024)] = 256 * 1024 * 1024
     link_limit: Annotated[int, msgspec.Meta(ge=1024)] = 64 * 1024 * 1024
+    # At most, for timers and other sockets wait as long.
+    spin: Annotated[float, msgspec.Meta(ge=0, le=0.001)] = 0.0
 
 
 def checked(options: dict[str, Any] | NodeOptions) -> Settings:

@@ -17,9 +17,11 @@ import msgspec
 
 from actormq.actor import Actor
 from actormq.context import Context
+from actormq.turns import Turns
 
 FRAMES_MOST = 100_000  # of a stack that are looked at
 FRAMES_SHOWN = 30  # innermost frames of a stack; a recursion has a thousand, all alike
+_ANTICIPATE = Turns.anticipate.__code__
 _OURS = ("actormq.", "asyncio.", "tornado.", "concurrent.", "threading", "zmq.", "contextvars")
 
 
@@ -73,7 +75,11 @@ def culprit(stack: Sequence[FrameType], outside: FrameType | None = None) -> Cul
         stack: That of `frames_of`.
         outside: A frame of that stack; only what it called is looked at.
     """
-    frames = list(itertools.takewhile(lambda frame: frame is not outside, stack))
+    frames = []
+    for frame in stack:
+        if frame is outside or frame.f_code is _ANTICIPATE:  # beyond it is only who awaits the rest
+            break
+        frames.append(frame)
     frames.reverse()
     actor, first = None, 0
     for number, frame in enumerate(frames):

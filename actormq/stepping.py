@@ -118,8 +118,9 @@ class Stepper:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._parcel: _Parcel | None = None
-        self._spare: asyncio.Task[Any] | None = None
+        # One is enough unless a first step waits for another one: each has a task of its own.
+        self._spares: list[tuple[asyncio.Task[Any], _Parcel]] = []
+        self._stepping: list[asyncio.Task[Any]] = []
         self.task: asyncio.Task[Any] | None = None
 
     def step(self, coroutine: Coroutine[Any, Any, Any], context: contextvars.Context) -> Any:
@@ -130,43 +131,53 @@ class Stepper:
         Returns:
             What it returned, or `SUSPENDED`: then `task` carries it on, in `context`.
         """
-        spare = self._spare
-        if spare is None:
-            self._parcel = _Parcel(self._loop)
-            carrier = _carried(self._parcel)
-            # A task that is cancelled before its first step throws into a coroutine that has not
-            # begun, and what this one carries would never hear of it. So it has begun.
-            carrier.send(None)
-            spare = self._spare = self._loop.create_task(carrier)
+        spares = self._spares
+        pair = spares.pop() if spares else self._spare()
+        spare, parcel = pair
         _enter_task(self._loop, spare)
+        self._stepping.append(spare)
         try:
             awaited = context.run(coroutine.send, None)
-        except StopIteration as stop:
-            return stop.value
+        except BaseException as error:
+            if not spare.cancelling():  # else the coroutine cancelled itself: so be it
+                spares.append(pair)
+            if isinstance(error, StopIteration):
+                return error.value
+            raise
         finally:
             _leave_task(self._loop, spare)
-            if spare.cancelling():
-                self._spare = None  # the coroutine cancelled itself: so be it
+            self._stepping.pop()
         # The flag by which a future knows that it was awaited, not yielded. A task would lower it
         # at once; left up, whoever awaits the same future before the carrier runs would fail.
         if getattr(awaited, "_asyncio_future_blocking", None):
             awaited._asyncio_future_blocking = False  # noqa: SLF001 as in `_carry`
-        parcel = self._parcel
-        assert parcel is not None
         parcel.coroutine, parcel.awaited, parcel.context = coroutine, awaited, context
         if not parcel.arrived.done():
             parcel.arrived.set_result(None)
-        self._spare = self._parcel = None
         self.task = spare
         return SUSPENDED
 
+    def _spare(self) -> tuple[asyncio.Task[Any], _Parcel]:
+        parcel = _Parcel(self._loop)
+        carrier = _carried(parcel)
+        # A task that is cancelled before its first step throws into a coroutine that has not
+        # begun, and what this one carries would never hear of it. So it has begun.
+        carrier.send(None)
+        return self._loop.create_task(carrier), parcel
+
+    @property
+    def depth(self) -> int:
+        """How many coroutines are in their first step, each waiting for the next."""
+        return len(self._stepping)
+
     def is_stepping(self, task: asyncio.Task[Any] | None) -> bool:
         """Whether a coroutine is in its first step, and `task` is what it takes for its own."""
-        return task is not None and task is self._spare
+        return bool(self._stepping) and task is self._stepping[-1]
 
     async def close(self) -> None:
-        """Let the spare go."""
-        spare, self._spare = self._spare, None
-        if spare is not None:
+        """Let the spares go."""
+        spares, self._spares = [spare for spare, _ in self._spares], []
+        for spare in spares:
             spare.cancel()
-            await asyncio.wait([spare])
+        if spares:
+            await asyncio.wait(spares)

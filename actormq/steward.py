@@ -76,7 +76,7 @@ def _reported(cell: Cell) -> ActorReport:
     name, busy, awaits = longest(cell)
     if busy < BUSY_SHOWN:
         name, busy, awaits = "", 0.0, ""
-    hold = cell.runtime.watched.holds.get(cell.address.serial)
+    hold = cell.runtime.watched.holds.get(cell.serial)
     return ActorReport(
         name=cell.address.label,
         class_=f"{cell.kind.__module__}:{cell.kind.__qualname__}",

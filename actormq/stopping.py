@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
-from actormq.cell import Cell
-from actormq.signals import STOPPED
+from actormq.settings import PAUSE_EVERY
 
-STOPPED_AT_ONCE = 200  # actors that a node stops in one step, some ms; others want their turn too
+if TYPE_CHECKING:
+    from actormq.cell import Cell
 
 
 async def stop_all(cells: list[Cell], seconds: float) -> None:
-    """Stop actors that are nobody's children, all at once, the last that was started first.
+    """Stop actors of one parent, or of none, all at once; the last that was started first.
 
     Args:
         cells: Theirs, oldest first.
         seconds: For the handlers of each to end by themselves.
     """
     stops = []
-    for number, cell in enumerate(reversed(cells)):
-        if cell.is_bare and not cell.children:  # as most are; a task for each would hold the loop
-            cell.end(STOPPED, "")
-        else:
-            stops.append(cell.stop(seconds))
-        if number % STOPPED_AT_ONCE == STOPPED_AT_ONCE - 1:
+    for number, cell in enumerate(reversed(cells), 1):
+        stop = cell.stop(seconds)
+        if not stop.is_done:
+            stops.append(stop)
+        if number % PAUSE_EVERY == 0:
             await asyncio.sleep(0)
     for stop in stops:
         await stop

@@ -13,6 +13,7 @@ import pytest
 
 from actormq.address import Address
 from actormq.arguments import Arguments
+from actormq.cluster.far import FarRoute
 from actormq.errors import ArgumentMismatch
 from actormq.ref import Ref
 
@@ -49,7 +50,7 @@ class Greeter:
     def loose(self, anything, more: Any = None): ...
 
 
-GREETER = Ref(Address("0123456789abcdef", 3, "greeter"), None)
+GREETER = Ref(FarRoute(None, Address("0123456789abcdef", 3, "greeter")))
 ARRAY = np.arange(3.0)
 
 
@@ -226,3 +227,62 @@ def test_what_came_is_left_as_it_was():
     converted(Reading, value)
 
     assert value == {"station": "98101", "celsius": 1}
+
+
+# -- many calls in one go -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (int, [1, 2]),
+        (float, [1.5, 2]),
+        (bytes, [b"a", b""]),
+        (Any, [1, "a", None]),
+        (Colour, ["red", "red"]),
+        (Reading, [{"station": "a", "celsius": 1}, {"station": "b", "celsius": 2.5}]),
+        (Task, [{"name": "a"}, {"name": "b", "reply_to": Ref(Address("n", 1, "x"), None)}]),
+        (list[Colour] | None, [None, ["red"]]),
+        (uuid.UUID, ["12345678123456781234567812345678"]),
+        (PurePosixPath, ["a/b"]),
+    ],
+)
+def test_converting_many_in_one_go_is_converting_each(kind, values):
+    def note(self, topic: str, value: kind) -> None:
+        pass
+
+    note.__annotations__ |= {"topic": str, "value": kind}
+    arguments = Arguments(Opaque, note)
+    topics, found = arguments.converted((["t"], values))
+    each = [arguments.checked("a", ("t", value), {}) for value in values]
+    assert (topics, found) == (["t"], [value for _, value in each])
+    assert [*map(type, found)] == [type(value) for _, value in each]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (int, [1, "2"]),
+        (int, [1, True]),  # Python takes it and msgspec does not: it is for `checked` to say
+        (Reading, [{"station": "a", "celsius": 1}, {"station": "b"}]),
+        (Ref[Any] | str, ["a"]),  # a union that msgspec knows nothing of
+    ],
+)
+def test_one_that_perhaps_does_not_fit_leaves_all_to_be_checked_one_by_one(kind, values):
+    def note(self, topic, value) -> None:
+        pass
+
+    note.__annotations__ = {"value": kind}
+    assert Arguments(Opaque, note).converted((["t"], values)) is None
+
+
+def test_columns_that_the_parameters_do_not_match_are_left_to_be_checked_one_by_one():
+    def one(self, topic: str) -> None: ...
+    def three(self, topic: str, value: int, more: int) -> None: ...
+    def rest(self, topic: str, *values: int) -> None: ...
+    def two_at_least(self, topic: str, value: int, more: int = 0) -> None: ...
+
+    columns = (["t"], [1, 2])
+    for function in (one, three, rest):
+        assert Arguments(Opaque, function).converted(columns) is None
+    assert Arguments(Opaque, two_at_least).converted(columns) == [["t"], [1, 2]]

@@ -121,7 +121,7 @@ def test_a_start_that_has_succeeded_as_it_is_cut_off_is_followed_by_on_stop(benc
     spawn = bench.task(bench.node.spawn(Rack, "rack", lines, child(Part, "part", lines)))
     while "starts" not in lines:
         assert bench.loop.step()
-    family, part = cell_of(bench, "rack")._children, cell_of(bench, "part")
+    family, part = cell_of(bench, "rack")._extras.children, cell_of(bench, "part")
     bench.call(family.remove, part.address.serial)
     bench.loop.pass_time(10.0)
     assert spawn.done()
@@ -133,7 +133,7 @@ def test_who_is_cut_off_before_its_start_has_begun_leaves_nothing_unawaited(benc
     spawn = bench.task(bench.node.spawn(Rack, "rack", lines, child(Part, "part", lines)))
     while not [c for c in bench.runtime.registry.cells() if c.address.label == "part" and c._tasks]:
         assert bench.loop.step()
-    family, part = cell_of(bench, "rack")._children, cell_of(bench, "part")
+    family, part = cell_of(bench, "rack")._extras.children, cell_of(bench, "part")
     bench.call(family.remove, part.address.serial)
     bench.loop.pass_time(10.0)
     assert spawn.done()

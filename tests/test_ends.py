@@ -96,7 +96,7 @@ async def test_what_does_not_end_is_named_and_left_behind_in_time(mesh):
     node, order = await mesh.start(shutdown_timeout=0.6), []
     parent = await node.spawn(Part, "parent", order)
     await parent.ask("grow", "child")
-    cell = node._runtime.registry.by_name("child")
+    child = node._runtime.registry.by_name("child").actor
     hanging = (await node.find("child")).ask("hang")
     await asyncio.sleep(0)
     begun = time.monotonic()
@@ -104,7 +104,7 @@ async def test_what_does_not_end_is_named_and_left_behind_in_time(mesh):
     assert time.monotonic() - begun < 0.6 + 0.5  # the least that a loaded machine may add
     assert [line for line in node.left if line.startswith("child.hang")]
     assert hanging.is_done
-    cell.actor.gate.set()  # let it go, for this test leaves nothing behind
+    child.gate.set()  # let it go, for this test leaves nothing behind
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
         task.cancel()
 

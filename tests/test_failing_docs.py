@@ -10,7 +10,7 @@ import pytest
 from actormq import Actor, Backoff, Supervisor, child
 from actormq.rules.restart import POLICIES, STRATEGIES
 from actormq.settings import CONCURRENT_LIMIT, SOCKET_WINDOW, Settings
-from actormq.turns import TEXT_LIMIT
+from actormq.wording import TEXT_LIMIT
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "failing.md").read_text(encoding="utf-8")

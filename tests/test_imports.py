@@ -70,7 +70,7 @@ def test_a_node_loads_only_what_a_node_needs(statement, expected, never):
 
 
 def test_no_dataclass_is_made():
-    """One costs as much as thirty Structs: see docs/benchmarks.md."""
+    """One costs as much as thirty Structs: see docs/benchmarks/README.md."""
     program = f"""
 import dataclasses
 made = []

@@ -12,7 +12,18 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {
-        *("errors", "settings", "seeds", "address", "message", "kept", "codec", "events", "ledger"),
+        *(
+            "errors",
+            "wording",
+            "settings",
+            "seeds",
+            "address",
+            "message",
+            "kept",
+            "codec",
+            "events",
+            "ledger",
+        ),
         *("report", "members", "memory"),
     },
     {"multicast", "endpoint"},
@@ -31,7 +42,17 @@ LAYERS = [
             "runtime",
         ),
         "place",
-        *("mailbox", "turns", "timers", "family", "instance", "cell", "registry"),
+        *(
+            "mailbox",
+            "turns",
+            "timers",
+            "family",
+            "stopping",
+            "extras",
+            "instance",
+            "cell",
+            "registry",
+        ),
         *("waits", "stacks", "watchdog"),
     },
     {"cluster"},
@@ -40,7 +61,7 @@ LAYERS = [
     {"elsewhere"},
     {"farm"},
     {
-        *("stopping", "draining", "unended", "machine", "steward", "assembly"),
+        *("draining", "unended", "machine", "steward", "assembly"),
         *("life", "node", "ending", "run", "topology", "blueprint", "hired", "executor"),
     },
     {"", "observe", "doctor"},

@@ -171,11 +171,12 @@ async def test_send_without_waiting_is_bounded_as_well(mesh):
     for reply in replies[20:]:
         with pytest.raises(MailboxFull):
             await reply
-    cell.actor.gate.set()
+    actor = cell.actor
+    actor.gate.set()
     for reply in replies[:20]:
         await reply
     await ref.stop()
-    assert cell.actor.notes == list(range(20))
+    assert actor.notes == list(range(20))
 
 
 async def test_an_ask_that_is_given_up_while_it_waits_is_not_run_but_counted(mesh, dead_letters):
@@ -201,10 +202,11 @@ async def test_send_from_a_thread_waits_for_room(mesh):
             ref.send("note", number).result()
 
     task = asyncio.create_task(asyncio.to_thread(flood))
-    cell.actor.gate.set()
+    actor = cell.actor
+    actor.gate.set()
     await task
     await ref.stop()
-    assert cell.actor.notes == list(range(30))
+    assert actor.notes == list(range(30))
 
 
 async def test_who_waits_for_room_is_told_when_the_actor_stops(mesh):

@@ -27,15 +27,15 @@ PATIENCE = 5_000  # ms; what is waited for takes one
 class Ends:
     """Ports on one loop, and plain sockets in a context of their own."""
 
-    def __init__(self):
-        self.loop = Loop()
+    def __init__(self, loop):
+        self.loop = loop
         self.transport = Transport(self.loop, lan=False, frame_limit=100_000)
         self.plain = zmq.Context()
         self.peers = []
         self.came = []
 
     def port(self, role, receive=None):
-        return self.transport.open(role, receive or self.note)
+        return self.transport.open(role, receive or (None if role.kind == zmq.PUSH else self.note))
 
     def note(self, frames):
         self.came.append(frames[-1])
@@ -64,8 +64,8 @@ class Ends:
 
 
 @asynccontextmanager
-async def ends():
-    these = Ends()
+async def ends(**options):
+    these = Ends(Loop(**options))
     try:
         yield these
     finally:
@@ -118,6 +118,40 @@ async def test_three_hundred_replies_whose_edge_a_send_has_taken_are_noticed(unt
                 port.send([b"more"])
             await until(lambda number=number: len(e.came) == number + 1)
         assert e.came == [b"%d" % number for number in range(300)]
+
+
+async def test_what_comes_to_a_port_that_mostly_sends_is_noticed_late_but_surely(until):
+    async with ends() as e:
+        router, endpoint = e.listener(zmq.ROUTER)
+        port = e.port(DEALER)
+        e.transport.connect(port, endpoint, "test")
+        await until(lambda: port.send([b"hello"]))
+        who, _ = router.recv_multipart()
+        port.look_late(0.001)
+        for number in range(20):
+            router.send_multipart([who, b"%d" % number])
+            wait_for_edge(port)
+            while has_edge(port):
+                port.send([b"more"])
+            await until(lambda number=number: len(e.came) == number + 1)
+
+
+async def test_turns_that_a_message_asks_for_are_given_right_behind_it(until):
+    class Actor:
+        def turn(self):
+            done.append("turn")
+
+    done = []
+    async with ends() as e:
+
+        def receive(_):
+            e.loop.ready(Actor())
+            asyncio.get_running_loop().call_soon(done.append, "next round")
+
+        _, endpoint = e.bound(PULLER, receive)
+        e.peer(zmq.PUSH, endpoint).send(b"a")
+        await until(lambda: len(done) == 2)
+        assert done == ["turn", "next round"]
 
 
 async def test_a_message_whose_edge_a_send_without_room_has_taken_is_noticed(until):
@@ -229,7 +263,7 @@ async def test_what_a_port_does_not_send_it_does_not_keep():
         port = e.port(Role(zmq.PUSH, {zmq.SNDHWM: 10}))
         e.transport.connect(port, endpoint, "test")
         assert sum(port.send([b"%d" % number]) for number in range(20_000)) == 10
-        assert not port._stream.sending()
+        assert port._waiting is None
         pull = e.listener(zmq.PULL, endpoint)[0]
         got = [pull.recv() for _ in range(10) if pull.poll(PATIENCE)]
         assert got == [b"%d" % number for number in range(10)]
@@ -466,3 +500,44 @@ async def test_a_port_tells_its_endpoint_as_any_other_program_can_use_it():
     async with ends() as e:
         port, _ = e.bound(PULLER)
         assert port.endpoint.startswith("tcp://127.0.0.1:")
+
+
+# -- spinning -------------------------------------------------------------------------------------
+
+
+async def test_a_loop_that_spins_takes_what_comes_before_it_sleeps(until):
+    # Time stands still for it: it spins until one has come.
+    async with ends(clock=lambda: 0.0, spin=0.001) as e:
+        loop = e.loop
+        port, endpoint = e.bound(PULLER)
+        port.spin()
+        push = e.peer(zmq.PUSH, endpoint)
+        push.send(b"first")
+        await until(lambda: e.came)
+        loop.expect()
+        push.send(b"second")
+        loop._look()
+        assert e.came == [b"first", b"second"]
+        port.close()
+        loop._look()  # with nothing left to look at it ends
+
+
+async def test_a_loop_spins_only_while_it_is_told_to_expect_something_and_not_for_long(until):
+    ticks = itertools.count()
+    async with ends(clock=lambda: next(ticks) / 1_000, spin=0.005) as e:
+        loop = e.loop
+        port, _ = e.bound(PULLER)
+        port.spin()
+        loop.expect()
+        await until(lambda: not loop._is_spinning)
+        seen = next(ticks)
+        assert seen < 20
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert next(ticks) == seen + 1
+
+
+async def test_a_loop_that_is_not_told_to_spin_does_not(until):
+    async with ends() as e:
+        e.loop.expect()
+        assert not e.loop._is_spinning

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SCRIPTS = sorted(path for path in (ROOT / "scripts").iterdir() if path.is_file())
+FOLDERS = (ROOT / "scripts", ROOT / "scripts" / "benchmarks")
+SCRIPTS = sorted(path for folder in FOLDERS for path in folder.iterdir() if path.is_file())
 CODE_LINES = 400  # of one module: beyond it, it is two
 
 ELSEWHERE = re.compile(r"(?<![\w.}])(?<!ipc://)/(tmp|work|root|home/\w+|Users/\w+)/")

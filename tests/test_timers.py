@@ -69,7 +69,7 @@ async def test_later_ones_come_in_the_order_of_their_time(mesh, until):
         ref.tell(Alarm.set_bound, seconds, seconds)
     actor = inside(node, ref).actor
     await until(lambda: actor.rung == [0.01, 0.02, 0.03])
-    assert not inside(node, ref)._timers
+    assert not inside(node, ref)._extras.timers
 
 
 async def test_zero_seconds_is_behind_what_waits_already(mesh, until):
@@ -106,12 +106,13 @@ async def test_an_actor_that_stops_takes_its_timers_with_it(mesh):
     ref = await node.spawn(Alarm)
     await ref.ask(Alarm.set_bound, 0.005, "too late")
     cell = inside(node, ref)
+    alarm = cell.actor
     await ref.stop()
-    assert not cell._timers
+    assert not cell._extras.timers
     rung = asyncio.Event()
     asyncio.get_running_loop().call_later(0.02, rung.set)
     await rung.wait()
-    assert cell.actor.rung == []
+    assert alarm.rung == []
     assert node.events.dead_letter_count == {}
 
 

@@ -25,6 +25,7 @@ _PART = 1_000  # actors of one STATE envelope: at most 2 MiB, for a name has up 
 _TEXT_LIMIT = 255  # characters of a name, class, service or endpoint that a peer announces
 
 _Entry = TypeVar("_Entry", ActorEntry, ServiceEntry)
+_Ends = dict[tuple[str, int], ServiceEntry]  # by node and serial
 
 
 class Taken(enum.Enum):
@@ -130,6 +131,7 @@ class Directory:
         self._entry_limit = entry_limit
         self._nodes: dict[str, Holdings] = {own: Holdings()}
         self._names: dict[str, dict[str, ActorEntry]] = {}  # name to node to entry
+        self._ends: dict[tuple[str, bool], _Ends] = {}  # by service, and whether they are bound
         self._coming: dict[str, Coming] = {}  # by who tells it: one at a time
         self._watchers: list[Callable[[set[str], set[str]], None]] = []
         self._own = own
@@ -147,13 +149,20 @@ class Directory:
         return [name for name in self._names if name.startswith(prefix)]
 
     def services(self, service: str) -> list[tuple[str, ServiceEntry]]:
-        """Who offers a service: (node id, entry)."""
-        return [
-            (node, entry)
-            for node, holdings in self._nodes.items()
-            for entry in holdings.services.values()
-            if entry.service == service
-        ]
+        """Who takes part in a service: (node id, entry), those that are bound first."""
+        return [*self.bound(service), *self.connecting(service)]
+
+    def bound(self, service: str) -> list[tuple[str, ServiceEntry]]:
+        """Who takes part in it and can be connected to."""
+        return self._of_service(service, is_bound=True)
+
+    def connecting(self, service: str) -> list[tuple[str, ServiceEntry]]:
+        """Who takes part in it and connects."""
+        return self._of_service(service, is_bound=False)
+
+    def _of_service(self, service: str, *, is_bound: bool) -> list[tuple[str, ServiceEntry]]:
+        ends = self._ends.get((service, is_bound), {})
+        return [(node, entry) for (node, _), entry in ends.items()]
 
     def of(self, node: str) -> Holdings:
         """What a node has, as far as is known."""
@@ -273,7 +282,8 @@ class Directory:
         for service in services[: max(self._entry_limit - len(holdings.services), 0)]:
             if holdings.services.get(service.serial) != service:
                 holdings.services[service.serial] = service
-                offers.add(service.service)
+                self._ends.setdefault(_kind(service), {})[node, service.serial] = service
+                _note(offers, service)
         self._tell(names, offers)
 
     def forget(self, node: str) -> None:
@@ -284,12 +294,8 @@ class Directory:
         holdings = self._nodes.pop(node, None)
         if holdings is None:
             return
-        for actor in holdings.actors.values():
-            self._unname(node, actor)
-        self._tell(
-            {actor.name for actor in holdings.actors.values()},
-            {service.service for service in holdings.services.values()},
-        )
+        gone = [*holdings.actors, *holdings.services]
+        self._tell(*self._take_out(node, holdings, gone))
 
     def _take_out(
         self, node: str, holdings: Holdings, gone: Iterable[int]
@@ -303,8 +309,15 @@ class Directory:
                 names.add(actor.name)
             service = holdings.services.pop(serial, None)
             if service is not None:
-                offers.add(service.service)
+                self._unend(node, service)
+                _note(offers, service)
         return names, offers
+
+    def _unend(self, node: str, service: ServiceEntry) -> None:
+        ends = self._ends[_kind(service)]
+        del ends[node, service.serial]
+        if not ends:
+            del self._ends[_kind(service)]
 
     def _unname(self, node: str, actor: ActorEntry) -> None:
         holders = self._names.get(actor.name, {})
@@ -317,6 +330,16 @@ class Directory:
         if names or services:
             for changed in list(self._watchers):
                 changed(names, services)
+
+
+def _kind(service: ServiceEntry) -> tuple[str, bool]:
+    return service.service, bool(service.endpoints)
+
+
+def _note(offers: set[str], service: ServiceEntry) -> None:
+    """Note what watchers want to hear of: those that connect come in hundreds, unheard."""
+    if service.endpoints:
+        offers.add(service.service)
 
 
 def _last_of_each(entries: Sequence[_Entry]) -> list[_Entry]:

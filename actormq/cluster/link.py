@@ -20,6 +20,8 @@ from actormq.port import Port
 from actormq.settings import HANDSHAKE_TIMEOUT
 from actormq.transport import LINK_DIALER, Transport
 
+REFUSAL_LATE = 0.05  # s; a node that has welcomed another one says nothing more, but a refusal
+
 _BROKEN = (
     zmq.EVENT_DISCONNECTED
     | zmq.EVENT_CLOSED
@@ -75,6 +77,7 @@ class Link:
         self._codec = codec
         self._owner = owner
         self._loop = loop
+        self._is_guest = facts.is_guest
         # New for each connection: a ROUTER keeps the first of two equal ids and ignores the other.
         self._port = transport.open(LINK_DIALER, self._arrived, transport.new_routing_id())
         self._port.copied_frames = 1  # the envelopes
@@ -128,6 +131,8 @@ class Link:
                     facts = message.facts_from(raw)
                     self._disarm()
                     self.is_welcomed = True
+                    if not self._is_guest:
+                        self._port.look_late(REFUSAL_LATE)
                     self._owner.link_welcomed(self, facts)
                     return True
                 case [message.REFUSED, *_]:

@@ -8,6 +8,7 @@ from actormq import message
 from actormq.address import ipc_endpoint
 from actormq.codec import Codec
 from actormq.errors import PortInUse, RemoteProtocolError
+from actormq.loop import Loop
 from actormq.message import Envelope, Facts
 from actormq.port import Port
 from actormq.seeds import DEFAULT_PORT
@@ -38,17 +39,20 @@ class Listener:
     """Binds the link socket of a node and sorts what comes in by session.
 
     Args:
+        loop: The node's loop.
         transport: Opens the socket.
         codec: Reads and writes envelopes.
         host: Hears what came.
     """
 
-    def __init__(self, transport: Transport, codec: Codec, host: Host) -> None:
+    def __init__(self, loop: Loop, transport: Transport, codec: Codec, host: Host) -> None:
+        self._loop = loop
         self._transport = transport
         self._codec = codec
         self._host = host
         self.port: Port = transport.open(LINK_LISTENER, self._arrived)
         self.port.copied_frames = 2  # whose connection, and the envelopes
+        self.port.spin()
 
     def bind(self, settings: Settings, node_id: str) -> tuple[str, ...]:
         """Listen on tcp and ipc.
@@ -76,6 +80,7 @@ class Listener:
 
     def _arrived(self, frames: list[bytes]) -> None:
         routing_id, *rest = frames
+        self._loop.expect()
         try:
             envelopes = self._codec.unpack(rest)
             if self._host.heard(routing_id, envelopes):

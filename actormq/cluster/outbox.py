@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actormq.cluster.lending import LENT_BYTES, Lender
+from actormq.cluster.row import LEAST, Row
 from actormq.errors import LinkFull
 from actormq.loop import Loop
 from actormq.port import Port
@@ -25,8 +26,8 @@ class Outbox:
 
     Attributes:
         lender: Lends large buffers to a peer of this host; None for any other.
-        sent_count: Envelopes handed to a connection.
-        dropped_count: Envelopes that no connection took before the peer was gone.
+        sent_count: Messages handed to a connection, each envelope one, and each tell of a row.
+        dropped_count: Messages that no connection took before the peer was gone.
     """
 
     def __init__(self, loop: Loop, who: str, limit: int) -> None:
@@ -35,13 +36,14 @@ class Outbox:
         self._limit = limit
         self._port: Port | None = None
         self._prefix: list[Any] = []
-        self._batch: list[bytes] = []
-        self._batch_bytes = 0
-        self._queue: deque[tuple[list[Any], int, int]] = deque()  # frames, bytes, envelopes
+        self._row: Row | None = None  # what has gathered behind the batch
+        self._batch: list[bytes] = []  # one frame to be, in pieces
+        self._batch_bytes = self._batch_count = 0
+        self._queue: deque[tuple[list[Any], int, int]] = deque()  # frames, bytes, messages
         self._is_dirty = False
         self._is_blocked = False
         self.lender: Lender | None = None
-        self.waiting_bytes = 0
+        self._waiting_bytes = 0  # but for the row
         self.sent_count = 0
         self.dropped_count = 0
 
@@ -69,35 +71,64 @@ class Outbox:
         Raises:
             LinkFull: More than the limit waits already.
         """
+        if self._row is not None:
+            self._end_row()
         size = len(packed)
         if buffers:
             size += sum(memoryview(buffer).nbytes for buffer in buffers)
-        if self.waiting_bytes and self.waiting_bytes + size > self._limit:
+        if self._waiting_bytes and self._waiting_bytes + size > self._limit:
             raise LinkFull(self._who, self._limit)
         if self.lender is not None and size >= LENT_BYTES and buffers:
             lent = self.lender.lend(packed, buffers)
             if lent is not None:
                 packed, buffers = lent, ()
+        self._waiting_bytes += size
         if buffers:
-            self.waiting_bytes += size
             self._seal()
             self._queue.append(([packed, *buffers], size, 1))
         else:
-            self._add(packed, size)
+            self._batch.append(packed)
+            self._batch_bytes += size
+            self._batch_count += 1
+            if self._batch_count >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
+                self._seal()
+                self._pump()
         self._flush_soon()
 
     def say(self, packed: bytes) -> None:
         """Queue a packed envelope of the link's own, which is small and not to be refused."""
-        self._add(packed, len(packed))
+        if self._row is not None:
+            self._end_row()
+        self._waiting_bytes += len(packed)
+        self._batch.append(packed)
+        self._batch_bytes += len(packed)
+        self._batch_count += 1
         self._flush_soon()
 
-    def _add(self, packed: bytes, size: int) -> None:
-        self.waiting_bytes += size
-        self._batch.append(packed)
-        self._batch_bytes += size
-        if len(self._batch) >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
-            self._seal()
-            self._pump()
+    def begin_row(self, row: Row, handler: Any, name: str, packed: bytes, most: int) -> None:
+        """Queue a tell, behind which its row may go on until something else is queued.
+
+        Args:
+            row: The row.
+            handler: What is asked for when it goes on.
+            name: The handler's name.
+            packed: The arguments.
+            most: Bytes of one envelope; 0 if nothing shall follow.
+
+        Raises:
+            LinkFull: More than the limit waits already.
+        """
+        if self._row is not None:
+            self._end_row()
+        size = row.name(name) + len(packed)
+        room = self._limit - self._waiting_bytes - size
+        if room < 0 and self._waiting_bytes:
+            raise LinkFull(self._who, self._limit)
+        row.handler, row.parts = handler, [packed]
+        taken = max(self._batch_bytes, LEAST * self._batch_count) + max(size, LEAST)
+        row.room = min(FRAME_BYTES - taken, most - size, room)
+        self._row = row
+        self._flush_soon()
 
     def _flush_soon(self) -> None:
         if not self._is_dirty:
@@ -105,9 +136,15 @@ class Outbox:
             self._loop.flush_soon(self)
 
     @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for a connection, or for room in one."""
+        return self._waiting_bytes + (self._row.size if self._row is not None else 0)
+
+    @property
     def waiting_count(self) -> int:
-        """Envelopes that wait for a connection, or for room in one."""
-        return len(self._batch) + sum(count for _, _, count in self._queue)
+        """Messages that wait for a connection, or for room in one."""
+        in_row = len(self._row.parts) if self._row is not None else 0
+        return in_row + self._batch_count + sum(count for _, _, count in self._queue)
 
     def flush(self) -> None:
         """Send what one tick has gathered."""
@@ -116,35 +153,50 @@ class Outbox:
         self._pump()
 
     def close(self) -> int:
-        """Drop what waits, and say how many envelopes that were."""
+        """Drop what waits, and say how many messages that were."""
+        self._port = None
         self._seal()
         dropped = sum(count for _, _, count in self._queue)
         self._queue.clear()
-        self.waiting_bytes = 0
+        self._waiting_bytes = 0
         self.dropped_count += dropped
-        self._port = None
         return dropped
 
+    def _end_row(self) -> None:
+        row, self._row = self._row, None
+        assert row is not None
+        self._batch_count += len(row.parts)
+        pieces = row.end()
+        size = sum(map(len, pieces))
+        self._batch += pieces
+        self._batch_bytes += size
+        self._waiting_bytes += size
+        if self._batch_count >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
+            self._seal()
+            self._pump()
+
     def _seal(self) -> None:
+        if self._row is not None:
+            self._end_row()
         batch = self._batch
         if batch:
             frame = batch[0] if len(batch) == 1 else b"".join(batch)
-            self._queue.append(([frame], self._batch_bytes, len(batch)))
-            self._batch, self._batch_bytes = [], 0
+            self._queue.append(([frame], self._batch_bytes, self._batch_count))
+            self._batch, self._batch_bytes, self._batch_count = [], 0, 0
 
     def _pump(self) -> None:
         port, queue = self._port, self._queue
         while queue and port is not None and not (self._is_blocked or port.is_closed):
-            frames, size, count = queue[0]
+            frames, *_ = queue[0]
             is_small = len(frames) == 1 and len(frames[0]) < BUFFER_BYTES
             if port.send([*self._prefix, *frames], copy=is_small):
-                queue.popleft()
-                self._sent(size, count)
+                self._sent()
             else:
                 self._wait(port)
 
-    def _sent(self, size: int, count: int) -> None:
-        self.waiting_bytes -= size
+    def _sent(self) -> None:
+        _, size, count = self._queue.popleft()
+        self._waiting_bytes -= size
         self.sent_count += count
 
     def _wait(self, port: Port) -> None:
@@ -152,13 +204,12 @@ class Outbox:
         if self._prefix:
             self._loop.call_later(RETRY, self._unblock, port)
             return
-        frames, size, count = self._queue[0]  # stays until it is sent: the connection may break
+        frames, *_ = self._queue[0]  # stays until it is sent: the connection may break
 
         def done(was_sent: bool) -> None:
             if self._port is port:
                 if was_sent:
-                    self._queue.popleft()
-                    self._sent(size, count)
+                    self._sent()
                 self._unblock(port)
 
         port.send_when_writable(frames, done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from actormq import message
@@ -12,6 +12,7 @@ from actormq.cell import Cell
 from actormq.cluster.far import FarAnswer, FarReply, FarRoute
 from actormq.cluster.member import Member
 from actormq.cluster.probes import Probes
+from actormq.cluster.row import PLAIN, Row, packed_plain
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
 from actormq.errors import (
@@ -19,6 +20,7 @@ from actormq.errors import (
     ActorNotFound,
     ActorStopped,
     DeliveryError,
+    MessageTooLarge,
     NodeUnreachable,
     PeerLost,
     RemoteProtocolError,
@@ -77,12 +79,21 @@ class Post:
         self._ids = itertools.count(1)
         self._pending: dict[int, tuple[FarReply, Address]] = {}
         self.probes = Probes(self, registry)
+        self._takers: dict[int, Callable[[Member, Envelope], bool]] = {
+            message.TELL: self._take_tell,
+            message.TELLS: self._take_tells,
+            message.ASK: self._take_ask,
+            message.SEND: self._take_send,
+            message.REPLY: self._take_reply,
+            message.FAIL: self._take_fail,
+            message.PROBE: self._take_probe,
+        }
 
     # -- out ----------------------------------------------------------------------------------
 
     def ref(self, address: Address) -> Ref[Any]:
         """A ref to an actor of another node."""
-        return Ref(address, FarRoute(self, address))
+        return Ref(FarRoute(self, address))
 
     def tell(self, address: Address, handler: str, args: Any, kwargs: dict[str, Any]) -> None:
         """Send a message without an answer.
@@ -90,7 +101,27 @@ class Post:
         Raises:
             DeliveryError: It cannot leave.
         """
-        self._send(address, [message.TELL, address.serial, handler], args, kwargs)
+        self._send(address, (message.TELL, address.serial, handler), args, kwargs)
+
+    def tell_row(self, row: Row, address: Address, handler: Any, name: str, packed: bytes) -> None:
+        """Send a message without an answer, and let more like it go on in a row.
+
+        Args:
+            row: That of its sender's ref.
+            address: The receiver.
+            handler: The handler as it was given.
+            name: Its name.
+            packed: The arguments, packed.
+
+        Raises:
+            DeliveryError: It cannot leave.
+        """
+        if len(packed) > self.settings.message_limit:
+            raise MessageTooLarge(address.label, len(packed), self.settings.message_limit)
+        member = self._member(address)
+        # A guest may be a small program in another language, which knows single tells only.
+        most = 0 if member.facts.is_guest else self.settings.message_limit
+        member.outbox.begin_row(row, handler, name, packed, most)
 
     def ask(
         self,
@@ -105,8 +136,9 @@ class Post:
         number = next(self._ids)
         left = max(reply.deadline - self.loop.now(), 0.0)
         try:
-            head = [kind, number, left, address.serial, handler]
+            head = (kind, number, left, address.serial, handler)
             self._send(address, head, args, kwargs)
+            self.loop.expect()
         except DeliveryError as error:
             error.undelivered = (handler, tuple(args), kwargs)
             reply.reject(error)
@@ -114,7 +146,26 @@ class Post:
         self._pending[number] = (reply, address)
         reply.number = number
 
-    def _send(self, address: Address, head: Envelope, args: Any, kwargs: dict[str, Any]) -> None:
+    def _send(
+        self,
+        address: Address,
+        head: tuple[Any, ...],
+        args: Any,
+        kwargs: dict[str, Any],
+    ) -> None:
+        outbox = self._member(address).outbox
+        if not kwargs and PLAIN.issuperset(map(type, args)):
+            packed = packed_plain((*head, args), self.settings.message_limit)
+            if packed is not None:
+                outbox.put(packed)
+                return
+        to, aside = address.label, self.codec.aside
+        envelope = [*head, [aside(to, value) for value in args]]
+        if kwargs:
+            envelope.append({key: aside(to, value) for key, value in kwargs.items()})
+        outbox.put(*self.codec.pack(to, envelope))
+
+    def _member(self, address: Address) -> Member:
         member = self.member(address.node)
         if address.node == self.own:
             raise ActorStopped(address.label)  # it lived here, or its ref would not lead this way
@@ -122,12 +173,7 @@ class Post:
             if self._has_ended(address.node):
                 raise ActorStopped(address.label)
             raise NodeUnreachable(address.node)
-        to, aside = address.label, self.codec.aside
-        envelope = [*head, [aside(to, value) for value in args]]
-        if kwargs:
-            envelope.append({key: aside(to, value) for key, value in kwargs.items()})
-        packed, buffers = self.codec.pack(to, envelope)
-        member.outbox.put(packed, buffers)
+        return member
 
     def say(self, node: str, envelope: Envelope) -> None:
         """Send an envelope that is for a node, not for an actor.
@@ -161,44 +207,68 @@ class Post:
     # -- in -----------------------------------------------------------------------------------
 
     def take(self, member: Member, envelope: Envelope) -> None:
-        """Take a TELL, ASK, SEND, REPLY, FAIL or PROBE.
+        """Take a TELL, TELLS, ASK, SEND, REPLY, FAIL or PROBE.
 
         Raises:
             RemoteProtocolError: It has another shape.
         """
-        kind = envelope[0]
-        if kind == message.TELL and len(envelope) == 4:  # noqa: PLR2004 the most frequent shape, first
-            _, to, handler, args = envelope
-            if type(handler) is str and type(args) is list:
-                self._told(member, to, handler, args, {})
-                return
+        if not self._takers[envelope[0]](member, envelope):
+            raise RemoteProtocolError(f"an envelope of kind {envelope[0]} has another shape")
+
+    def _take_tell(self, member: Member, envelope: Envelope) -> bool:
         match envelope:
-            case [message.TELL, to, str(handler), list(args), *rest]:
+            case [_, to, str(handler), list(args), *rest]:
                 self._told(member, to, handler, args, _keywords(rest))
-            case [
-                message.ASK,
-                int(number),
-                int() | float() as seconds,
-                to,
-                str(handler),
-                list(args),
-                *rest,
-            ]:
-                answer = FarAnswer(self, member, number, self.loop.now() + seconds)
-                try:
-                    self._call(to, handler, args, _keywords(rest), answer)
-                except DeliveryError as error:
-                    answer.reject(error)
-            case [message.SEND, int(number), _, to, str(handler), list(args), *rest]:
+                return True
+        return False
+
+    def _take_tells(self, member: Member, envelope: Envelope) -> bool:
+        match envelope:
+            case [_, to, str(handler), [_, *_] as rows, *_] if set(map(type, rows)) == {list}:
+                self._told_all(member, to, handler, rows)
+                return True
+        return False
+
+    def _take_ask(self, member: Member, envelope: Envelope) -> bool:
+        if len(envelope) < 6:  # noqa: PLR2004 its elements; a pattern costs twice as much
+            return False
+        _, number, left, to, handler, args, *rest = envelope
+        if not (type(number) is int and type(handler) is str and type(args) is list):
+            return False
+        if type(left) is not float and type(left) is not int:
+            return False
+        keywords = _keywords(rest) if rest else {}
+        answer = FarAnswer(self, member, number, self.loop.now() + left)
+        try:
+            self._call(to, handler, args, keywords, answer)
+        except DeliveryError as error:
+            answer.reject(error)
+        return True
+
+    def _take_send(self, member: Member, envelope: Envelope) -> bool:
+        match envelope:
+            case [_, int(number), _, to, str(handler), list(args), *rest]:
                 self._sent(member, number, (to, handler, args, _keywords(rest), None))
-            case [message.REPLY, int(number), value, *_]:
+                return True
+        return False
+
+    def _take_reply(self, member: Member, envelope: Envelope) -> bool:
+        match envelope:
+            case [_, int(number), value, *_]:
                 self._answered(member, number, value, None)
-            case [message.FAIL, int(number), str(name), list(facts), *_]:
+                return True
+        return False
+
+    def _take_fail(self, member: Member, envelope: Envelope) -> bool:
+        match envelope:
+            case [_, int(number), str(name), list(facts), *_]:
                 self._answered(member, number, None, rebuilt(name, facts))
-            case [message.PROBE, *_]:
-                self.probes.take(member, envelope)
-            case _:
-                raise RemoteProtocolError(f"an envelope of kind {envelope[0]} has another shape")
+                return True
+        return False
+
+    def _take_probe(self, member: Member, envelope: Envelope) -> bool:
+        self.probes.take(member, envelope)
+        return True
 
     def _sent(self, member: Member, number: int, call: tuple[Any, str, Any, Any, None]) -> None:
         """Queue a message and say so; its handling is nobody's business."""
@@ -225,6 +295,19 @@ class Post:
                     kwargs=kwargs,
                 )
             )
+
+    def _told_all(self, member: Member, to: Any, handler: str, rows: list[Any]) -> None:
+        """Take a row of tells: what they have in common is looked up once."""
+        member.received_count += len(rows) - 1
+        cell = self._registry.by_serial(to) if type(to) is int else None
+        taken = 0
+        if cell is not None:
+            spec = cell.handler(handler)
+            if spec is not None and spec.arguments.are_exact_rows(rows):
+                taken = cell.put_all(spec, rows)
+                self.call_count += taken if to != NODE_SERIAL else 0
+        for args in rows[taken:]:  # what is not as usual is looked at one by one
+            self._told(member, to, handler, args, {})
 
     def _call(
         self,
@@ -272,18 +355,34 @@ class Post:
         else:
             reply.resolve(value)
 
-    def reply(self, member: Member, envelope: Envelope) -> None:
-        """Send an answer; one that cannot be encoded becomes the reason why."""
+    def answer(self, member: Member, number: int, value: Any) -> None:
+        """Send a result; one that cannot be encoded becomes the reason why."""
+        if type(value) in PLAIN:
+            envelope = (message.REPLY, number, value)
+            packed = packed_plain(envelope, self.settings.message_limit)
+            if packed is not None:
+                self._put_reply(member, packed, ())
+                return
         name = member.facts.name
         try:
-            packed, buffers = self.codec.pack(name, envelope)
+            value = self.codec.aside(name, value)
+            packed, buffers = self.codec.pack(name, [message.REPLY, number, value])
         except DeliveryError as error:
-            failed = [message.FAIL, envelope[1], type(error).__name__, list(error.facts)]
-            packed, buffers = self.codec.pack(name, failed)
+            self.reply(member, [message.FAIL, number, type(error).__name__, list(error.facts)])
+        else:
+            self._put_reply(member, packed, buffers)
+
+    def reply(self, member: Member, envelope: Envelope) -> None:
+        """Send an answer of plain values."""
+        packed, _ = self.codec.pack(member.facts.name, envelope)
+        self._put_reply(member, packed, ())
+
+    def _put_reply(self, member: Member, packed: bytes, buffers: Sequence[Any]) -> None:
         try:
             member.outbox.put(packed, buffers)
         except DeliveryError as error:
-            self.events.emit(DeadLetter(name, "reply", type(error).__name__, str(error)))
+            name = type(error).__name__
+            self.events.emit(DeadLetter(member.facts.name, "reply", name, str(error)))
 
     def lost(self, member: Member, reason: str) -> None:
         """A member is gone: whoever waits for it is told now, not at the deadline."""
@@ -301,9 +400,9 @@ class Post:
 
 
 def _keywords(rest: list[Any]) -> dict[str, Any]:
+    if not rest:
+        return {}
     match rest:
-        case []:
-            return {}
         case [dict(keywords), *_] if all(isinstance(key, str) for key in keywords):
             return keywords
     raise RemoteProtocolError("keyword arguments are a map with texts for keys")

@@ -40,7 +40,8 @@ class MeshServices:
         self._directory = directory
         self._mesh = mesh
         self._post = post
-        self._watchers: list[tuple[str, Watcher]] = []
+        self._watchers: dict[str, dict[Watcher, None]] = {}  # by service, in the order of asking
+        self._changes = 0
         self._expected: dict[int, Vouched] = {}
         directory.watch(self._changed)
 
@@ -85,24 +86,26 @@ class MeshServices:
 
     def watch_service(self, service: str, changed: Watcher) -> Callable[[], None]:
         """Call `changed` now and whenever other ends come or go; the result ends it."""
-        watcher = (service, changed)
-        self._watchers.append(watcher)
+        watchers = self._watchers.setdefault(service, {})
+        watchers[changed] = None
         changed(self.ends(service))
 
         def end() -> None:
-            with contextlib.suppress(ValueError):
-                self._watchers.remove(watcher)
+            watchers.pop(changed, None)
+            if not watchers and self._watchers.get(service) is watchers:
+                del self._watchers[service]
 
         return end
 
-    def entries(self, service: str) -> list[ServiceEntry]:
-        """All ends of a service that are known; those that connect have no endpoints."""
-        return [entry for _, entry in self._directory.services(service)]
+    def opposite(self, service: str, *, is_binder: bool) -> list[ServiceEntry]:
+        """The ends of a service that one which binds, or one which connects, would have."""
+        known = self._directory.connecting if is_binder else self._directory.bound
+        return [entry for _, entry in known(service)]
 
     def ends(self, service: str) -> list[ServiceEnd]:
         """The ends of a service that can be dialled from here."""
         found = []
-        for node, entry in self._directory.services(service):
+        for node, entry in self._directory.bound(service):
             endpoint = self._endpoint(node, entry)
             if endpoint is not None:
                 found.append(ServiceEnd(node, entry, endpoint))
@@ -126,13 +129,25 @@ class MeshServices:
         return None
 
     def _changed(self, _names: set[str], services: set[str]) -> None:
-        for service, changed in list(self._watchers):
-            if service in services:
-                changed(self.ends(service))
+        for service in sorted(services & self._watchers.keys()):
+            self._tell(service)
+
+    def _tell(self, service: str) -> None:
+        """Tell all who watch; the ends are looked up once, unless they change meanwhile."""
+        self._changes += 1
+        known, ends = self._changes, self.ends(service)
+        for changed in list(self._watchers[service]):
+            if known != self._changes:
+                known, ends = self._changes, self.ends(service)
+            changed(ends)
 
     def linked(self, member: Member) -> None:
         """There is a new link to a member: what it offers can be dialled now."""
-        offered = {e.service for e in self._directory.of(member.facts.node).services.values()}
+        offered = {
+            entry.service
+            for entry in self._directory.of(member.facts.node).services.values()
+            if entry.endpoints
+        }
         self._changed(set(), offered)
 
     # -- who knows of whom --------------------------------------------------------------------

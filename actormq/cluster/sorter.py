@@ -69,16 +69,17 @@ class Sorter:
         member.received_count += len(envelopes)
         if member.link is None and not member.facts.is_guest:
             hub.redial(member.facts)  # it will want answers
+        deliver = self._deliver
         for envelope in envelopes:
-            if member.facts.node not in hub.members:
-                return  # it has said goodbye
             kind = envelope[0]
             try:
-                if message.TELL <= kind <= message.FAIL or kind in (message.SEND, message.PROBE):
+                if kind in _OF_ACTORS:
                     member.used_at = now
-                    self._deliver(member, envelope)
+                    deliver(member, envelope)
                 else:
                     self._take_own(member, kind, envelope)
+                    if member.facts.node not in hub.members:
+                        break  # it has said goodbye
             except RemoteProtocolError as error:
                 hub.garbage(member.facts.name, str(error))
         hub.act()
@@ -142,6 +143,12 @@ class Sorter:
             hub.act()  # what stands behind it in the frame counts no more
 
 
+_OF_ACTORS = frozenset(
+    (
+        *(message.TELL, message.TELLS, message.ASK, message.SEND, message.REPLY, message.FAIL),
+        message.PROBE,
+    )
+)
 _OF_MEMORY = frozenset((message.SHARE, message.OPENED, message.LEND))
 _OF_GUESTS = frozenset((message.HELP, message.DIGEST, message.SUMMARY, message.WANT))
 """A guest asks; it says nothing of the mesh."""

@@ -18,7 +18,7 @@ from actormq.context import Context
 from actormq.deadlines import CURRENT, Served
 from actormq.errors import HandlerNotFound, RemoteError
 from actormq.stepping import SUSPENDED, Exit, Stepper
-from actormq.turns import kind_of, text_of
+from actormq.wording import kind_of, text_of
 
 Done = Callable[[int, Any, BaseException | None], None]
 """Takes the number of a run, what it returned, and what it raised if it did."""

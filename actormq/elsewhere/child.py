@@ -34,7 +34,7 @@ from actormq.loop import Loop
 from actormq.message import Envelope
 from actormq.ref import Ref
 from actormq.transport import PROCESS_DIALER, Transport
-from actormq.turns import kind_of, text_of
+from actormq.wording import kind_of, text_of
 
 
 def main(told: dict[str, Any]) -> None:

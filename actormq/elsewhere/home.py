@@ -55,7 +55,7 @@ class Home(AwayNode):
 
     def ref(self, address: Address) -> Ref[Any]:
         """A ref to an actor, of the node or of any other: the node passes on what it is told."""
-        return Ref(address, HomeRoute(self, address))
+        return Ref(HomeRoute(self, address))
 
     async def find(self, name: str, *, timeout: float | None = None) -> Ref[Any]:
         """See `Node.find`."""
@@ -180,20 +180,20 @@ class HomeReply(Reply[Any]):
 class HomeRoute:
     """The way to any actor: through the node."""
 
-    __slots__ = ("_address", "_home")
+    __slots__ = ("_home", "address")
 
     def __init__(self, home: Home, address: Address) -> None:
         self._home = home
-        self._address = address
+        self.address = address
 
     def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """See `Ref.tell`."""
         home = self._home
-        head = [words.TELL, home.ref(self._address), _name(handler)]
+        head = [words.TELL, home.ref(self.address), _name(handler)]
         if home.loop.is_current():
-            home.send(self._address.label, head, args, kwargs)
+            home.send(self.address.label, head, args, kwargs)
         else:
-            home.loop.call_from_thread(home.send_or_log, self._address.label, head, args, kwargs)
+            home.loop.call_from_thread(home.send_or_log, self.address.label, head, args, kwargs)
 
     def ask(
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
@@ -209,7 +209,7 @@ class HomeRoute:
         kwargs: dict[str, Any],
         within: float | None,
     ) -> Reply[Any]:
-        home, address, name = self._home, self._address, _name(handler)
+        home, address, name = self._home, self.address, _name(handler)
         seconds, deadline = deadline_for(home.loop.now(), within, home.ask_timeout)
         reply = home.reply(address.label, name, seconds)
 
@@ -236,7 +236,7 @@ class HomeRoute:
 
     def stop(self, within: float | None) -> Reply[None]:
         """See `Ref.stop`."""
-        home, address = self._home, self._address
+        home, address = self._home, self.address
         reply = home.reply(address.label, "stop")
 
         def head(number: int) -> Envelope:

@@ -34,7 +34,7 @@ from actormq.errors import (
 )
 from actormq.message import Envelope
 from actormq.place import Reported, Tenant, limit_of
-from actormq.turns import kind_of
+from actormq.wording import kind_of
 
 _HOOKS = ("on_start", "on_stop", "on_restart")
 """What may hold the loop: it has a deadline of its own."""

@@ -24,7 +24,7 @@ from actormq.place import THREAD, Reported, Tenant
 from actormq.ref import Ref
 from actormq.runtime import Runtime
 from actormq.stepping import Exit
-from actormq.turns import kind_of, text_of
+from actormq.wording import kind_of, text_of
 
 T = TypeVar("T")
 
@@ -191,7 +191,7 @@ class _Thread:
         context: Context = Away(
             self._kind,
             tenant.address,
-            Ref(tenant.address, tenant),  # type: ignore[arg-type]  # a cell is the route to itself
+            Ref(tenant),  # type: ignore[arg-type]  # a cell is the route to itself
             node,
             self._aio,
             self,

@@ -15,7 +15,7 @@ import msgspec
 from actormq.codec import Codec
 from actormq.elsewhere.finding import LOADED_MAIN, MAIN, at
 from actormq.errors import ActormqError, DeliveryError, ProtocolError, TaskFailed
-from actormq.turns import text_of
+from actormq.wording import text_of
 
 TRACEBACK_LIMIT = 32 * 1024  # characters: hundreds of frames; a batch may fail as a whole
 ARGS_LIMIT = 64 * 1024  # bytes of what an exception carries along

@@ -69,9 +69,8 @@ class Attachment:
         self._unwatch: Callable[[], None] | None = None
         self._is_announced = False
         if wiring.service is not None:
-            for entry in runtime.services.entries(wiring.service):
-                if bool(entry.endpoints) is not wiring.is_binder:
-                    self._check(entry)
+            for entry in runtime.services.opposite(wiring.service, is_binder=wiring.is_binder):
+                self._check(entry)
 
     def _check(self, entry: ServiceEntry) -> None:
         found = mismatch(entry.socket, entry.service, self._wiring.socket, self._attribute)

@@ -212,10 +212,21 @@ class Receives(PortLive):
 
     _intake: Intake
 
-    def _listen(self, spec: ReceivingSocket[Any], role: Role, identity: str | None = None) -> None:
-        are_texts = spec.wiring.codec == "text"
+    def _listen(
+        self,
+        spec: ReceivingSocket[Any],
+        role: Role,
+        identity: str | None = None,
+        *,
+        is_answered: bool = False,
+    ) -> None:
         self._intake = Intake(
-            self._context, self._label, spec.receiver, self._tally, are_texts=are_texts
+            self._context,
+            self._label,
+            spec.receiver,
+            self._tally,
+            are_texts=spec.wiring.codec == "text",
+            is_answered=is_answered,
         )
         self._open(role, self._arrived, identity)
         self._intake.feed_from(self._port)

@@ -77,7 +77,7 @@ class Outlet:
             SocketFull: Something waits, and the choice was `raise`.
             LifecycleError: The socket is closed.
         """
-        if self._full == "wait":
+        if self._full == "wait" and (self._queue or self._turnstile.locked()):
             async with self._turnstile:  # which lets them through in the order in which they came
                 while self._queue:
                     await self._has_room.wait()

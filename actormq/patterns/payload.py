@@ -60,8 +60,7 @@ class Payload:
         return frame
 
     def _packed(self, value: Any) -> bytes:
-        packed, _ = self._codec.pack(self._label, value, beside=False)
-        return packed
+        return self._codec.pack_whole(self._label, value)
 
     def _unpacked(self, frame: bytes) -> Any:
         values = self._codec.unpack_all(frame)
@@ -80,6 +79,8 @@ class Payload:
             raise SetupError(f"{self._label}: {value!r} cannot be written as UTF-8") from error
 
     def _raw(self, value: Any) -> bytes:
+        if type(value) is bytes:
+            return value
         if not isinstance(value, bytes | bytearray | memoryview):
             raise SetupError(
                 f"{self._label}: codec 'raw' takes bytes, not {type(value).__name__}; "

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import msgpack
 
 from actormq.context import Context
-from actormq.errors import LifecycleError, NotEncodable, SetupError
+from actormq.errors import LifecycleError, SetupError
 from actormq.patterns.lastvalues import LastValues
 from actormq.patterns.live import PortLive
 from actormq.patterns.outlet import Full, Outlet, check_full
@@ -19,12 +19,7 @@ from actormq.patterns.payload import CodecName
 from actormq.patterns.presence import MARK, Presence, presence_from
 from actormq.patterns.sockets import Endpoints, Socket
 from actormq.patterns.topics import topic_bytes
-from actormq.settings import (
-    BUFFER_BYTES,
-    FRAME_BYTES,
-    FRAME_MESSAGES,
-    TOPICS_NUMBERED,
-)
+from actormq.settings import FRAME_BYTES, FRAME_MESSAGES, TOPICS_NUMBERED
 from actormq.transport import PUBLISHER, RETAINING_PUBLISHER
 
 BASELINE_TOPICS = 4_096  # topics whose numbers a new subscriber is told; beyond, it starts anywhere
@@ -90,6 +85,7 @@ class LivePublisher(PortLive):
         super().__init__(spec, attribute, context)
         self._codec = spec.wiring.codec
         self._full = spec.full
+        self._pack = self._runtime.codec.pack_whole
         self._topics: Counter[bytes] = Counter()
         self._presences: dict[tuple[str, int], int] = {}
         self._numbers: dict[str, int] = {}
@@ -198,7 +194,7 @@ class LivePublisher(PortLive):
         number += 1
         # Who has a mark listens, whatever a stranger said to cancel what is not its own.
         is_heard = bool(self._topics or self._presences)
-        packed = self._packed(value) if is_heard or self._last is not None else b""
+        packed = self._pack(self._label, value) if is_heard or self._last is not None else b""
         self._numbers[topic] = number
         self.published += 1
         if self._last is not None:
@@ -218,14 +214,6 @@ class LivePublisher(PortLive):
             self._seal()
             return True
         return is_full
-
-    def _packed(self, value: Any) -> bytes:
-        packed, buffers = self._runtime.codec.pack(self._label, value, beside=False)
-        if buffers:
-            raise NotEncodable(
-                self._label, f"an array of {BUFFER_BYTES} bytes or more cannot be published whole"
-            )
-        return packed
 
     def _checked(self, topic: object) -> bytes:
         """The bytes of a topic that may be published."""
@@ -258,12 +246,7 @@ class LivePublisher(PortLive):
                     f"not {type(value).__name__}"
                 )
             return [self._checked(topic) + b" " + self._payload.frames((value,))[0]]
-        raw = self._checked(topic)
-        if not isinstance(value, bytes | bytearray | memoryview):
-            raise SetupError(
-                f"{self._label}: codec 'raw' publishes bytes, not {type(value).__name__}"
-            )
-        return [raw, bytes(value), *parts]
+        return [self._checked(topic), *self._payload.frames((value, *parts))]
 
     def flush(self) -> None:
         """Send what one tick has gathered."""

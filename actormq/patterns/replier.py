@@ -89,7 +89,7 @@ class LiveReplier(Receives):
         super().__init__(spec, attribute, context)
         self._error = spec.error.encode() if isinstance(spec.error, str) else spec.error
         self._unanswered: dict[_Asked, None] = {}
-        self._listen(spec, ROUTER)
+        self._listen(spec, ROUTER, is_answered=True)
 
     @property
     def waiting(self) -> int:

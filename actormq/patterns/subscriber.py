@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from actormq.context import Context
 from actormq.errors import AskTimeout, RemoteProtocolError, SetupError
+from actormq.patterns.burst import Burst
 from actormq.patterns.intake import Intake
 from actormq.patterns.live import PortLive
 from actormq.patterns.payload import CodecName
@@ -65,11 +66,7 @@ class Subscriber(ReceivingSocket["LiveSubscriber"]):
 
 
 class LiveSubscriber(PortLive):
-    """The subscriber of one actor.
-
-    Attributes:
-        last: `(stream, topic, number)` of the message being handled; None if it has no number.
-    """
+    """The subscriber of one actor."""
 
     def __init__(self, spec: Subscriber, attribute: str, context: Context) -> None:
         super().__init__(spec, attribute, context)
@@ -83,7 +80,7 @@ class LiveSubscriber(PortLive):
         self._tokens: list[int] = []
         self._vouched: set[int] = set()
         self._changed = asyncio.Event()
-        self.last: Place | None = None
+        self._at: Burst | None = None  # where the message being handled is from
         self._intake = Intake(
             context,
             self._label,
@@ -100,8 +97,15 @@ class LiveSubscriber(PortLive):
     # -- for the actor ------------------------------------------------------------------------
 
     @property
+    def last(self) -> Place | None:
+        """`(stream, topic, number)` of the message being handled; None if it has no number."""
+        at = self._at
+        return None if at is None else (at.stream, at.topic, at.number)
+
+    @property
     def received(self) -> int:
         """Messages that the actor was given, a count; so that `missed` goes with it."""
+        self._count()
         return self._positions.received_count
 
     @property
@@ -112,11 +116,13 @@ class LiveSubscriber(PortLive):
     @property
     def missed(self) -> int:
         """Messages that were published to what it subscribed to and never came, a count."""
+        self._count()
         return self._positions.missed_count
 
     @property
     def positions(self) -> dict[Position, int]:
         """The last number of each (stream, topic), to be kept and given to `subscribe(after=)`."""
+        self._count()
         return dict(self._positions.last)
 
     @property
@@ -145,6 +151,7 @@ class LiveSubscriber(PortLive):
         if not topics:
             raise SetupError(f'{self._label}.subscribe() names no topic: "" is everything')
         wanted = [topic_bytes(topic, self._label) for topic in topics]
+        self._count()
         self._forget_unasked()
         self._positions.unsettled()
         if after:
@@ -224,6 +231,7 @@ class LiveSubscriber(PortLive):
         if self._mark is None or token != self._mark.token:
             return
         self._vouched.add(stream)
+        self._count()
         if baseline is not None:
             self._positions.synced(stream, baseline)
         self._changed.set()
@@ -237,45 +245,46 @@ class LiveSubscriber(PortLive):
     def _arrived(self, frames: list[bytes]) -> None:
         self._tally.received += 1
         try:
-            for values in self._read(frames):
-                self._intake.put(values)
+            self._take_in(frames)
         except RemoteProtocolError as error:
             self._tally.drop(self._intake.name, type(error).__name__, str(error))
 
-    def _read(self, frames: list[bytes]) -> Sequence[Sequence[Any]]:
-        """Take a message apart: (place or None, values for the method), one or several."""
+    def _take_in(self, frames: list[bytes]) -> None:
+        """Take a message apart into one or several for the method."""
         if self._codec == "raw":
-            return [(None, *frames)]
+            self._intake.put(frames)
+            return
         if self._codec == "text":
             topic, _, text = self._payload.values([b" ".join(frames)])[0].partition(" ")
-            return [(None, topic, text)]
+            self._intake.put((topic, text))
+            return
         if len(frames) < 2:  # noqa: PLR2004 topic and body
             raise RemoteProtocolError(
                 f"a message of {len(frames)} frames where topic and body were expected: "
                 'is the publisher a plain one? then take codec="text" or "raw"'
             )
-        values = [value for frame in frames[1:] for value in self._runtime.codec.unpack_all(frame)]
+        unpack_all = self._runtime.codec.unpack_all
+        values = unpack_all(frames[1])
+        for frame in frames[2:]:
+            values += unpack_all(frame)
         match values:
             case [[int(stream), 0], *rest] if len(rest) % 3 == 0:
-                return self._last_values(stream, frames[0], rest)
+                self._take_in_last_values(stream, frames[0], rest)
             case [[int(stream), int(first)], *rest] if len(frames) == 2 and _is_number(first):  # noqa: PLR2004 as above
                 try:
                     topic = frames[0].decode()
                 except UnicodeDecodeError as error:
                     raise RemoteProtocolError("a topic that is no UTF-8 text") from error
                 self._hear(stream, topic, first + len(rest) - 1)
-                return [
-                    ((stream, topic, first + offset), topic, value)
-                    for offset, value in enumerate(rest)
-                ]
-        raise RemoteProtocolError(
-            f"a message of {len(frames)} frames that is none of a Publisher's: "
-            'is it a plain one? then take codec="text" or "raw"'
-        )
+                if rest:
+                    self._intake.put_all(Burst(stream, topic, first, rest))
+            case _:
+                raise RemoteProtocolError(
+                    f"a message of {len(frames)} frames that is none of a Publisher's: "
+                    'is it a plain one? then take codec="text" or "raw"'
+                )
 
-    def _last_values(
-        self, stream: int, beginning: bytes, rest: Sequence[Any]
-    ) -> Sequence[Sequence[Any]]:
+    def _take_in_last_values(self, stream: int, beginning: bytes, rest: Sequence[Any]) -> None:
         """Read `topic, number, value, …`: what a publisher hands over as we subscribe.
 
         What came already is passed over: it is under two of our topics, or a connection was lost
@@ -288,23 +297,29 @@ class LiveSubscriber(PortLive):
             if not topic.encode().startswith(beginning):
                 raise RemoteProtocolError("a last value of a topic that was not asked for")
             if number > self._heard.get((stream, topic), 0):
-                found.append(((stream, topic, number), topic, value))
-        for place, _, _ in found:
-            self._hear(*place)
-        return found
+                found.append(Burst(stream, topic, number, [value]))
+        for burst in found:
+            self._hear(stream, burst.topic, burst.noted + 1)
+            self._intake.put_all(burst)
 
     def _hear(self, stream: int, topic: str, number: int) -> None:
         if len(self._heard) >= POSITIONS_LIMIT:
             self._heard.clear()
         self._heard[stream, topic] = number
 
-    def _begun(self, place: Place | None) -> None:
-        """The actor begins to handle a message."""
-        self.last = place
-        if place is None:
+    def _begun(self, burst: Burst | None) -> None:
+        """The actor begins to handle a burst of messages, or one without a number."""
+        self._count()
+        self._at = burst
+        if burst is None:
             self._positions.received_count += 1
-        else:
-            self._positions.note(*place)
+
+    def _count(self) -> None:
+        """Count the messages that were begun since; done for many at once, and when one looks."""
+        at = self._at
+        if at is not None and at.noted < at.number:
+            self._positions.note(at.stream, at.topic, at.noted + 1, at.number)
+            at.noted = at.number
 
     async def close(self) -> None:
         """Leave the publishers and close."""

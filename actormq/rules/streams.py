@@ -63,24 +63,32 @@ class Positions:
                 self._forget_oldest()
             self.last.setdefault((stream, topic), seq)
 
-    def note(self, stream: int, topic: str, seq: int) -> int:
-        """Count one message.
+    def note(self, stream: int, topic: str, first: int, last: int | None = None) -> int:
+        """Count one message, or several that follow each other.
+
+        Args:
+            stream: The stream's id.
+            topic: Their topic.
+            first: The number of the first.
+            last: That of the last; None if there is one alone.
 
         Returns:
-            How many were missed before it.
+            How many were missed before them.
         """
-        self.received_count += 1
+        if last is None:
+            last = first
+        self.received_count += last - first + 1
         key = (stream, topic)
         before = self.last.get(key)
         if before is None:
             if len(self.last) >= POSITIONS_LIMIT:
                 self._forget_oldest()
             # A stream that has not vouched for its beginning begins with what comes first.
-            before = 0 if stream in self._synced else seq - 1
-        if seq <= before:
+            before = 0 if stream in self._synced else first - 1
+        if last <= before:
             return 0  # published before the baseline was told, and arriving behind it
-        self.last[key] = seq
-        missed = seq - before - 1
+        self.last[key] = last
+        missed = max(first - before - 1, 0)
         self.missed_count += missed
         return missed
 

@@ -69,7 +69,7 @@ class Fault:
             return
         periodic = [
             timer
-            for timer in self._cell._timers or ()  # noqa: SLF001 as above
+            for timer in self._cell._extras.timers or ()  # noqa: SLF001 as above
             if isinstance(timer, Periodic) and timer._spec.name == name  # noqa: SLF001 as above
         ]
         if not periodic or name in self._before:

@@ -164,6 +164,31 @@ def test_who_watches_hears_names_and_services_that_came_or_went(directory, news)
     assert news == [(["a"], ["weather"]), (["a"], []), ([], ["weather"])]
 
 
+def test_those_that_connect_are_known_but_no_news_for_whoever_watches(directory, news):
+    """Of hundreds that come, each would be told to all who came before."""
+    come(directory, ROOF, services=[service(1), *(service(n, endpoints=()) for n in range(2, 9))])
+    come(directory, ROOF, services=[service(9, endpoints=())])
+    come(directory, ROOF, gone=[9, 2])
+
+    assert news == [([], ["weather"])]
+    assert [entry.serial for _, entry in directory.bound("weather")] == [1]
+    assert [entry.serial for _, entry in directory.connecting("weather")] == [3, 4, 5, 6, 7, 8]
+    directory.forget(ROOF)
+    assert directory.services("weather") == []
+    assert news == [([], ["weather"])] * 2
+
+
+def test_an_end_that_binds_from_now_on_is_news_and_no_more_among_those_that_connect(
+    directory, news
+):
+    come(directory, ROOF, services=[service(1, endpoints=())])
+    come(directory, ROOF, services=[service(1)])
+
+    assert news == [([], ["weather"])]
+    assert directory.connecting("weather") == []
+    assert [entry.serial for _, entry in directory.bound("weather")] == [1]
+
+
 def test_what_was_known_already_is_no_news(directory, news):
     for version in range(1, 4):
         come(directory, ROOF, actors=[actor(1, "a")], services=[service(2)])

@@ -129,14 +129,14 @@ async def test_a_watch_outlives_the_connection_it_was_said_on(mesh, until):
     ref = await node.find("lamp")
     await watcher.ask("begin", ref)
     cell = other._runtime.registry.by_serial(ref.address.serial)
-    await until(lambda: cell._watchers)
-    cell._watchers.clear()  # as if the word had been lost with its connection
+    await until(lambda: cell._extras.watchers)
+    cell._extras.watchers.clear()  # as if the word had been lost with its connection
     member = node._mesh.members[other.id]
     broken = member.link
     broken.close()
     node._mesh.link_down(broken)
     await until(lambda: member.link is not None)
-    await until(lambda: cell._watchers)
+    await until(lambda: cell._extras.watchers)
     await ref.stop()
     await until(lambda: watcher.ask("ends"))
 
@@ -149,11 +149,11 @@ async def test_a_watcher_that_ends_leaves_no_watch_behind(mesh, until):
     for each in (ref, near):
         await watcher.ask("begin", each)
     cell = other._runtime.registry.by_serial(ref.address.serial)
-    await until(lambda: cell._watchers)
+    await until(lambda: cell._extras.watchers)
     await watcher.stop()
-    await until(lambda: not cell._watchers)
+    await until(lambda: not cell._extras.watchers)
     assert not node._runtime.watching._watched
-    assert not node._runtime.registry.by_serial(near.address.serial)._watchers
+    assert not node._runtime.registry.by_serial(near.address.serial)._extras.watchers
 
 
 async def test_a_signal_comes_before_the_messages_that_wait(mesh):

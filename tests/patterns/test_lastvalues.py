@@ -480,7 +480,7 @@ async def test_what_waits_for_the_end_of_the_tick_is_handed_over_once(mesh, unti
     while not feed._port._has_message():
         pass  # on the loop, so that nobody reads it
     await feed.publish("a", 1)
-    feed._port._drain(1)
+    feed._port._drain()
     await feed.publish("a", 2)
     live = [[b"a", body(feed.stream, 1, 1)], [b"a", body(feed.stream, 2, 2)]]
     assert await plain.heard(old, 2) == live

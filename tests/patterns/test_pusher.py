@@ -112,7 +112,7 @@ async def test_a_service_is_announced_at_a_port_of_whatever_host_the_node_is_rea
 ):
     node = await mesh.start(insecure_lan=insecure_lan)
     await owner(Pusher(service="tasks"))
-    (entry,) = node._runtime.services.entries("tasks")
+    ((_, entry),) = node.directory.services("tasks")
     ipc, tcp = entry.endpoints
     assert ipc.startswith("ipc://@actormq-")
     assert tcp.removeprefix("tcp://*:").isdecimal()

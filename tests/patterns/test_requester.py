@@ -842,7 +842,7 @@ async def test_an_endpoint_that_zeromq_refuses_leaves_nothing_open_or_announced(
     with pytest.raises(SetupError, match="cannot connect to tcp://no such host:1"):
         await node.spawn(Lost)
     assert ports(node) == before
-    assert node._runtime.services.entries("a") == []
+    assert node.directory.services("a") == []
 
 
 @pytest.mark.parametrize("codec", ["text", "raw"])

@@ -139,7 +139,7 @@ class SimulatedMachine(Machine):
         """No two machines are near each other."""
         return f"simulated/{self.name}"
 
-    def loop(self) -> Loop:
+    def loop(self, settings: Settings) -> Loop:  # noqa: ARG002 nothing is gained by spinning here
         """The virtual loop; no turn takes any time."""
         return Loop(self._virtual.time)
 

@@ -98,6 +98,12 @@ class SimulatedPort(Port):
     def look(self) -> None:
         """Nothing: there are no edges to miss."""
 
+    def look_late(self, seconds: float) -> None:
+        """Nothing, for the same reason."""
+
+    def spin(self) -> None:
+        """Nothing: what comes is handed over."""
+
     async def settle(self, most: float) -> None:
         """Nothing: there are no multicast groups of ZeroMQ."""
 

@@ -31,7 +31,7 @@ from actormq.testing.simulation.loop import EPOCH, VirtualLoop
 from actormq.testing.simulation.machine import SimulatedMachine, SimulatedNode
 from actormq.testing.simulation.network import Conditions, Network
 from actormq.testing.simulation.record import Record
-from actormq.turns import kind_of
+from actormq.wording import kind_of
 
 PORT = 7_000  # of every simulated node that is not given another one: `join=["n0"]` finds it
 LOOK = 0.05  # s between looks at a condition

@@ -1,6 +1,6 @@
 """Actors in threads and processes: what they cost, and 300 `kill -9` of one under load.
 
-.venv/bin/python scripts/bench_elsewhere.py [--kills 300]
+.venv/bin/python scripts/benchmarks/elsewhere.py [--kills 300]
 """
 
 from __future__ import annotations

@@ -1,11 +1,8 @@
-"""Measures no-op tasks of Celery with Redis, in the environment that `bench_peers` makes.
+"""Celery with Redis: tasks that do nothing, on two processes.
 
-.venv/celery/bin/python scripts/bench_celery.py
-Starts a Redis on a free port and a worker with two processes, and prints "ready"; then, for each
-number on standard input, runs as many tasks and prints the seconds. Ends with its input.
-
-Set up as Celery's pages advise for many short tasks whose results are wanted ("Optimizing"): the
-prefork pool, a large prefetch, results in Redis, fetched together by `join_native`.
+Starts a Redis on a free port and a worker. Set up as Celery's pages advise for many short tasks
+whose results are wanted ("Optimizing"): the prefork pool, a large prefetch, results in Redis,
+fetched together by `join_native`.
 """
 
 from __future__ import annotations
@@ -24,8 +21,10 @@ from pathlib import Path
 import celery
 import redis
 from celery.result import ResultSet
+from protocol import Round, Settings, repeated, serve
 
 PROCESSES = 2
+PIECE = 500  # tasks sent before their results are waited for
 PATIENCE = 30.0  # s for a server or a worker to start
 PREFETCH = 128  # tasks a process: the page names 50 to 150; 4, the default, is a third slower
 
@@ -40,7 +39,7 @@ def free_port() -> str:
 PORT = os.environ.setdefault("BENCH_REDIS_PORT", free_port())  # the worker is told ours
 URL = f"redis://127.0.0.1:{PORT}/0"
 
-app = celery.Celery("bench_celery", broker=URL, backend=URL)
+app = celery.Celery("celery_farm", broker=URL, backend=URL)
 app.conf.worker_prefetch_multiplier = PREFETCH
 
 
@@ -50,15 +49,13 @@ def noop(number: int) -> int:
     return number
 
 
-def run(count: int) -> float:
-    """Seconds of so many tasks, each sent by itself, until the last result is here."""
-    begun = time.perf_counter()
-    results = ResultSet([noop.delay(number) for number in range(count)])
+def piece() -> int:
+    """Send a piece of tasks, each by itself, and wait until the last result is here."""
+    results = ResultSet([noop.delay(number) for number in range(PIECE)])
     values = results.join_native()
-    took = time.perf_counter() - begun
-    assert values == list(range(count))
+    assert values == list(range(PIECE))
     results.forget()
-    return took
+    return PIECE
 
 
 @contextmanager
@@ -87,10 +84,11 @@ def wait_for_redis() -> None:
     client.ping()
 
 
-def main() -> None:
-    """Measure as often as asked."""
+@contextmanager
+def farm_tasks(_settings: Settings) -> Iterator[Round]:
+    """A server, a worker, and pieces of tasks again and again."""
     here = Path(__file__).resolve().parent
-    worker = [sys.executable, "-m", "celery", "--workdir", str(here), "-A", "bench_celery"]
+    worker = [sys.executable, "-m", "celery", "--workdir", str(here), "-A", "celery_farm"]
     worker += ["worker", "--concurrency", str(PROCESSES), "--loglevel", "WARNING"]
     os.environ["C_FORCE_ROOT"] = "1"  # spares a warning where root measures
     with tempfile.TemporaryDirectory() as folder:
@@ -100,10 +98,8 @@ def main() -> None:
             wait_for_redis()
             with running(Path(folder, "worker.log"), *worker):
                 noop.delay(0).get(timeout=PATIENCE)
-                print("ready", flush=True)
-                for line in sys.stdin:
-                    print(run(int(line)), flush=True)
+                yield lambda seconds: repeated(piece, seconds)
 
 
 if __name__ == "__main__":
-    main()
+    serve({"farm-tasks": farm_tasks})

@@ -1,0 +1,233 @@
+"""Tells in a row: fewer bytes and look-ups, and not one promise less."""
+
+import contextlib
+import math
+
+import msgpack
+import msgspec
+import pytest
+
+from actormq import Actor, LinkFull, NotEncodable, handler, message
+from actormq.cluster.row import LEAST, PLAIN, Row, pack_plain
+from actormq.codec import Codec
+from actormq.events import DeadLetter
+from actormq.settings import BUFFER_BYTES, FRAME_BYTES, FRAME_MESSAGES
+
+
+class Keeper(Actor):
+    """Keeps what it is told, and can hold its turn."""
+
+    def __init__(self) -> None:
+        self.kept: list[object] = []
+
+    @handler
+    def keep(self, value: object) -> None:
+        self.kept.append(value)
+
+    @handler
+    def number(self, value: int, other: int = 0) -> None:
+        self.kept.append([value, other])
+
+    @handler
+    def all(self) -> list[object]:
+        return self.kept
+
+
+class Small(Keeper):
+    mailbox_limit = 100
+
+
+class Said:
+    """What a node sends to its peers, read as envelopes."""
+
+    def __init__(self, node, monkeypatch):
+        self.envelopes = []
+        codec = Codec(1 << 30, 1 << 30)
+        for member in node.mesh_view.members.values():
+            port = member.outbox._port
+            send = port.send
+
+            def sending(frames, copy=True, send=send):
+                self.envelopes += codec.unpack([bytes(frame) for frame in frames])
+                return send(frames, copy)
+
+            monkeypatch.setattr(port, "send", sending)
+
+    def of(self, *kinds):
+        return [envelope for envelope in self.envelopes if envelope[0] in kinds]
+
+
+@pytest.fixture
+def two(mesh, monkeypatch):
+    """A keeper on one node, and a ref to it on another one that is listened to."""
+
+    async def begun(kind=Keeper, **options):
+        far, near = await mesh.start(), await mesh.start(**options)
+        await far.spawn(kind, "keeper")
+        ref = await near.find("keeper")
+        await ref.ask(Keeper.all)
+        return ref, Said(near, monkeypatch), near, far
+
+    return begun
+
+
+VALUES = [0, -1, 2**63, 2**64 - 1, -(2**63), 1.5, -0.0, math.inf, "", "ä" * 40, b"", b"\xdc", True]
+
+
+@pytest.mark.parametrize("value", [*VALUES, None, "x" * 300, b"y" * 70_000], ids=repr)
+def test_plain_values_have_the_bytes_that_the_codec_gives_them(value):
+    assert type(value) in PLAIN
+    assert pack_plain((value,)) == msgpack.packb([value]) == Codec(1 << 20, 1).pack("", [value])[0]
+
+
+def test_a_row_ends_as_one_envelope_and_begins_anew():
+    row = Row(7)
+    for count in (1, 2, 15, 16, 256):
+        row.name("note")
+        row.handler, row.parts = "note", [pack_plain((number,)) for number in range(count)]
+        size = row.size
+        packed = b"".join(row.end())
+        rows = [[number] for number in range(count)]
+        one, more = [message.TELL, 7, "note", *rows[:1]], [message.TELLS, 7, "note", rows]
+        assert msgpack.unpackb(packed) == (one if count == 1 else more)
+        assert len(packed) <= size
+        assert (row.handler, row.parts) == (None, [])
+
+
+async def test_what_is_told_in_a_row_is_one_envelope_and_arrives_in_order(two):
+    ref, said, *_ = await two()
+    for number in range(50):
+        ref.tell(Keeper.keep, number)
+    assert await ref.ask(Keeper.all) == list(range(50))
+    [[_, serial, name, rows]] = said.of(message.TELL, message.TELLS)
+    assert (serial, name, rows) == (ref.address.serial, "keep", [[number] for number in range(50)])
+
+
+async def test_whatever_comes_between_ends_the_row_and_keeps_its_place(two):
+    ref, said, near, _ = await two()
+    other = await near.find("keeper")
+    ref.tell(Keeper.keep, 0)
+    ref.tell(Keeper.keep, 1)
+    ref.tell("keep", 2)  # another name for the same
+    ref.tell(Keeper.keep, [3])  # not plain
+    ref.tell(Keeper.keep, 4)
+    ref.tell(Keeper.keep, value=5)
+    ref.tell(Keeper.number, 6)
+    other.tell(Keeper.keep, 7)
+    ref.tell(Keeper.keep, b"x" * BUFFER_BYTES)
+    ref.tell(Keeper.keep, 9)
+    kept = await ref.ask(Keeper.all)
+    assert kept == [0, 1, 2, [3], 4, 5, [6, 0], 7, b"x" * BUFFER_BYTES, 9]
+    kinds = [envelope[0] for envelope in said.of(message.TELL, message.TELLS)]
+    assert kinds == [message.TELLS, *[message.TELL] * 7, message.TELL]
+
+
+async def test_a_frame_of_rows_is_bounded_in_messages_and_bytes(two):
+    ref, said, *_ = await two()
+    for number in range(FRAME_MESSAGES):
+        ref.tell(Keeper.number, number)
+    assert said.envelopes == []
+    ref.tell(Keeper.number, 0)
+    assert len(said.envelopes) == 1  # it has left, and the loop has not run
+    for _ in range(9):
+        ref.tell(Keeper.keep, "x" * (FRAME_BYTES // 4))
+    await ref.ask(Keeper.all)
+    rows = [envelope[3] for envelope in said.of(message.TELLS)]
+    assert max(map(len, rows)) <= FRAME_MESSAGES
+    assert max(len(msgpack.packb(row)) for row in rows) <= FRAME_BYTES
+
+
+async def test_of_a_row_only_what_fits_is_taken_and_the_rest_is_counted(two, until):
+    ref, _, _, far = await two(Small)
+    letters = []
+    far.events.listen(letters.append, DeadLetter)
+    for number in range(130):
+        ref.tell(Keeper.number, number)
+    await until(lambda: len(letters) == 30)
+    kept = await ref.ask(Keeper.all)
+    assert kept == [[number, 0] for number in range(100)]
+    assert [letter.args for letter in letters] == [(number,) for number in range(100, 130)]
+    assert {letter.reason for letter in letters} == {"MailboxFull"}
+    assert far.ledger().is_balanced
+    assert far.ledger().dropped["MailboxFull"] == 30
+
+
+async def test_each_of_a_row_is_checked(two):
+    ref, said, _, far = await two()
+    letters = []
+    far.events.listen(letters.append, DeadLetter)
+    for value in (1, "two", 3, True, None, 6.0):
+        ref.tell(Keeper.number, value)
+    assert await ref.ask(Keeper.all) == [[1, 0], [3, 0], [True, 0]]
+    assert [letter.args for letter in letters] == [("two",), (None,), (6.0,)]
+    assert {letter.reason for letter in letters} == {"ArgumentMismatch"}
+    assert len(said.of(message.TELLS)) == 1
+
+
+async def test_rows_of_unequal_length_are_taken_as_well(two):
+    ref, said, *_ = await two()
+    ref.tell(Keeper.number, 1)
+    ref.tell(Keeper.number, 2, 3)
+    assert await ref.ask(Keeper.all) == [[1, 0], [2, 3]]
+    assert [envelope[3] for envelope in said.of(message.TELLS)] == [[[1], [2, 3]]]
+
+
+async def test_a_row_counts_as_so_many_messages_on_both_sides(two):
+    ref, _, near, far = await two()
+    sent, got = near.mesh_view.traffic(), far.mesh_view.traffic()
+    for number in range(40):
+        ref.tell(Keeper.keep, number)
+    assert near.mesh_view.traffic().waiting == 40
+    await ref.ask(Keeper.all)
+    later, there = near.mesh_view.traffic(), far.mesh_view.traffic()
+    assert later.sent - sent.sent >= 41
+    assert later.sent - sent.sent == there.received - got.received
+    assert later.waiting == 0
+
+
+@pytest.mark.parametrize("value", [2**64, "\ud800"])
+async def test_what_has_no_form_on_the_wire_is_refused_and_leaves_the_row_whole(two, value):
+    ref, *_ = await two()
+    ref.tell(Keeper.keep, 1)
+    with pytest.raises(NotEncodable):
+        ref.tell(Keeper.keep, value)
+    ref.tell(Keeper.keep, 2)
+    assert await ref.ask(Keeper.all) == [1, 2]
+
+
+async def test_a_row_is_refused_what_the_link_has_no_room_for(two):
+    ref, _, near, far = await two(link_limit=10_000)
+    told = 0
+    with contextlib.suppress(LinkFull):  # less than a frame, so nothing leaves meanwhile
+        while told < FRAME_MESSAGES:
+            ref.tell(Keeper.keep, b"x" * 90)
+            told += 1
+    with pytest.raises(LinkFull):
+        ref.tell(Keeper.keep, b"x" * 90)
+    waiting = near.mesh_view.members[far.id].outbox
+    assert 9_800 < waiting.waiting_bytes <= 10_000
+    assert waiting.waiting_count == told < 10_000 // 90 < 10_000 // LEAST * 3
+    assert await ref.within(5).send(Keeper.keep, 1) is None
+    assert len(await ref.ask(Keeper.all)) == told + 1
+
+
+@pytest.mark.parametrize("rows", [[], [[1], 2], "no", [{}]], ids=str)
+async def test_a_row_that_is_none_is_garbage_and_none_of_it_counts(two, rows):
+    ref, _, near, far = await two()
+    post = near.mesh_view._sorter._deliver.__self__
+    before = far.mesh_view.garbage_count
+    post.say(far.id, [message.TELLS, ref.address.serial, "number", rows])
+    assert await ref.ask(Keeper.all) == []
+    assert far.mesh_view.garbage_count == before + 1
+
+
+async def test_a_guest_is_told_one_by_one(two):
+    ref, said, near, far = await two()
+    member = near.mesh_view.members[far.id]
+    member.facts = msgspec.structs.replace(member.facts, endpoints=())
+    assert member.facts.is_guest
+    for number in range(3):
+        ref.tell(Keeper.keep, number)
+    assert await ref.ask(Keeper.all) == [0, 1, 2]
+    assert [envelope[3] for envelope in said.of(message.TELL)] == [[0], [1], [2]]
+    assert said.of(message.TELLS) == []
