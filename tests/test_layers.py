@@ -12,18 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {
-        *(
-            "errors",
-            "wording",
-            "settings",
-            "seeds",
-            "address",
-            "message",
-            "kept",
-            "codec",
-            "events",
-            "ledger",
-        ),
+        *("errors", "settings", "seeds", "address", "message", "kept", "codec", "events", "ledger"),
+        "wording",
         *("report", "members", "memory"),
     },
     {"multicast", "endpoint"},

@@ -1,6 +1,7 @@
 """Memory under pressure: a sender ten times as fast as its receiver, in two processes over tcp.
 
     python scripts/benchmarks/pressure.py [wait|refuse] [SECONDS]
+    python scripts/benchmarks/pressure.py pressure [way=refuse]     as a program of the bench
 
 The sender offers 32 bytes ten times as often as the receiver can handle them. It waits for room
 (`await ref.send`), or does not care and is refused (`ref.tell`; it is counted where that happens).
@@ -16,7 +17,8 @@ import logging
 import secrets
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -175,6 +177,20 @@ async def press(way: str, seconds: float, limit: int = LIMIT) -> Curves:
             await process.wait()
 
 
+async def round_of(way: str, seconds: float) -> dict[str, Any]:
+    """One round of the work `pressure`: the value is the larger growth of the two, as a share."""
+    curves = await press(way, seconds)
+    growth = max(curves.growth(curves.sender), curves.growth(curves.receiver))
+    facts = {"value": growth, "count": curves.offered, **msgspec.structs.asdict(curves)}
+    return {key: value for key, value in facts.items() if key != "way"}
+
+
+@asynccontextmanager
+async def pressure(settings: Mapping[str, str]) -> AsyncIterator[Callable[[float], Any]]:
+    """The work of that name, as `protocol.serve` wants it."""
+    yield lambda seconds: round_of(settings.get("way", "wait"), seconds)
+
+
 def drawn(curves: Curves) -> str:
     """A run as lines of text."""
     lines = [f"{curves.way}: {curves.offered} offered in {curves.seconds:.0f} s"]
@@ -191,6 +207,11 @@ def main() -> None:
     if sys.argv[1:2] == ["receive"]:
         _, _, place, mesh, limit = sys.argv
         asyncio.run(receive(place, mesh, int(limit)))
+        return
+    if sys.argv[1:2] == ["pressure"]:
+        from protocol import serve  # noqa: PLC0415 by itself the script needs nothing beside it
+
+        serve({"pressure": pressure})
         return
     ways = [word for word in sys.argv[1:] if not word.isdigit()] or ["wait", "refuse"]
     seconds = [float(word) for word in sys.argv[1:] if word.isdigit()] or [120.0]

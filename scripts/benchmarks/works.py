@@ -90,9 +90,15 @@ WORKS: tuple[Work, ...] = (
     ),
     Work(
         "echo-1mb",
-        "an array of 1 MB to another process and back, tcp",
+        "an array of 1 MB to another process of the host and back",
         "B/s",
         (at_least(1.3, "pyro5"),),
+    ),
+    Work(
+        "echo-1mb-tcp",
+        "the same between nodes that take each other for other hosts, tcp",
+        "B/s",
+        others="echo-1mb",
     ),
     Work(
         "echo-64mb",

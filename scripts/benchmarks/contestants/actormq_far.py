@@ -1,7 +1,7 @@
 """actormq between processes: tells, asks, publishing, echoes of arrays; see `WORKS` at the end.
 
 All settings are the defaults, but that the nodes find each other by `join`. They are told that they
-live on different machines, so that their links are tcp; for `echo-64mb` they know better, and use
+live on different machines, so that their links are tcp; for echoes they know better, and use
 what nodes of one machine have.
 
 `fan-out` publishes in bursts of 5 000; a subscriber tells the publisher when it has handled one,
@@ -326,7 +326,8 @@ WORKS: dict[str, AsyncWork] = {
     "far-asks": far_asks,
     "fan-out": lambda settings: fan_out(BURST, 1, settings),
     "fan-out-single": lambda settings: fan_out(1, 0, settings),
-    "echo-1mb": lambda settings: echoed(MB, settings, is_near=False),
+    "echo-1mb": lambda settings: echoed(MB, settings, is_near=True),
+    "echo-1mb-tcp": lambda settings: echoed(MB, settings, is_near=False),
     "echo-64mb": lambda settings: echoed(64 * MB, settings, is_near=True),
 }
 
