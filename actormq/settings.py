@@ -108,8 +108,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         message_limit: Bytes of one packed message, large buffers not counted.
         buffer_limit: Bytes of one large buffer (bytes, array) that travels beside its message.
         link_limit: Bytes that may wait for one peer.
-        spin: Seconds to look for the next message between nodes before the loop sleeps, after one
-            has come or an ask has left: less latency for a busy processor. 0 to 0.001.
+        spin: Seconds to look for an answer of another node before the loop sleeps, once an ask has
+            left: less latency for a busy processor. 0 to 0.001.
     """
 
     name: str = ""

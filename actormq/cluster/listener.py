@@ -8,7 +8,6 @@ from actormq import message
 from actormq.address import ipc_endpoint
 from actormq.codec import Codec
 from actormq.errors import PortInUse, RemoteProtocolError
-from actormq.loop import Loop
 from actormq.message import Envelope, Facts
 from actormq.port import Port
 from actormq.seeds import DEFAULT_PORT
@@ -39,14 +38,12 @@ class Listener:
     """Binds the link socket of a node and sorts what comes in by session.
 
     Args:
-        loop: The node's loop.
         transport: Opens the socket.
         codec: Reads and writes envelopes.
         host: Hears what came.
     """
 
-    def __init__(self, loop: Loop, transport: Transport, codec: Codec, host: Host) -> None:
-        self._loop = loop
+    def __init__(self, transport: Transport, codec: Codec, host: Host) -> None:
         self._transport = transport
         self._codec = codec
         self._host = host
@@ -80,7 +77,6 @@ class Listener:
 
     def _arrived(self, frames: list[bytes]) -> None:
         routing_id, *rest = frames
-        self._loop.expect()
         try:
             envelopes = self._codec.unpack(rest)
             if self._host.heard(routing_id, envelopes):

@@ -120,7 +120,7 @@ class Mesh:
         Raises:
             PortInUse: The port that was asked for is taken.
         """
-        self._listener = Listener(self._loop, self._transport, self._codec, self)
+        self._listener = Listener(self._transport, self._codec, self)
         endpoints = self._listener.bind(self._settings, self.facts.node)
         self.facts = msgspec.structs.replace(self.facts, endpoints=endpoints)
 
