@@ -137,6 +137,7 @@ class Instance(Turns):
             # In two steps, so that the constructor may already use `self.name` and the like.
             actor = kind.__new__(kind, *args, **kwargs)
             actor._actormq_context = cast("Context", self)  # noqa: SLF001 an actor is handed its powers here, and only here
+            actor._actormq_ref = None  # noqa: SLF001 likewise
             kind.__init__(actor, *args, **kwargs)
         except (KeyboardInterrupt, SystemExit) as word:
             self.runtime.node.fail(word)
