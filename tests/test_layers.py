@@ -52,7 +52,17 @@ LAYERS = [
     {"farm"},
     {
         *("draining", "unended", "machine", "steward", "assembly"),
-        *("life", "node", "ending", "run", "topology", "blueprint", "hired", "executor"),
+        *(
+            "life",
+            "node",
+            "collector",
+            "ending",
+            "run",
+            "topology",
+            "blueprint",
+            "hired",
+            "executor",
+        ),
     },
     {"", "observe", "doctor"},
     {"cli", "testing", "__main__"},
