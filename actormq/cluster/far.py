@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from actormq import message
 from actormq.address import NODE_SERIAL, Address
 from actormq.cluster.member import Member
-from actormq.cluster.row import LEAST, PLAIN, Row, pack_plain
+from actormq.cluster.row import LEAST, NO_ROW, PLAIN, Row, pack_plain
 from actormq.deadlines import Served, deadline_for
 from actormq.errors import ActormqError, DeliveryError, LinkFull, MailboxFull
 from actormq.events import DeadLetter
@@ -109,7 +109,7 @@ class FarRoute:
         self._post = post
         self.address = address
         self._thread = post.loop.thread
-        self._row = Row(address.serial)
+        self._row = NO_ROW
 
     def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """See `Ref.tell`."""
@@ -145,6 +145,8 @@ class FarRoute:
         if packed is None or len(packed) >= BUFFER_BYTES:
             self._post.tell(self.address, name, args, kwargs)
         else:
+            if self._row is NO_ROW:
+                self._row = Row(self.address.serial)
             self._post.tell_row(self._row, self.address, handler, name, packed)
 
     def _tell_or_drop(self, name: str, args: Any, kwargs: dict[str, Any]) -> bool:

@@ -89,3 +89,7 @@ class Row:
             return [_TELL + self._whom + parts[0]]
         header = bytes([0x90 | count]) if count < _FEW else b"\xdc" + count.to_bytes(2, "big")
         return [_TELLS, self._whom, header, *parts]
+
+
+NO_ROW = Row(0)
+"""That of a ref that has told nothing; nothing may ever be added to it."""
