@@ -208,7 +208,7 @@ class Actor:
             time: the one on the oldest node. The others stand by, and are not found by the name.
     """
 
-    __slots__ = ("__weakref__", "_actormq_context")
+    __slots__ = ("__weakref__", "_actormq_context", "_actormq_ref")
 
     runs_in: ClassVar[Literal["loop", "thread", "process"]] = "loop"
     hang_limit: ClassVar[float | None] = 1.25  # s; seen within 2 s, with a beat each 0.25 s
@@ -217,6 +217,7 @@ class Actor:
     """Messages that the mailbox of one such actor holds; None: the node's `mailbox_limit`."""
 
     _actormq_context: Context
+    _actormq_ref: Ref[Any] | None
     _actormq_handlers: ClassVar[dict[Any, HandlerSpec]] = {}
     _actormq_periodic: ClassVar[dict[str, tuple[HandlerSpec, float]]] = {}
     _actormq_sockets: ClassVar[dict[str, SocketSpec]] = {}
@@ -265,7 +266,13 @@ class Actor:
     @property
     def ref(self) -> Ref[Self]:
         """A ref to this actor, to be given to others."""
-        return self._actormq_own.ref
+        try:
+            ref: Ref[Self] | None = self._actormq_ref
+        except AttributeError:  # of an object that no cell has made
+            ref = None
+        if ref is None:  # kept from now on: many actors put it into each of their messages
+            ref = self._actormq_ref = self._actormq_own.ref
+        return ref
 
     @property
     def node(self) -> Node:

@@ -25,6 +25,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any, Self, TypeVar
 
 from actormq import unended
+from actormq.collector import collecting_seldom
 from actormq.node import Node
 from actormq.stepping import Exit, contained
 from actormq.threads import Threads
@@ -63,7 +64,7 @@ def run_to_end(
     runner = asyncio.Runner()
     loop = runner.get_loop()
     loop.set_default_executor(Threads("actormq-run", patience=PATIENCE))
-    with _Signals(loop, node) as signals:
+    with collecting_seldom(), _Signals(loop, node) as signals:
 
         async def program() -> R:
             # What ends the program must not fly out of a task: asyncio would fall over it.

@@ -137,6 +137,7 @@ class Instance(Turns):
             # In two steps, so that the constructor may already use `self.name` and the like.
             actor = kind.__new__(kind, *args, **kwargs) if args or kwargs else kind.__new__(kind)
             actor._actormq_context = self  # type: ignore[assignment]  # noqa: SLF001 an actor is handed its powers here, and only here
+            actor._actormq_ref = None  # noqa: SLF001 likewise
             if args or kwargs:  # most have none, and to spread nothing takes longer than the call
                 kind.__init__(actor, *args, **kwargs)
             else:

@@ -149,14 +149,14 @@ class Port:
 
     def _ready(self) -> None:
         """The descriptor has told of something: of what, only EVENTS says."""
-        if self._waiting is None and self._receive is not None:
+        if self._waiting is None and self._receive is not None and not self._paused:
             self._drain()  # which is the shortest look
             return
         events = int(self.socket.get(_EVENTS))
         if events & _POLLOUT and self._waiting is not None:
             self._send_waiting()  # looking has taken the edge
         if events & _POLLIN and self._receive is not None:
-            self._drain()
+            self._drain()  # nothing, while it is paused
 
     def _drain(self) -> None:
         """Take what waits, up to a bound.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -102,6 +103,7 @@ class Runtime(msgspec.Struct):
     Attributes:
         books: What became of the messages, as far as no living actor knows.
         chance: Draws a number evenly from 0 (within) to 1 (without).
+        mailboxes: Empty ones, to be used again.
         unfinished: What did not even end when it was cut off: whether it has ended since, and a
             text that names it.
     """
@@ -127,6 +129,7 @@ class Runtime(msgspec.Struct):
     books: Books = msgspec.field(default_factory=Books)
     unfinished: list[tuple[Callable[[], bool], str]] = msgspec.field(default_factory=list)
     contexts: Contexts = msgspec.field(default_factory=Contexts)
+    mailboxes: list[deque[Any]] = msgspec.field(default_factory=list)
 
     def leave_unfinished(self, has_ended: Callable[[], bool], text: str) -> None:
         """Note what did not end when it was cut off, for whoever waits for the node's end."""

@@ -28,11 +28,10 @@ DRAIN_MESSAGES = 64  # messages taken from a socket per wake-up: keeps one flood
 
 # -- turns ------------------------------------------------------------------------------------
 PAUSE_EVERY = 256  # actors started or stopped in a row, some 3 µs each, before others have a turn
+SPARE_MAILBOXES = 1_000  # empty ones that are kept for the next actors with messages: 0.7 MB
 TURN_MESSAGES = 256  # messages one actor may handle before the next actor's turn
 TURN_SECONDS = 0.0005  # s one actor may hold the loop; past it links are flushed, others run
-ROW_MESSAGES = (
-    8  # quick ones between two looks at the clock, which cost as much as an empty handler
-)
+ROW_MESSAGES = 8  # quick ones between two looks at the clock; a look costs as much as a handler
 CONCURRENT_LIMIT = 1_000  # handlers of one actor under way at once; then no further one begins
 TICK_SECONDS = 0.005  # s of turns before sockets and timers are looked at again
 

@@ -190,7 +190,7 @@ class Turns(Mailbox):
         if self._mailbox or self._signals:
             self.runtime.loop.ready(self)
         else:
-            self._mailbox = None
+            self._give_back()
 
     def _take_signals(self) -> bool:
         """Run the hooks that are due; say whether one of them keeps the turn."""

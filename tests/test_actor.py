@@ -209,6 +209,19 @@ async def test_an_actor_knows_its_name_its_ref_and_its_node(mesh):
     assert ref == nameless
 
 
+class Curious(Selfish):
+    def __getattr__(self, name):
+        return f"no {name} here"
+
+
+async def test_an_actor_gives_one_ref_again_and_again_whatever_attributes_it_invents(mesh):
+    curious = await (await mesh.start()).spawn(Curious)
+    _, first, _ = await curious.ask(Curious.facts)
+    _, second, _ = await curious.ask(Curious.facts)
+    assert first == curious
+    assert first is second
+
+
 async def test_what_an_actor_logs_says_its_name_and_its_module(mesh, caplog):
     node = await mesh.start()
     ref = await node.spawn(Selfish, "it")

@@ -12,18 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {
-        *(
-            "errors",
-            "wording",
-            "settings",
-            "seeds",
-            "address",
-            "message",
-            "kept",
-            "codec",
-            "events",
-            "ledger",
-        ),
+        *("errors", "settings", "seeds", "address", "message", "kept", "codec", "events", "ledger"),
+        "wording",
         *("report", "members", "memory"),
     },
     {"multicast", "endpoint"},
@@ -62,7 +52,17 @@ LAYERS = [
     {"farm"},
     {
         *("draining", "unended", "machine", "steward", "assembly"),
-        *("life", "node", "ending", "run", "topology", "blueprint", "hired", "executor"),
+        *(
+            "life",
+            "node",
+            "collector",
+            "ending",
+            "run",
+            "topology",
+            "blueprint",
+            "hired",
+            "executor",
+        ),
     },
     {"", "observe", "doctor"},
     {"cli", "testing", "__main__"},

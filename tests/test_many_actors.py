@@ -198,3 +198,20 @@ async def test_an_idle_actor_and_its_ref_take_little_memory(node):
     finally:
         tracemalloc.stop()
     assert each < BYTES_LIMIT
+
+
+async def test_mailboxes_are_used_again_by_one_actor_at_a_time(node, until):
+    refs = await spawned(node, 50)
+    for number in range(10):
+        for ref in refs:
+            ref.tell(Idle.note)
+        refs[number].tell(Idle.stop_self)
+        await refs[-1].ask(Idle.note)  # handled ahead, while the others' mailboxes are in use
+        await until(lambda: not any(cell.mailbox_count for cell in node._runtime.registry.cells()))
+        del refs[number]
+    spare = node._runtime.mailboxes
+    assert len(spare) <= 51
+    assert not any(spare)
+    in_use = [cell._mailbox for cell in node._runtime.registry.cells() if cell._mailbox is not None]
+    assert len({id(mailbox) for mailbox in (*spare, *in_use)}) == len(spare) + len(in_use)
+    assert node.ledger().is_balanced

@@ -238,6 +238,20 @@ async def test_a_port_that_is_paused_receives_nothing_and_goes_on_where_it_was(u
         assert e.came == [b"%d" % number for number in range(100)]
 
 
+async def test_a_port_that_is_paused_does_not_keep_the_loop_awake(until):
+    async with ends() as e:
+        port, endpoint = e.bound(PULLER)
+        push = e.peer(zmq.PUSH, endpoint)
+        push.send(b"a")
+        await until(lambda: e.came == [b"a"])
+        port.pause()
+        push.send(b"b")
+        wait_for_edge(port)
+        await until(lambda: not has_edge(port))
+        port.resume()
+        await until(lambda: e.came == [b"a", b"b"])
+
+
 async def test_a_port_that_its_receiver_pauses_stops_at_once(until):
     async with ends() as e:
         port, endpoint = e.bound(PULLER, lambda frames: (e.note(frames), port.pause()))

@@ -51,8 +51,8 @@ class Listener:
         self._codec = codec
         self._host = host
         self.port: Port = transport.open(LINK_LISTENER, self._arrived)
-        self.port.copied_frames = 2  # whose connection, and the envelopes
         self.port.spin()
+        self.port.copied_frames = 2  # whose connection, and the envelopes
 
     def bind(self, settings: Settings, node_id: str) -> tuple[str, ...]:
         """Listen on tcp and ipc.

@@ -78,7 +78,7 @@ class Outbox:
             size += sum(memoryview(buffer).nbytes for buffer in buffers)
         if self._waiting_bytes and self._waiting_bytes + size > self._limit:
             raise LinkFull(self._who, self._limit)
-        if self.lender is not None and size >= LENT_BYTES and buffers:
+        if buffers and self.lender is not None and size >= LENT_BYTES:
             lent = self.lender.lend(packed, buffers)
             if lent is not None:
                 packed, buffers = lent, ()
@@ -125,10 +125,17 @@ class Outbox:
         if room < 0 and self._waiting_bytes:
             raise LinkFull(self._who, self._limit)
         row.handler, row.parts = handler, [packed]
-        taken = max(self._batch_bytes, LEAST * self._batch_count) + max(size, LEAST)
-        row.room = min(FRAME_BYTES - taken, most - size, room)
+        row.room = room
+        for bound in (
+            FRAME_BYTES - self._batch_bytes - size,
+            FRAME_BYTES - LEAST * (self._batch_count + 1),
+            most - size,
+        ):
+            if bound < row.room:  # noqa: PLR1730 a call each is a seventh of a tell to many in turn
+                row.room = bound
         self._row = row
-        self._flush_soon()
+        if not self._is_dirty:
+            self._flush_soon()
 
     def _flush_soon(self) -> None:
         if not self._is_dirty:
@@ -167,7 +174,7 @@ class Outbox:
         assert row is not None
         self._batch_count += len(row.parts)
         pieces = row.end()
-        size = sum(map(len, pieces))
+        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
         self._batch += pieces
         self._batch_bytes += size
         self._waiting_bytes += size

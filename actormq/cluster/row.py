@@ -86,6 +86,6 @@ class Row:
         parts, self.parts, self.handler = self.parts, [], None
         count = len(parts)
         if count == 1:
-            return [_TELL, self._whom, *parts]
+            return [_TELL + self._whom + parts[0]]
         header = bytes([0x90 | count]) if count < _FEW else b"\xdc" + count.to_bytes(2, "big")
         return [_TELLS, self._whom, header, *parts]

@@ -69,6 +69,7 @@ class Bench:
         """Make the object; whatever its constructor raises comes out."""
         actor = self._kind.__new__(self._kind, *args, **kwargs)
         actor._actormq_context = context  # noqa: SLF001 as in the cell
+        actor._actormq_ref = None  # noqa: SLF001 likewise
         self._kind.__init__(actor, *args, **kwargs)
         self.actor = actor
 

@@ -38,6 +38,7 @@ from protocol import (
 )
 
 from actormq import Actor, Node, Publisher, Ref, Reply, Subscriber, handler
+from actormq.collector import collecting_seldom
 from actormq.machine import MACHINE, Machine
 from actormq.observe.logs import log
 from actormq.settings import Settings as NodeSettings
@@ -347,4 +348,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with collecting_seldom():  # as `run` has it
+        main()

@@ -22,6 +22,7 @@ sys.path.insert(0, str(HERE.parent))
 from protocol import AsyncRound, Result, Settings, rate, serve  # noqa: E402
 
 from actormq import Actor, Node, Publisher, Ref, Subscriber, handler  # noqa: E402
+from actormq.collector import collecting_seldom  # noqa: E402
 
 BURST = 4_000  # messages between two looks at the receivers
 PAYLOAD = b"x" * 32
@@ -233,12 +234,13 @@ async def pairs(settings: Settings) -> AsyncIterator[AsyncRound]:
 
 
 if __name__ == "__main__":
-    serve(
-        {
-            "grow-local": local,
-            "grow-far": far,
-            "grow-nodes": nodes,
-            "grow-size": size,
-            "grow-pairs": pairs,
-        }
-    )
+    with collecting_seldom():  # as `run` has it
+        serve(
+            {
+                "grow-local": local,
+                "grow-far": far,
+                "grow-nodes": nodes,
+                "grow-size": size,
+                "grow-pairs": pairs,
+            }
+        )

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from protocol import AsyncRound, Result, Settings, rate, repeated_async, serve, timed_async
 
 from actormq import Actor, Node, Ref, handler
+from actormq.collector import collecting_seldom
 
 BURST = 5_000  # tells between two looks at the receiver: half of a mailbox
 PAYLOAD = b"x" * 32
@@ -126,11 +127,12 @@ async def spawn_live(settings: Settings) -> AsyncIterator[AsyncRound]:
 
 
 if __name__ == "__main__":
-    serve(
-        {
-            "local-tell": local_tell,
-            "local-ask": local_ask,
-            "spawn": spawn,
-            "spawn-live": spawn_live,
-        }
-    )
+    with collecting_seldom():  # as `run` has it
+        serve(
+            {
+                "local-tell": local_tell,
+                "local-ask": local_ask,
+                "spawn": spawn,
+                "spawn-live": spawn_live,
+            }
+        )

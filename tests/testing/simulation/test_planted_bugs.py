@@ -25,32 +25,34 @@ pytestmark = pytest.mark.slow
 
 def says_the_last_thing_again(monkeypatch):
     """An outbox sends what it was told last once more on a new connection."""
-    attach, put = Outbox.attach, Outbox.put
+    attach, seal = Outbox.attach, Outbox._seal
 
     def again(self, port, routing_id=None):
         held = self.__dict__.get("last")
         if held is not None:
-            self._queue.appendleft((held, len(held[0]), 1))
-            self.waiting_bytes += len(held[0])
+            self._queue.appendleft(held)
+            self._waiting_bytes += held[1]
         attach(self, port, routing_id)
 
-    def note(self, packed, buffers=()):
-        if packed[1:2] == b"\x03":  # a tell
-            self.last = [packed]
-        put(self, packed, buffers)
+    def note(self):
+        seal(self)
+        if self._queue and self._queue[-1][0][0][1:2] in (b"\x03", b"\x15"):  # it begins with tells
+            self.last = self._queue[-1]
 
     monkeypatch.setattr(Outbox, "attach", again)
-    monkeypatch.setattr(Outbox, "put", note)
+    monkeypatch.setattr(Outbox, "_seal", note)
 
 
 def overtakes(monkeypatch):
     """An outbox lets what is small go first, where something waits."""
 
     def seal(self):
+        if self._row is not None:
+            self._end_row()
         if self._batch:
-            entry = ([b"".join(self._batch)], self._batch_bytes, len(self._batch))
+            entry = ([b"".join(self._batch)], self._batch_bytes, self._batch_count)
             self._queue.appendleft(entry)
-            self._batch, self._batch_bytes = [], 0
+            self._batch, self._batch_bytes, self._batch_count = [], 0, 0
 
     monkeypatch.setattr(Outbox, "_seal", seal)
 
@@ -111,13 +113,13 @@ def raises_when_somebody_is_lost(monkeypatch):
 
 def answers_the_wrong_one(monkeypatch):
     """A reply goes to the ask before."""
-    reply = Post.reply
+    answer = Post.answer
 
-    def crossed(self, member, envelope):
-        before, self.__dict__["before"] = self.__dict__.get("before", envelope), envelope
-        reply(self, member, [envelope[0], envelope[1], *before[2:]])
+    def crossed(self, member, number, value):
+        before, self.__dict__["before"] = self.__dict__.get("before", value), value
+        answer(self, member, number, before)
 
-    monkeypatch.setattr(Post, "reply", crossed)
+    monkeypatch.setattr(Post, "answer", crossed)
 
 
 def doubles_a_message(monkeypatch):

@@ -9,6 +9,7 @@ from actormq_micro import MICRO, Problem
 from protocol import AsyncRound, AsyncWork, Settings, repeated_async, serve
 
 from actormq import Node
+from actormq.collector import collecting_seldom
 
 
 def work(kind: type[Problem], parties: int) -> AsyncWork:
@@ -30,4 +31,5 @@ def work(kind: type[Problem], parties: int) -> AsyncWork:
 
 
 if __name__ == "__main__":
-    serve({name: work(*problem) for name, problem in {**MICRO, **CONCURRENCY}.items()})
+    with collecting_seldom():  # as `run` has it
+        serve({name: work(*problem) for name, problem in {**MICRO, **CONCURRENCY}.items()})

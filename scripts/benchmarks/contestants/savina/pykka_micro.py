@@ -158,9 +158,10 @@ class Peer(ThreadingActor):
         if kind == "ping":
             self.peers[value].tell(("pong", self.number))
             return
-        if kind == "begin":
+        if kind == "meet":
             self.peers = value
-        else:
+            return
+        if kind == "pong":
             check("sender of a pong", value, self.target)
             self.answered += 1
         self.target = next(self.targets, -1)
@@ -175,7 +176,9 @@ def big() -> int:
     gate = Gate(problems.BIG_ACTORS)
     peers = [Peer.start(gate, number) for number in range(problems.BIG_ACTORS)]
     for peer in peers:
-        peer.tell(("begin", peers))
+        peer.tell(("meet", peers))
+    for peer in peers:  # only now, for the first ones ping the others at once
+        peer.tell(("begin", None))
     answered = gate.solved()
     check("pongs", answered, problems.BIG_ACTORS * problems.BIG_PINGS)
     return 2 * answered
@@ -220,9 +223,10 @@ def ended(solve: Callable[[], int]) -> Callable[[], int]:
     """Solve a problem, and stop its actors."""
 
     def once() -> int:
-        count = solve()
-        ActorRegistry.stop_all()
-        return count
+        try:
+            return solve()
+        finally:  # whatever came out: threads of actors keep a program alive
+            ActorRegistry.stop_all()
 
     return once
 
