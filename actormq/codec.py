@@ -5,7 +5,7 @@ Dataclasses, `msgspec.Struct`s, enums, dates, `UUID`, `Decimal` and sets travel 
 the receiver's annotation makes them again (`arguments.py`).
 Refs and numpy arrays have ext types, so that they arrive as what they were without an annotation.
 So do tuples, sets, dates and some more, where both ends are Python (`kept.py`).
-Buffers from `BUFFER_BYTES` on leave their message and travel beside it, uncopied.
+Buffers from `ASIDE_BYTES` on leave their message and travel beside it, uncopied.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from actormq.address import Address
 from actormq.errors import MessageTooLarge, NotEncodable, RemoteProtocolError
 from actormq.kept import EXT_KIND, MARK, Reader, form
 from actormq.message import Envelope
-from actormq.settings import BUFFER_BYTES, FRAME_BYTES
+from actormq.settings import ASIDE_BYTES, BUFFER_BYTES, FRAME_BYTES
 
 EXT_REF = 1  # [node id, serial, label]
 EXT_ARRAY = 2  # [dtype, shape, bytes or ext 3]
@@ -47,10 +47,10 @@ _DTYPE = re.compile(r"[<>|][biufcmMSUV][0-9]{1,9}(\[[0-9A-Za-z]{1,16}\])?\Z")
 included, and warns of some."""
 _BIN_HEADER = re.compile(
     rb"\xc6(?:%b[%b-\xff]|[\x01-\xff])"
-    % (re.escape(bytes([BUFFER_BYTES >> 24])), re.escape(bytes([BUFFER_BYTES >> 16]))),
+    % (re.escape(bytes([ASIDE_BYTES >> 24])), re.escape(bytes([ASIDE_BYTES >> 16]))),
     re.DOTALL,
 )
-"""How a bin of at least `BUFFER_BYTES` begins; other bytes may look the same."""
+"""How a bin of at least `ASIDE_BYTES` begins; other bytes may look the same."""
 _TEXT_FORMS = (uuid.UUID, decimal.Decimal, pathlib.PurePath)
 _DATE_FORMS = (dt.datetime, dt.date, dt.time)
 
@@ -115,7 +115,7 @@ class Codec:
         self._outgoing = buffers if beside else None
         try:
             packed: bytes = self._packer.pack(envelope)
-            if beside and len(packed) >= BUFFER_BYTES and _BIN_HEADER.search(packed):
+            if beside and len(packed) >= ASIDE_BYTES and _BIN_HEADER.search(packed):
                 packed = self._pack_asides(to, envelope, buffers)
         except _UNPACKABLE as error:
             self._packer.reset()
@@ -208,7 +208,7 @@ class Codec:
             if isinstance(value, memoryview) and not value.c_contiguous:
                 value = value.tobytes()  # neither msgpack nor zmq takes one with gaps
             size = value.nbytes if isinstance(value, memoryview) else len(value)
-            if size >= BUFFER_BYTES:
+            if size >= ASIDE_BYTES:
                 if size > self.buffer_limit:
                     raise MessageTooLarge(to, size, self.buffer_limit)
                 return _Aside(value)
@@ -219,6 +219,8 @@ class Codec:
             return buffer
         if len(self._outgoing) >= _BUFFERS_LIMIT:
             raise ValueError(f"more than {_BUFFERS_LIMIT} large buffers in one message")
+        if len(buffer) < BUFFER_BYTES and type(buffer) is not bytes:
+            buffer = bytes(buffer)  # ZeroMQ copies it, but later: it may have changed by then
         self._outgoing.append(buffer)
         return msgpack.ExtType(EXT_BUFFER, bytes([len(self._outgoing) - 1]))
 
@@ -266,7 +268,7 @@ class Codec:
         data: Any = array.reshape(-1).view("u1").data if array.size else b""
         if array.nbytes > self.buffer_limit:
             raise ValueError(f"an array of {array.nbytes} bytes, over buffer_limit")
-        if array.nbytes >= BUFFER_BYTES:
+        if array.nbytes >= ASIDE_BYTES:
             data = self._beside(data)
         parts = [array.dtype.str, list(shape), data]
         return msgpack.ExtType(EXT_ARRAY, self._packer_of_parts().pack(parts))

@@ -21,6 +21,7 @@ NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z")
 # -- links ------------------------------------------------------------------------------------
 FRAME_MESSAGES = 256  # envelopes joined into one frame: past 64 the gain is gone, 256 bounds delay
 FRAME_BYTES = 64 * 1024  # bytes; a longer frame gains nothing and holds the loop while it decodes
+ASIDE_BYTES = 64 * 1024  # bytes; a frame of its own is half the price of a place in msgpack
 BUFFER_BYTES = 256 * 1024  # bytes; from here on zmq's zero copy is cheaper than memcpy (measured)
 HANDSHAKE_TIMEOUT = 2.0  # s from connect to welcome; a LAN needs 10 ms, a busy Pi some 100
 DRAIN_MESSAGES = 64  # messages taken from a socket per wake-up: keeps one flood from hogging

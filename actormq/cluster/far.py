@@ -13,7 +13,7 @@ from actormq.deadlines import Served, deadline_for
 from actormq.errors import ActormqError, DeliveryError, LinkFull, MailboxFull
 from actormq.events import DeadLetter
 from actormq.reply import Reply
-from actormq.settings import BUFFER_BYTES
+from actormq.settings import ASIDE_BYTES
 
 if TYPE_CHECKING:
     from actormq.cluster.post import Post
@@ -142,7 +142,7 @@ class FarRoute:
     ) -> None:
         """Send what no row can take, or what begins one."""
         name = handler if isinstance(handler, str) else handler.__name__
-        if packed is None or len(packed) >= BUFFER_BYTES:
+        if packed is None or len(packed) >= ASIDE_BYTES:
             self._post.tell(self.address, name, args, kwargs)
         else:
             if self._row is NO_ROW:

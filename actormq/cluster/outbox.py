@@ -194,8 +194,8 @@ class Outbox:
     def _pump(self) -> None:
         port, queue = self._port, self._queue
         while queue and port is not None and not (self._is_blocked or port.is_closed):
-            frames, *_ = queue[0]
-            is_small = len(frames) == 1 and len(frames[0]) < BUFFER_BYTES
+            frames, size, _ = queue[0]
+            is_small = size < BUFFER_BYTES or (len(frames) == 1 and len(frames[0]) < BUFFER_BYTES)
             if port.send([*self._prefix, *frames], copy=is_small):
                 self._sent()
             else:

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from actormq import message
-from actormq.settings import BUFFER_BYTES, FRAME_BYTES, FRAME_MESSAGES
+from actormq.settings import ASIDE_BYTES, FRAME_BYTES, FRAME_MESSAGES
 
 PLAIN = frozenset((str, int, float, bool, bytes, type(None)))
 """Types whose values, if of exactly that type, msgspec packs into the same bytes as `codec.py`."""
@@ -36,7 +36,7 @@ def packed_plain(envelope: tuple[Any, ...], limit: int) -> bytes | None:
         packed = pack_plain(envelope)
     except (ValueError, OverflowError):
         return None
-    return packed if len(packed) < min(limit, BUFFER_BYTES) else None
+    return packed if len(packed) < min(limit, ASIDE_BYTES) else None
 
 
 LEAST = FRAME_BYTES // FRAME_MESSAGES

@@ -77,7 +77,11 @@ VALUES = [0, -1, 2**63, 2**64 - 1, -(2**63), 1.5, -0.0, math.inf, "", "ä" * 40,
 @pytest.mark.parametrize("value", [*VALUES, None, "x" * 300, b"y" * 70_000], ids=repr)
 def test_plain_values_have_the_bytes_that_the_codec_gives_them(value):
     assert type(value) in PLAIN
-    assert pack_plain((value,)) == msgpack.packb([value]) == Codec(1 << 20, 1).pack("", [value])[0]
+    assert (
+        pack_plain((value,))
+        == msgpack.packb([value])
+        == Codec(1 << 20, 1).pack("", [value], beside=False)[0]
+    )
 
 
 def test_a_row_ends_as_one_envelope_and_begins_anew():
