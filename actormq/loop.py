@@ -14,12 +14,15 @@ import threading
 from asyncio.tasks import _enter_task, _leave_task
 from collections import deque
 from collections.abc import Callable
-from time import perf_counter
+from functools import partial
+from time import perf_counter, sleep
 from typing import Any, Protocol
 
 from tornado.ioloop import IOLoop
 
 from actormq.settings import PAUSE_EVERY, TICK_SECONDS, TURN_MESSAGES, TURN_SECONDS
+
+_give_way: Callable[[], object] = getattr(os, "sched_yield", partial(sleep, 0))  # not on Windows
 
 
 class Turn(Protocol):
@@ -198,7 +201,7 @@ class Loop:
                 if has_come():
                     self.call_soon(self._look)  # behind what that has woken
                     return
-            os.sched_yield()  # to the threads that are to bring it, where processors are few
+            _give_way()  # to the threads that are to bring it, where processors are few
         self._is_spinning = False
 
     def woken(self, callback: Callable[[], object]) -> None:
