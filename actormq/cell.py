@@ -335,6 +335,7 @@ class Cell(Instance):
         seconds = within or self.runtime.settings.shutdown_timeout
         if self._is_at_rest and loop.is_current() and not loop.is_pause_due():
             self.end(STOPPED, "")
+            self.actor = GONE  # else both hold each other, until the garbage collector comes by
         label = self.address.label if self.state is not State.STOPPED else ""  # nobody will wait
         reply: Reply[None] = Reply(loop, label, "stop", seconds)
         reply.target = self  # who awaits that in its own handler waits for itself
@@ -439,7 +440,6 @@ class Cell(Instance):
         if self.family is not None:
             self.family.left(self)
         runtime.watching.forget(self)
-        self.actor = GONE  # else both hold each other, until the garbage collector comes by
         if extras is NO_EXTRAS:
             return
         watchers, extras.watchers = extras.watchers, None

@@ -53,7 +53,7 @@ class Extras:
 
 
 GONE = object.__new__(Actor)
-"""What an actor that has ended for good has for the user's object."""
+"""What an actor that has ended at rest has for the user's object."""
 
 NO_EXTRAS = Extras()
 """That of all actors that have nothing of it; it is never written to."""
