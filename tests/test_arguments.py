@@ -4,6 +4,7 @@ import enum
 import uuid
 from decimal import Decimal
 from pathlib import PurePosixPath
+from types import SimpleNamespace
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -50,7 +51,8 @@ class Greeter:
     def loose(self, anything, more: Any = None): ...
 
 
-GREETER = Ref(FarRoute(None, Address("0123456789abcdef", 3, "greeter")))
+POST = SimpleNamespace(loop=SimpleNamespace(thread=0))  # nothing is sent
+GREETER = Ref(FarRoute(POST, Address("0123456789abcdef", 3, "greeter")))
 ARRAY = np.arange(3.0)
 
 

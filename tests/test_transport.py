@@ -34,7 +34,7 @@ class Ends:
         self.came = []
 
     def port(self, role):
-        return self.transport.open(role, self.came.append)
+        return self.transport.open(role, None if role.kind == zmq.PUSH else self.came.append)
 
     def bound(self, role):
         port = self.port(role)
