@@ -85,7 +85,7 @@ class Codec:
         self._address_of = address_of
         self._ref_to = ref_to
         self._outgoing: list[Buffer] | None = None
-        self._incoming: Sequence[Buffer] = ()
+        self._incoming: list[Buffer] = []
         self._reader: Reader | None = None
         self._packer = msgpack.Packer(default=self._plain)
         self._keeper = msgpack.Packer(default=self._kept, strict_types=True)
@@ -309,11 +309,11 @@ class Codec:
     def _unpack_beside(self, frame: bytes, buffers: Sequence[bytes]) -> list[Any]:
         if any(len(buffer) > self.buffer_limit for buffer in buffers):
             raise RemoteProtocolError("a buffer over buffer_limit")
-        self._incoming = buffers
+        self._incoming = list(buffers)
         try:
             return self.unpack_all(frame)
         finally:
-            self._incoming = ()  # the next frame must not find them, and they may be large
+            self._incoming = []  # the next frame must not find them, and they may be large
 
     def unpack_all(self, frame: bytes) -> list[Any]:
         """Unpack a frame of concatenated values of any kind, all of them or none.
@@ -399,7 +399,7 @@ class Codec:
 
     def _extension(self, code: int, data: bytes) -> Any:
         if code == EXT_BUFFER:
-            return bytes(self._buffer(data))  # a copy only of what is in memory that is lent
+            return self._copied(data)
         if code == EXT_REF:
             if len(data) > _REF_BYTES:
                 raise ValueError("a ref is too long")
@@ -425,6 +425,13 @@ class Codec:
         if code == EXT_BUFFER:
             return self._buffer(data)
         raise ValueError(f"ext type {code} in an array")
+
+    def _copied(self, data: bytes) -> bytes:
+        """A buffer as bytes, copied once: a small envelope may name a large one a million times."""
+        buffer = self._buffer(data)
+        if type(buffer) is not bytes:
+            buffer = self._incoming[data[0]] = bytes(buffer)
+        return buffer
 
     def _buffer(self, data: bytes) -> Buffer:
         if len(data) != 1 or data[0] >= len(self._incoming):

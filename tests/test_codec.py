@@ -668,3 +668,13 @@ def test_a_frame_over_every_limit_is_refused_before_it_is_read():
 def test_what_is_not_a_number_stays_that():
     assert math.isnan(there_and_back(math.nan))
     assert there_and_back(math.inf) == math.inf
+
+
+def test_a_buffer_that_is_named_often_is_copied_once():
+    view = memoryview(bytes(ASIDE_BYTES))
+    named = msgpack.packb([3, [msgpack.ExtType(3, b"\0")] * 1_000])
+
+    [[_, got]] = codec().unpack([named, view])
+
+    assert {type(one) for one in got} == {bytes}
+    assert len(set(map(id, got))) == 1
