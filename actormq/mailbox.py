@@ -304,7 +304,7 @@ class Mailbox(abc.ABC):
             if not self.is_open:
                 return 0
             mailbox = self._open_mailbox()
-        room = self._limit - len(mailbox)
+        room = max(self._limit - len(mailbox), 0)  # what is put first may be over the limit
         if len(rows) > room:
             rows = rows[:room]
         name, rows = call.name, list(map(tuple, rows))  # which the collector lets go of: `Queued`
