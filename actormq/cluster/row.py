@@ -83,7 +83,7 @@ class Row:
 
     def end(self) -> list[bytes]:
         """Take the envelope, in pieces; nothing may be added any more."""
-        parts, self.parts, self.handler = self.parts, [], None
+        parts, self.parts, self.handler, self.room = self.parts, [], None, 0
         count = len(parts)
         if count == 1:
             return [_TELL + self._whom + parts[0]]

@@ -235,3 +235,23 @@ async def test_a_guest_is_told_one_by_one(two):
     assert await ref.ask(Keeper.all) == [0, 1, 2]
     assert [envelope[3] for envelope in said.of(message.TELL)] == [[0], [1], [2]]
     assert said.of(message.TELLS) == []
+
+
+async def test_a_mailbox_over_its_limit_takes_none_of_a_row(two):
+    _, _, _, far = await two(Small)
+    [cell] = [cell for cell in far._runtime.registry.cells() if cell.kind is Small]
+    for number in range(Small.mailbox_limit):
+        cell.tell(Keeper.keep, (number,), {})
+    cell._put_first((cell.find("keep"), ["again"], {}, None))  # one that is to be handled anew
+
+    assert cell.put_all(cell.find("keep"), [[number] for number in range(10)]) == 0
+    assert cell.mailbox_count == Small.mailbox_limit + 1
+
+
+def test_nothing_is_added_to_a_row_that_has_ended():
+    row = Row(7)
+    row.handler, row.parts, row.room = "note", [b"\x90"], 100
+    row.name("note")
+    row.end()
+
+    assert row.room == 0
