@@ -101,6 +101,8 @@ class Lender:
         Returns:
             What to send in its place; None if there are not enough segments.
         """
+        if len(buffers) > SEGMENTS_LIMIT:
+            return None
         chosen: list[Loan] = []
         for buffer in buffers:
             loan = self._free(memoryview(buffer).nbytes)
@@ -139,6 +141,7 @@ class Lender:
         for loan in self._loans.values():
             loan.segment.close()
         self._loans.clear()
+        self._rests_until = math.inf  # it may still be answered: nobody reads that
 
     def _free(self, size: int) -> Loan | None:
         """Choose a segment to lend; None if there is none yet."""

@@ -451,3 +451,20 @@ async def test_free_segments_that_are_too_small_make_room_for_a_larger_one():
 
         assert sorted(loan.segment.size for loan in one._loans.values()) == [MIB, 3 * MIB]
         assert len([word for word in said if len(word) == 2]) == 3
+
+
+async def test_nothing_is_lent_to_a_peer_that_is_gone():
+    async with ends() as (one, _, said, _):
+        one.lend(b"", [b"x" * MIB])
+        one.opened(1)
+        one.close()
+        said.clear()
+
+        assert one.lend(b"", [b"x" * MIB]) is None  # an answer to what it had asked
+        assert (said, one.size) == ([], 0)
+
+
+async def test_no_segment_is_made_for_more_buffers_than_can_be_lent():
+    async with ends() as (one, _, said, _):
+        assert one.lend(b"", [b"x" * MIB] * (SEGMENTS_LIMIT + 1)) is None
+        assert said == []
