@@ -136,7 +136,7 @@ class MeshServices:
         """Tell all who watch; the ends are looked up once, unless they change meanwhile."""
         self._changes += 1
         known, ends = self._changes, self.ends(service)
-        for changed in list(self._watchers[service]):
+        for changed in list(self._watchers.get(service, ())):  # one that was told may have ended it
             if known != self._changes:
                 known, ends = self._changes, self.ends(service)
             changed(ends)
