@@ -55,15 +55,12 @@ class Packer:
         self._packer = msgpack.Packer(default=self._plain)
         self._keeper = msgpack.Packer(default=self._kept, strict_types=True)
 
-    def pack(
-        self, to: str, envelope: Envelope, *, beside: bool = True
-    ) -> tuple[bytes, list[Buffer]]:
+    def pack(self, to: str, envelope: Envelope) -> tuple[bytes, list[Buffer]]:
         """Pack one envelope.
 
         Args:
             to: The receiver, for errors.
             envelope: Its values; large buffers anywhere in its last elements leave it.
-            beside: Whether they may; a published value has no frames of its own for them.
 
         Returns:
             The packed envelope, and the buffers that must follow it as frames of their own.
@@ -73,10 +70,10 @@ class Packer:
             MessageTooLarge: It is over `message_limit`, or a buffer over `buffer_limit`.
         """
         buffers: list[Buffer] = []
-        self._outgoing = buffers if beside else None
+        self._outgoing = buffers
         try:
             packed: bytes = self._packer.pack(envelope)
-            if beside and len(packed) >= ASIDE_BYTES and _BIN_HEADER.search(packed):
+            if len(packed) >= ASIDE_BYTES and _BIN_HEADER.search(packed):
                 packed = self._pack_asides(to, envelope, buffers)
         except _UNPACKABLE as error:
             self._packer.reset()

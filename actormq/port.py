@@ -231,8 +231,7 @@ class Port:
 
     def pause(self) -> None:
         """Stop receiving: what comes waits in the socket, then at the sender."""
-        if not self._paused:
-            self._paused = True
+        self._paused = True
 
     def resume(self) -> None:
         """Receive again."""
@@ -281,7 +280,7 @@ def as_written(endpoint: str) -> str:
 
 
 def guarded(callback: Callable[..., object], *args: Any) -> None:
-    """Call it; an exception is logged, for in a stream's callback it would stall the stream."""
+    """Call it; an exception is logged, for it would leave what waits behind it in the socket."""
     try:
         callback(*args)
     except Exception:  # a border: see the head of this file

@@ -90,7 +90,7 @@ class Link:
         except SetupError as error:
             loop.call_soon(self._fail, str(error))
             return
-        packed, _ = codec.pack(endpoint, message.hello(facts), beside=False)
+        packed = codec.pack_whole(endpoint, message.hello(facts))
         self._port.send_when_writable([packed], lambda _: None)
 
     @property

@@ -99,7 +99,7 @@ class Listener:
 
     def answer(self, routing_id: bytes, envelope: Envelope) -> bool:
         """Say something to whoever has connected; False if it is gone or does not read."""
-        packed, _ = self._codec.pack("a peer", envelope, beside=False)
+        packed = self._codec.pack_whole("a peer", envelope)
         return self.port.send([routing_id, packed])
 
     def close(self) -> None:

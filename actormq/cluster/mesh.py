@@ -404,7 +404,7 @@ class Mesh:
         for member in list(members):
             try:
                 if packed is None:
-                    packed, _ = self._codec.pack("a peer", envelope, beside=False)
+                    packed = self._codec.pack_whole("a peer", envelope)
                 member.outbox.put(packed)
             except DeliveryError:
                 continue  # it is full, or an echo of a token is too large

@@ -184,8 +184,7 @@ class Post:
         member = self.member(node)
         if member is None:
             raise NodeUnreachable(node)
-        packed, _ = self.codec.pack(member.facts.name, envelope, beside=False)
-        member.outbox.put(packed)
+        member.outbox.put(self.codec.pack_whole(member.facts.name, envelope))
 
     def number(self) -> int:
         """A number that no other ask of this node has."""
@@ -374,8 +373,7 @@ class Post:
 
     def reply(self, member: Member, envelope: Envelope) -> None:
         """Send an answer of plain values."""
-        packed, _ = self.codec.pack(member.facts.name, envelope)
-        self._put_reply(member, packed, ())
+        self._put_reply(member, self.codec.pack_whole(member.facts.name, envelope), ())
 
     def _put_reply(self, member: Member, packed: bytes, buffers: Sequence[Any]) -> None:
         try:

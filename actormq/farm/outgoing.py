@@ -60,8 +60,8 @@ class Outgoing:
     def say(self, *envelopes: list[Any]) -> None:
         """Send envelopes, behind what waits."""
         self.flush()
-        pack = self._codec.pack
-        packed = b"".join(pack("node", envelope, beside=False)[0] for envelope in envelopes)
+        pack = self._codec.pack_whole
+        packed = b"".join(pack("node", envelope) for envelope in envelopes)
         with self._lock:
             self._socket.send(packed)
 
@@ -75,7 +75,7 @@ class Outgoing:
 
     def _packed(self, envelope: list[Any], failure: msgspec.Struct) -> bytes:
         try:
-            return self._codec.pack("node", envelope, beside=False)[0]
+            return self._codec.pack_whole("node", envelope)
         except DeliveryError:  # messages are bounded to less than it has to tell
             bare = msgspec.structs.replace(
                 failure,
@@ -86,7 +86,7 @@ class Outgoing:
             )
             head = envelope[: -len(failure.__struct_fields__)]
             least = [*head, *msgspec.structs.astuple(bare)]
-            return self._codec.pack("node", least, beside=False)[0]
+            return self._codec.pack_whole("node", least)
 
     @contextmanager
     def batch(self, count: int) -> Iterator[None]:

@@ -78,9 +78,7 @@ VALUES = [0, -1, 2**63, 2**64 - 1, -(2**63), 1.5, -0.0, math.inf, "", "ä" * 40,
 def test_plain_values_have_the_bytes_that_the_codec_gives_them(value):
     assert type(value) in PLAIN
     assert (
-        pack_plain((value,))
-        == msgpack.packb([value])
-        == Codec(1 << 20, 1).pack("", [value], beside=False)[0]
+        pack_plain((value,)) == msgpack.packb([value]) == Codec(1 << 20, 1).pack_whole("", [value])
     )
 
 
