@@ -237,7 +237,7 @@ class Port:
         """Receive again."""
         if self._paused and not self.is_closed:
             self._paused = False
-            self.look()
+            self._look_soon()  # now, also where others look late
 
     # -- connections --------------------------------------------------------------------------
 
@@ -283,5 +283,5 @@ def guarded(callback: Callable[..., object], *args: Any) -> None:
     """Call it; an exception is logged, for it would leave what waits behind it in the socket."""
     try:
         callback(*args)
-    except Exception:  # a border: see the head of this file
+    except (Exception, asyncio.CancelledError):  # a border: see the head of this file
         logging.getLogger("actormq").exception("internal error in %s: please report", callback)

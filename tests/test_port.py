@@ -555,3 +555,34 @@ async def test_a_loop_that_is_not_told_to_spin_does_not(until):
     async with ends() as e:
         e.loop.expect()
         assert not e.loop._is_spinning
+
+
+async def test_what_waits_behind_a_callback_that_is_cancelled_is_taken_as_well(until, logged):
+    logged.expect("internal error in")
+    async with ends() as these:
+
+        def receive(frames):
+            these.note(frames)
+            raise asyncio.CancelledError
+
+        port, endpoint = these.bound(PULLER, receive)
+        peer = these.peer(zmq.PUSH, endpoint)
+        port.pause()
+        for number in range(10):
+            peer.send(b"%d" % number)
+        port.resume()
+        await until(lambda: len(these.came) == 10)
+
+
+async def test_a_port_that_looks_late_looks_at_once_when_it_is_resumed(until):
+    async with ends() as these:
+        port, endpoint = these.bound(DEALER)
+        peer = these.peer(zmq.DEALER, endpoint)
+        assert peer.poll(PATIENCE, zmq.POLLOUT)
+        port.look_late(PATIENCE)
+        await until(lambda: port.send([b"a"]))
+        port.pause()
+        peer.send(b"x")
+        await asyncio.to_thread(peer.poll, PATIENCE)
+        port.resume()
+        await until(lambda: these.came)
