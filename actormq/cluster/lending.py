@@ -20,7 +20,7 @@ import asyncio
 import itertools
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, cast
 
 import msgpack
@@ -67,6 +67,10 @@ class Loan:
         return self.is_open and self.segment.is_free
 
 
+def _size(loans: Iterable[Loan]) -> int:
+    return sum(loan.segment.size for loan in loans)
+
+
 class Lender:
     """Lends buffers to one peer.
 
@@ -93,7 +97,7 @@ class Lender:
     @property
     def size(self) -> int:
         """Bytes of all segments."""
-        return sum(loan.segment.size for loan in self._loans.values())
+        return _size(self._loans.values())
 
     def lend(self, packed: bytes, buffers: Sequence[Any]) -> bytes | None:
         """Put the buffers of an envelope into segments.
@@ -158,10 +162,10 @@ class Lender:
         now = self._loop.now()
         if now < self._rests_until:
             return
+        if self._has_no_room_for(size, [one for one in self._loans.values() if one not in free]):
+            return
         free.sort(key=lambda loan: loan.segment.size, reverse=True)
-        while self._has_no_room_for(size):
-            if not free:
-                return
+        while self._has_no_room_for(size, self._loans.values()):
             self._withdraw(free.pop())
         try:
             segment = Segment(size)
@@ -175,10 +179,10 @@ class Lender:
         if self._timer is None:
             self._timer = self._loop.call_later(KEPT, self._tidy)
 
-    def _has_no_room_for(self, size: int) -> bool:
-        count = len(self._loans)
+    def _has_no_room_for(self, size: int, loans: Collection[Loan]) -> bool:
+        count = len(loans)
         return count >= SEGMENTS_LIMIT or (
-            count >= SEGMENTS_LEAST and self.size + size > self._limit
+            count >= SEGMENTS_LEAST and _size(loans) + size > self._limit
         )
 
     def _tidy(self) -> None:

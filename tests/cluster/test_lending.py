@@ -468,3 +468,18 @@ async def test_no_segment_is_made_for_more_buffers_than_can_be_lent():
     async with ends() as (one, _, said, _):
         assert one.lend(b"", [b"x" * MIB] * (SEGMENTS_LIMIT + 1)) is None
         assert said == []
+
+
+async def test_free_segments_are_kept_where_giving_them_up_would_not_help():
+    async with ends(limit=4 * MIB) as (one, _, said, _):
+        for serial in (1, 2, 3):
+            one.lend(b"", [b"x" * MIB])
+            one.opened(serial)
+            one._loans[serial].segment.lend()
+        one._loans[3].segment.take_back()
+        said.clear()
+
+        assert one.lend(b"", [bytes(3 * MIB)]) is None
+
+        assert one._loans[3].is_free
+        assert said == []
