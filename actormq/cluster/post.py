@@ -247,7 +247,12 @@ class Post:
     def _take_send(self, member: Member, envelope: Envelope) -> bool:
         match envelope:
             case [_, int(number), _, to, str(handler), list(args), *rest]:
-                self._sent(member, number, (to, handler, args, _keywords(rest), None))
+                answer: Envelope = [message.REPLY, number, None]  # it is queued; no more is said
+                try:
+                    self._call(to, handler, args, _keywords(rest), None)
+                except DeliveryError as error:
+                    answer = [message.FAIL, number, type(error).__name__, list(error.facts)]
+                self.reply(member, answer)
                 return True
         return False
 
@@ -269,31 +274,17 @@ class Post:
         self.probes.take(member, envelope)
         return True
 
-    def _sent(self, member: Member, number: int, call: tuple[Any, str, Any, Any, None]) -> None:
-        """Queue a message and say so; its handling is nobody's business."""
-        answer: Envelope = [message.REPLY, number, None]
-        try:
-            self._call(*call)
-        except DeliveryError as error:
-            answer = [message.FAIL, number, type(error).__name__, list(error.facts)]
-        self.reply(member, answer)
-
     def _told(
         self, member: Member, to: Any, handler: str, args: list[Any], kwargs: dict[str, Any]
     ) -> None:
         try:
             self._call(to, handler, args, kwargs, None)
         except DeliveryError as error:
-            self.events.emit(
-                DeadLetter(
-                    _label(to),
-                    handler,
-                    type(error).__name__,
-                    f"from {member.facts.name}: {error}",
-                    args=tuple(args),
-                    kwargs=kwargs,
-                )
+            reason, detail = type(error).__name__, f"from {member.facts.name}: {error}"
+            letter = DeadLetter(
+                _label(to), handler, reason, detail, args=tuple(args), kwargs=kwargs
             )
+            self.events.emit(letter)
 
     def _told_all(self, member: Member, to: Any, handler: str, rows: list[Any]) -> None:
         """Take a row of tells: what they have in common is looked up once."""
@@ -320,7 +311,7 @@ class Post:
         try:
             cell = self._registry.by_serial(to) if type(to) is int else None
             if cell is None:
-                cell = self._cell(to)
+                cell = self._named(to)
             spec = cell.find(handler)
             checked = spec.arguments.checked(cell.address.label, args, kwargs)
         except DeliveryError as error:
@@ -330,15 +321,13 @@ class Post:
             answer.actor, answer.handler = cell.address.label, handler
         cell.put((spec, checked, kwargs, answer))
 
-    def _cell(self, to: Any) -> Cell:
+    def _named(self, to: Any) -> Cell:
+        """Whom a message is for that is for no serial of an actor that lives."""
         if isinstance(to, int):
-            cell = self._registry.by_serial(to)
-            if cell is None:
-                raise ActorStopped(_label(to))
-        else:
-            cell = self._registry.by_name(to) if isinstance(to, str) else None
-            if cell is None:
-                raise ActorNotFound(_label(to), self.settings.mesh)
+            raise ActorStopped(_label(to))
+        cell = self._registry.by_name(to) if isinstance(to, str) else None
+        if cell is None:
+            raise ActorNotFound(_label(to), self.settings.mesh)
         return cell
 
     def _answered(
