@@ -127,6 +127,7 @@ async def test_what_comes_to_a_port_that_mostly_sends_is_noticed_late_but_surely
         e.transport.connect(port, endpoint, "test")
         await until(lambda: port.send([b"hello"]))
         who, _ = router.recv_multipart()
+        await until(lambda: not port._looking)  # who has yet to look is given no edge
         port.look_late(0.001)
         for number in range(20):
             router.send_multipart([who, b"%d" % number])
