@@ -230,8 +230,10 @@ class Borrower:
                     raise RemoteProtocolError("a segment too many, or twice")
                 try:
                     self._segments[serial] = Borrowed(pid, descriptor, name, size)
-                except (OSError, ValueError):
-                    return  # of another user, or another place for process ids: it is never lent
+                except (OSError, ValueError, ImportError):
+                    # Of another user, in another place for process ids, or this is a Python
+                    # without ctypes: it is never lent.
+                    return
                 self._say(_packed([message.OPENED, serial]))
             case _:
                 raise RemoteProtocolError("a segment is a serial, and where it can be opened")

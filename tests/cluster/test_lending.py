@@ -483,3 +483,13 @@ async def test_free_segments_are_kept_where_giving_them_up_would_not_help():
 
         assert one._loans[3].is_free
         assert said == []
+
+
+async def test_a_python_without_ctypes_opens_nothing_and_says_nothing(monkeypatch):
+    async with ends() as (one, other, said, answers):
+        one.lend(b"", [b"x" * MIB])
+        monkeypatch.setitem(sys.modules, "ctypes", None)
+
+        other.take(said[0])
+
+        assert answers == []
