@@ -306,7 +306,7 @@ class Mailbox(abc.ABC):
             mailbox = self._open_mailbox()
         room = self._limit - len(mailbox)
         if len(rows) > room:
-            rows = rows[:room]
+            rows = rows[: max(room, 0)]  # one that is tried again is put first whatever the limit
         name, rows = call.name, list(map(tuple, rows))  # which the collector lets go of: `Queued`
         mailbox.extend(zip(repeat(name), rows, repeat(None), repeat(None), strict=False))
         self.sent_count += len(rows)

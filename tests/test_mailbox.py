@@ -73,6 +73,19 @@ def dead_letters():
 # -- bounds ---------------------------------------------------------------------------------------
 
 
+async def test_a_row_does_not_fit_into_a_mailbox_that_is_over_its_limit(mesh):
+    node = await mesh.start()
+    ref, cell = await stuck(node)
+    for number in range(cell._limit):
+        ref.tell("note", number)
+    # As one that failed and is tried again is put before all others.
+    cell._put_first((cell.find("note"), (-1,), None, None))
+    cell.received_count += 1  # which it was not
+    assert cell.put_all(cell.find("note"), [[number] for number in range(5)]) == 0
+    assert cell.mailbox_count == cell._limit + 1
+    cell.actor.gate.set()
+
+
 @pytest.mark.slow
 async def test_a_flood_keeps_the_limit_refuses_the_rest_and_costs_little(mesh, until):
     node = await mesh.start()
