@@ -10,7 +10,7 @@ import pytest
 from actormq import Actor, AskTimeout, Backoff, RemoteError, Supervisor, child, handler
 from actormq.deadlines import CURRENT
 from actormq.events import LoopHeld
-from actormq.settings import TURN_MESSAGES
+from actormq.settings import TURN_MESSAGES, TURN_SECONDS
 
 COLOUR = contextvars.ContextVar("colour", default="none")
 
@@ -126,6 +126,29 @@ async def test_a_chain_of_asks_lets_the_loop_have_its_round(mesh, monkeypatch, m
     assert len(rounds) == before
     await desk.ask(method, "a")
     assert len(rounds) > before
+
+
+@pytest.mark.parametrize("within", [5.0, float("inf")])
+async def test_many_asks_that_were_asked_at_once_let_the_loop_have_its_round_soon(mesh, within):
+    node = await mesh.start()
+
+    class Slow(Actor):
+        @handler
+        def crunch(self):
+            time.sleep(TURN_SECONDS)
+
+    refs = [(await node.spawn(Slow)).within(within) for _ in range(20)]
+    rounds = count_rounds()
+    await asyncio.sleep(0)
+    for asked in (refs[:1] * 20, refs):
+        before = len(rounds)
+        for reply in [ref.ask(Slow.crunch) for ref in asked][:: 1 if asked[0] is asked[1] else -1]:
+            await reply
+        assert len(rounds) - before >= 2
+    before = len(rounds)
+    for _ in range(20):
+        await refs[0].ask(Slow.crunch)
+    assert len(rounds) - before >= 2
 
 
 async def test_slow_asks_in_a_row_let_the_loop_have_its_round_soon(mesh):
@@ -296,3 +319,13 @@ async def test_who_holds_the_loop_is_the_one_who_was_asked(mesh, until):
     node.events.listen(note, LoopHeld, any_thread=True)
     await boss.ask(Boss.order, heavy)
     assert held[0] == ("heavy", "crunch")
+
+
+async def test_a_deadline_beyond_all_time_does_not_hurt_the_loop(mesh):
+    node = await mesh.start()
+    desk = await node.spawn(Desk)
+    waiting = desk.within(1e308).ask(Desk.wait)
+    await asyncio.sleep(0)
+    inside(node, desk).gate.set()
+    async with asyncio.timeout(5):
+        assert await waiting == "waited"
