@@ -7,6 +7,7 @@ That is what makes a local tell cost a third of a microsecond and not five (meas
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import os
@@ -96,6 +97,11 @@ class Loop:
         if not self._scheduled:
             self._scheduled = True
             self.aio.call_soon(self._tick, context=self.context)
+
+    def unready(self, turn: Turn) -> None:
+        """Take an actor out of the queue if it stands there; that looks through all of it."""
+        with contextlib.suppress(ValueError):
+            self._ready.remove(turn)
 
     def overtake(self, turn: Turn, asked: float) -> bool:
         """Take an actor out of the queue for a turn ahead of the tick, since somebody awaits it.
