@@ -358,7 +358,9 @@ class Turns(Mailbox):
     def _put_first(self, message: Message) -> None:
         """Put a message that was being handled before all others, whatever the limit."""
         self.received_count -= 1
-        if self._mailbox is None:
+        if self._mailbox is None:  # it is idle, and a concurrent handler of it has ended
+            if self.state is RUNNING and not self._is_busy:
+                self.runtime.loop.ready(self)
             self._mailbox = deque()
         self._mailbox.appendleft(message)
 

@@ -292,6 +292,25 @@ async def test_after_its_tries_it_is_a_dead_letter_with_its_error(mesh, dead_let
     assert ledger.is_balanced
 
 
+async def test_a_concurrent_handler_is_tried_again_while_nothing_else_waits(mesh):
+    class Wavers(Actor):
+        def __init__(self) -> None:
+            self.tries = 0
+
+        @handler(concurrent=True, retry=1)
+        async def work(self) -> int:
+            await asyncio.sleep(0)
+            self.tries += 1
+            if self.tries < 2:
+                raise LookupError("not yet")
+            return self.tries
+
+    node = await mesh.start()
+    ref = await node.spawn(Wavers)
+    assert await ref.within(5).ask(Wavers.work) == 2
+    assert node.ledger().is_balanced
+
+
 # -- accounts -------------------------------------------------------------------------------------
 
 
