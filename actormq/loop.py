@@ -47,6 +47,7 @@ class Loop:
 
     Args:
         clock: Measures turns; another one than the real in a simulation.
+        spin: For how long the loop looks for what it expects before it sleeps, in seconds.
 
     Attributes:
         aio: The asyncio loop under Tornado's.
