@@ -126,9 +126,11 @@ class Mailbox(abc.ABC):
     @property
     def mailbox_count(self) -> int:
         """Messages that wait."""
-        # Threads ask as well, while the loop takes the mailbox away: look at each once.
+        # Threads ask as well, while the loop gives the mailbox back: then it may be another's.
         mailbox, inlet = self._mailbox, self._inlet
         waiting = len(mailbox) if mailbox is not None else 0
+        if mailbox is not self._mailbox:
+            waiting = 0
         return waiting + (len(inlet) if inlet is not None else 0)
 
     @property

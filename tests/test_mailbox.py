@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import deque
 
 import psutil
 import pytest
@@ -244,6 +245,22 @@ async def test_offer_drops_what_does_not_fit_and_counts_it(mesh, dead_letters):
     await ref.within(0.05).stop()
     assert ref.offer("note", 0) is False
     assert node.ledger().is_balanced
+
+
+async def test_a_thread_does_not_count_what_waits_for_who_has_the_mailbox_next(mesh):
+    node = await mesh.start()
+    ref, cell = await stuck(node)
+
+    class GivenBack(deque):
+        def __len__(self):
+            cell._mailbox = kept  # as the loop may do at any moment of a thread
+            return super().__len__()
+
+    kept, cell._mailbox = cell._mailbox, GivenBack([None] * cell._limit)
+    await asyncio.to_thread(ref.tell, "note", 1)
+    cell.actor.gate.set()
+    assert await ref.ask("note", 2) is None
+    assert cell.actor.notes == [1, 2]
 
 
 # -- tried again ----------------------------------------------------------------------------------
