@@ -157,9 +157,8 @@ class Turns(Mailbox):
             runtime.loop.run_apart(self._begin, message)
         if runtime.loop.dirty:  # the asker may count on what was said having left, as after a tick
             runtime.loop.flush()
-        if mailbox:
-            runtime.loop.look_ahead()
         if mailbox or self._signals or self._room or self._is_busy or self.state is not RUNNING:
+            runtime.loop.look_ahead()
             self._next_turn()
         else:
             self._mailbox = None
