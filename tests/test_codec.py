@@ -18,15 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actormq.address import Address
-from actormq.codec import (
-    CONTAINERS_LIMIT,
-    EXT_ARRAY,
-    EXT_BUFFER,
-    EXT_REF,
-    Codec,
-)
+from actormq.codec import Codec
 from actormq.errors import MessageTooLarge, NotEncodable, RemoteProtocolError
+from actormq.forms import EXT_ARRAY, EXT_BUFFER, EXT_REF
 from actormq.settings import ASIDE_BYTES, BUFFER_BYTES
+from actormq.unpacker import CONTAINERS_LIMIT
 
 MIB = 1 << 20
 DATA = b"d" * ASIDE_BYTES

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actormq.codec import CONTAINERS_LIMIT, Codec
+from actormq.codec import Codec
 from actormq.errors import NotEncodable, RemoteProtocolError
 from actormq.settings import BUFFER_BYTES, FRAME_BYTES
+from actormq.unpacker import CONTAINERS_LIMIT
 
 CODEC = Codec(4 << 20, 4 << 20)
 

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = [
     {
-        *("errors", "settings", "seeds", "address", "message", "kept", "codec", "events", "ledger"),
-        "wording",
+        *("errors", "settings", "seeds", "address", "message", "events", "ledger"),
+        *("wording", "kept", "forms", "packer", "unpacker", "codec"),
         *("report", "members", "memory"),
     },
     {"multicast", "endpoint"},
