@@ -264,6 +264,8 @@ class Cell(Instance):
         if self.name is not None and self.restart_count == 0:
             self.runtime.registry.publish(self)
         if self._mailbox is not None:
+            if self.restart_count:  # it may have come down while it stood in the queue
+                self.runtime.loop.unready(self)
             self._next_turn()
         if self._kind.elected and self.restart_count:
             self.runtime.elections.restarted(self)

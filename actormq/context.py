@@ -33,7 +33,7 @@ class Call(Protocol):
 
     @property
     def is_flow(self) -> bool:
-        """Whether it is a `Flow` now, whose messages shall be handled in a row."""
+        """Whether it is a `Flow`; while it is not plain, its messages shall be handled in a row."""
 
 
 class Flow(Call, Protocol):

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
-import math
 from typing import Any, Protocol
 
 from actormq.loop import Loop
 
 EARLY = 1e-6  # s that a timer may come too early by rounding; or it would be set for no time at all
+NEVER = 1e12  # s; 30 000 years, and far from where a number of buckets is none any more
 BUCKETS_PER_SECOND = 100  # an ask ends at most 10 ms late; the default deadline is 5 s
 
 
@@ -101,12 +101,12 @@ class Deadlines:
         self._is_closed = False
 
     def add(self, item: Expires, deadline: float) -> Bucket | None:
-        """Call `item.expire()` at `deadline`, on the node's clock; at infinity it never is.
+        """Call `item.expire()` at `deadline`, on the node's clock; from `NEVER` on it never is.
 
         Returns:
             What holds it, from which it is taken if it ends in time.
         """
-        if deadline == math.inf:
+        if deadline >= NEVER:
             return None
         number = int((deadline + EARLY) * BUCKETS_PER_SECOND) + 1
         bucket = self._buckets.get(number)

@@ -319,9 +319,7 @@ class Instance(Turns):
             self.runtime.events.emit(HandlerFailed(self.address.label, "on_stop", error))
 
     async def _close_sockets(self) -> None:
-        sockets = (
-            self._extras.sockets or {}
-        )  # which are kept, since they know what they have counted
+        sockets = self._extras.sockets or {}  # they are kept, for they know what they have counted
         for attribute, socket in sockets.items():
             try:
                 await socket.close()

@@ -7,6 +7,7 @@ That is what makes a local tell cost a third of a microsecond and not five (meas
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import os
@@ -46,6 +47,7 @@ class Loop:
 
     Args:
         clock: Measures turns; another one than the real in a simulation.
+        spin: For how long the loop looks for what it expects before it sleeps, in seconds.
 
     Attributes:
         aio: The asyncio loop under Tornado's.
@@ -97,6 +99,11 @@ class Loop:
             self._scheduled = True
             self.aio.call_soon(self._tick, context=self.context)
 
+    def unready(self, turn: Turn) -> None:
+        """Take an actor out of the queue if it stands there; that looks through all of it."""
+        with contextlib.suppress(ValueError):
+            self._ready.remove(turn)
+
     def overtake(self, turn: Turn, asked: float) -> bool:
         """Take an actor out of the queue for a turn ahead of the tick, since somebody awaits it.
 
@@ -105,7 +112,7 @@ class Loop:
 
         Args:
             turn: The actor.
-            asked: When that somebody asked, on the node's clock.
+            asked: When that somebody asked, on the node's clock; NaN if that is not known.
 
         Returns:
             Whether the turn is to be had now.
@@ -113,13 +120,24 @@ class Loop:
         ready = self._ready
         if not ready or ready[-1] is not turn:
             return False
-        if asked > self._ahead_until or not self._ahead_left:
+        if not asked <= self._ahead_until or not self._ahead_left:
             if self._ahead_left < TURN_MESSAGES:
                 return False
-            self._ahead_until = asked + TURN_SECONDS
+            self._ahead_until = self.now() + TURN_SECONDS
         self._ahead_left -= 1
         ready.pop()
+        if ready:
+            self.look_ahead()
         return True
+
+    def look_ahead(self) -> None:
+        """Have no more turns ahead of the tick if those took long.
+
+        When somebody asked says so, without a look at the clock, unless several asks were made
+        before the first was awaited.
+        """
+        if self.now() > self._ahead_until:
+            self._ahead_left = 0
 
     def run_apart(self, callback: Callable[..., object], *args: Any) -> None:
         """Call it as a tick would, whoever the caller is: in the node's context, and in no task."""
@@ -234,9 +252,9 @@ class Loop:
                 if now > end:
                     break
         self.flush()
-        late, self._late = self._late, []
-        for flushable in late:
-            flushable.flush()
+        if self._late:
+            late, self._late = self._late, []
+            _flush_all(late)
         if ready:
             self.aio.call_soon(self._tick, context=self.context)
         else:
@@ -246,10 +264,12 @@ class Loop:
         """Send at once what waits for the end of the tick."""
         while self.dirty:
             dirty, self.dirty = self.dirty, []
-            for flushable in dirty:
-                try:
-                    flushable.flush()
-                except Exception:  # a border, as above
-                    logging.getLogger("actormq").exception(
-                        "internal error in a flush: please report"
-                    )
+            _flush_all(dirty)
+
+
+def _flush_all(flushables: list[Flushable]) -> None:
+    for flushable in flushables:
+        try:
+            flushable.flush()
+        except Exception:  # a border, as in `_tick`: it could never be scheduled again
+            logging.getLogger("actormq").exception("internal error in a flush: please report")

@@ -126,9 +126,11 @@ class Mailbox(abc.ABC):
     @property
     def mailbox_count(self) -> int:
         """Messages that wait."""
-        # Threads ask as well, while the loop takes the mailbox away: look at each once.
+        # Threads ask as well, while the loop gives the mailbox back: then it may be another's.
         mailbox, inlet = self._mailbox, self._inlet
         waiting = len(mailbox) if mailbox is not None else 0
+        if mailbox is not self._mailbox:
+            waiting = 0
         return waiting + (len(inlet) if inlet is not None else 0)
 
     @property
@@ -306,7 +308,7 @@ class Mailbox(abc.ABC):
             mailbox = self._open_mailbox()
         room = max(self._limit - len(mailbox), 0)  # what is put first may be over the limit
         if len(rows) > room:
-            rows = rows[:room]
+            rows = rows[: max(room, 0)]  # one that is tried again is put first whatever the limit
         name, rows = call.name, list(map(tuple, rows))  # which the collector lets go of: `Queued`
         mailbox.extend(zip(repeat(name), rows, repeat(None), repeat(None), strict=False))
         self.sent_count += len(rows)

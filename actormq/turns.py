@@ -158,6 +158,7 @@ class Turns(Mailbox):
         if runtime.loop.dirty:  # the asker may count on what was said having left, as after a tick
             runtime.loop.flush()
         if mailbox or self._signals or self._room or self._is_busy or self.state is not RUNNING:
+            runtime.loop.look_ahead()
             self._next_turn()
         else:
             self._mailbox = None
@@ -356,7 +357,9 @@ class Turns(Mailbox):
     def _put_first(self, message: Message) -> None:
         """Put a message that was being handled before all others, whatever the limit."""
         self.received_count -= 1
-        if self._mailbox is None:
+        if self._mailbox is None:  # it is idle, and a concurrent handler of it has ended
+            if self.state is RUNNING and not self._is_busy:
+                self.runtime.loop.ready(self)
             self._mailbox = deque()
         self._mailbox.appendleft(message)
 

@@ -10,7 +10,7 @@ import pytest
 from actormq import Actor, AskTimeout, Backoff, RemoteError, Supervisor, child, handler
 from actormq.deadlines import CURRENT
 from actormq.events import LoopHeld
-from actormq.settings import TURN_MESSAGES
+from actormq.settings import TICK_SECONDS, TURN_MESSAGES, TURN_SECONDS
 
 COLOUR = contextvars.ContextVar("colour", default="none")
 
@@ -126,6 +126,29 @@ async def test_a_chain_of_asks_lets_the_loop_have_its_round(mesh, monkeypatch, m
     assert len(rounds) == before
     await desk.ask(method, "a")
     assert len(rounds) > before
+
+
+@pytest.mark.parametrize("within", [5.0, float("inf")])
+async def test_many_asks_that_were_asked_at_once_let_the_loop_have_its_round_soon(mesh, within):
+    node = await mesh.start()
+
+    class Slow(Actor):
+        @handler
+        def crunch(self):
+            time.sleep(TURN_SECONDS)
+
+    refs = [(await node.spawn(Slow)).within(within) for _ in range(20)]
+    rounds = count_rounds()
+    await asyncio.sleep(0)
+    for asked in (refs[:1] * 20, refs):
+        before = len(rounds)
+        for reply in [ref.ask(Slow.crunch) for ref in asked][:: 1 if asked[0] is asked[1] else -1]:
+            await reply
+        assert len(rounds) - before >= 2
+    before = len(rounds)
+    for _ in range(20):
+        await refs[0].ask(Slow.crunch)
+    assert len(rounds) - before >= 2
 
 
 async def test_slow_asks_in_a_row_let_the_loop_have_its_round_soon(mesh):
@@ -296,3 +319,68 @@ async def test_who_holds_the_loop_is_the_one_who_was_asked(mesh, until):
     node.events.listen(note, LoopHeld, any_thread=True)
     await boss.ask(Boss.order, heavy)
     assert held[0] == ("heavy", "crunch")
+
+
+async def test_a_deadline_beyond_all_time_does_not_hurt_the_loop(mesh):
+    node = await mesh.start()
+    desk = await node.spawn(Desk)
+    waiting = desk.within(1e308).ask(Desk.wait)
+    await asyncio.sleep(0)
+    inside(node, desk).gate.set()
+    async with asyncio.timeout(5):
+        assert await waiting == "waited"
+
+
+class Lone(Actor):
+    """Knows how many of its handlers were under way at once."""
+
+    def __init__(self, begun, gate, counts):
+        self.begun, self.gate, self.counts = begun, gate, counts
+        self.count = 0
+
+    @handler
+    async def work(self):
+        self.count += 1
+        self.counts.append(self.count)
+        self.begun.set()
+        await self.gate.wait()
+        self.count -= 1
+
+
+class Holding(Actor):
+    @handler
+    def hold(self):
+        time.sleep(TICK_SECONDS)
+
+
+class Falling(Actor):
+    @handler
+    def fall(self, lone, holding):
+        lone.tell(Lone.work)
+        for ref in holding:
+            ref.tell(Holding.hold)
+        raise LookupError("lost")
+
+
+class Pair(Supervisor):
+    strategy = "one_for_all"
+    backoff = Backoff(first=0.0, most=0.0)
+
+    def __init__(self, *args):
+        self.children = [child(Lone, "lone", *args), child(Falling, "falling")]
+
+
+async def test_who_is_restarted_while_it_is_queued_has_one_message_at_a_time(mesh, logged):
+    node = await mesh.start()
+    logged.expect("falling.fall")
+    begun, gate, counts = asyncio.Event(), asyncio.Event(), []
+    await node.spawn(Pair, None, begun, gate, counts)
+    lone, falling = await node.find("lone"), await node.find("falling")
+    holding = [await node.spawn(Holding) for _ in range(25)]
+    falling.tell(Falling.fall, lone, holding[20:])
+    for ref in holding[:20]:  # a tick each, while both are restarted
+        ref.tell(Holding.hold)
+    await begun.wait()
+    asyncio.get_running_loop().call_later(0.1, gate.set)
+    await lone.ask(Lone.work)
+    assert counts == [1, 1]

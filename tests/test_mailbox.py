@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import deque
 
 import psutil
 import pytest
@@ -71,6 +72,19 @@ def dead_letters():
 
 
 # -- bounds ---------------------------------------------------------------------------------------
+
+
+async def test_a_row_does_not_fit_into_a_mailbox_that_is_over_its_limit(mesh):
+    node = await mesh.start()
+    ref, cell = await stuck(node)
+    for number in range(cell._limit):
+        ref.tell("note", number)
+    # As one that failed and is tried again is put before all others.
+    cell._put_first((cell.find("note"), (-1,), None, None))
+    cell.received_count += 1  # which it was not
+    assert cell.put_all(cell.find("note"), [[number] for number in range(5)]) == 0
+    assert cell.mailbox_count == cell._limit + 1
+    cell.actor.gate.set()
 
 
 @pytest.mark.slow
@@ -233,6 +247,22 @@ async def test_offer_drops_what_does_not_fit_and_counts_it(mesh, dead_letters):
     assert node.ledger().is_balanced
 
 
+async def test_a_thread_does_not_count_what_waits_for_who_has_the_mailbox_next(mesh):
+    node = await mesh.start()
+    ref, cell = await stuck(node)
+
+    class GivenBack(deque):
+        def __len__(self):
+            cell._mailbox = kept  # as the loop may do at any moment of a thread
+            return super().__len__()
+
+    kept, cell._mailbox = cell._mailbox, GivenBack([None] * cell._limit)
+    await asyncio.to_thread(ref.tell, "note", 1)
+    cell.actor.gate.set()
+    assert await ref.ask("note", 2) is None
+    assert cell.actor.notes == [1, 2]
+
+
 # -- tried again ----------------------------------------------------------------------------------
 
 
@@ -277,6 +307,25 @@ async def test_after_its_tries_it_is_a_dead_letter_with_its_error(mesh, dead_let
     ledger = node.ledger()
     assert ledger.dropped == {"retries exhausted": 2}
     assert ledger.is_balanced
+
+
+async def test_a_concurrent_handler_is_tried_again_while_nothing_else_waits(mesh):
+    class Wavers(Actor):
+        def __init__(self) -> None:
+            self.tries = 0
+
+        @handler(concurrent=True, retry=1)
+        async def work(self) -> int:
+            await asyncio.sleep(0)
+            self.tries += 1
+            if self.tries < 2:
+                raise LookupError("not yet")
+            return self.tries
+
+    node = await mesh.start()
+    ref = await node.spawn(Wavers)
+    assert await ref.within(5).ask(Wavers.work) == 2
+    assert node.ledger().is_balanced
 
 
 # -- accounts -------------------------------------------------------------------------------------

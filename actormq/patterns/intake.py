@@ -84,7 +84,7 @@ class Intake:
         self.name = receiver
         self.is_async = inspect.iscoroutinefunction(method)
         self.is_plain = not self.is_async
-        self.is_flow = False  # as many wait: see `rest`
+        self.is_flow = not self.is_async and not is_answered
         self.concurrent = marks.concurrent
         self.retry = 0  # the next one stands in the mailbox by then
         self.raises = marks.raises
@@ -94,7 +94,6 @@ class Intake:
         self._label = label
         self._tally = tally
         self._begun = begun
-        self._may_flow = not self.is_async and not is_answered
         self.arguments = Arguments(owner, method, are_texts=are_texts)
         self._items: deque[Item | Burst] = deque()
         self._behind = 0  # messages of these
@@ -143,9 +142,8 @@ class Intake:
         burst = self._burst
         waiting = self._behind if burst is None else self._behind + burst.waiting
         self._is_queued = waiting > 0
-        if self._may_flow:
-            self.is_flow = waiting > FEW
-            self.is_plain = not self.is_flow
+        if self.is_flow:
+            self.is_plain = waiting <= FEW
         if waiting:
             self._context.receive(self, *self._head())
         if self._is_paused and waiting <= SOCKET_WINDOW // 4 and self._port is not None:

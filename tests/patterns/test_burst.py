@@ -1,5 +1,6 @@
 """A burst of published messages is handled in one go, and each as if it had come alone."""
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -115,6 +116,24 @@ async def test_each_message_of_a_burst_sees_itself_as_the_last_and_all_counts_ex
     assert len(entries) < COUNT // 10  # which is what a burst is for
     await until(lambda: node.ledger().in_flight == 0)
     assert node.ledger().delivered - before == COUNT + 1  # and the source's own message
+
+
+async def test_what_a_turn_leaves_of_a_burst_is_handled_on_the_loop_as_well(
+    mesh, until, monkeypatch
+):
+    monkeypatch.setattr("actormq.turns.TURN_SECONDS", 1_000.0)  # however slow the machine is
+
+    class Places(Ear):
+        feed = Subscriber(service="bursts")
+
+        @feed.received
+        def note(self, topic: str, value: int) -> None:
+            self.order.append((value, threading.get_ident()))
+
+    _, source, ear = await placed(mesh, Places)
+    await source.ask(Source.say, 0, 1, "two", 3, 4, 5)  # a row ends behind what does not fit
+    await until(lambda: len(ear.order) == 5)
+    assert ear.order == [(value, threading.get_ident()) for value in (0, 1, 3, 4, 5)]
 
 
 @pytest.mark.parametrize("count", [3, COUNT])  # few go one by one
