@@ -1,6 +1,7 @@
 """The bench: contestants take turns, ratios are of one round, and one that fails is left out."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -150,6 +151,13 @@ def test_a_goal_is_held_against_the_best_of_those_who_were_measured():
     assert verdict(SPEED, SPEED.goals[0], rounds_of(actormq=[6])) is None
 
 
+def test_the_best_is_looked_for_in_each_round():
+    rounds = rounds_of(actormq=[6, 6, 6], slow=[1, 6, 1], fast=[3, 3, 3])
+    found = verdict(SPEED, SPEED.goals[0], rounds)
+    assert (found.against, found.theirs) == ("slow or fast", figure([3.0, 6.0, 3.0]))
+    assert found.ratio == figure([2.0, 1.0, 2.0])
+
+
 def test_of_latencies_less_is_better():
     work = Work("tiny", "a work", "s", (at_most(0.5, "slow", "fast"),))
     found = verdict(work, work.goals[0], rounds_of(actormq=[1], slow=[8], fast=[4]))
@@ -193,7 +201,7 @@ def test_the_page_and_the_plot_show_goals_figures_and_who_is_left_out():
     page = pages.page(records, [SPEED])
     goal = f"fast | 4/s | 1.75 (1.5 to 2) | ≥ 2 {pages.TIMES} | 0.88 of it |"
     assert f"| tiny | 7/s (6 to 8) | {goal}" in page
-    assert "| | fast | 4/s (4 to 4) | 1.75 (1.5 to 2) |" in page
+    assert "| | fast | 4/s | 1.75 (1.5 to 2) |" in page
     assert "| | late | it needs a licence | |" in page
     assert "Them 1.0" in page
     picture = plot.plot(list(pages.verdicts(records, [SPEED])))
@@ -223,6 +231,52 @@ def test_a_run_replaces_the_figures_of_its_own_works_only(tmp_path):
     assert "flood" not in done.stdout
     assert "**flood**" in (tmp_path / "results.md").read_text(encoding="utf-8")
     assert (tmp_path / "results.svg").read_text(encoding="utf-8").startswith("<svg ")
+
+
+def bench(*words):
+    command = [sys.executable, str(FOLDER / "bench.py"), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--peers", "nope"], "no such peer: nope; there are pykka, "),
+        (["--only", "nope"], "--only nope: no such work; there are "),
+        (["--growth", "--only", "nope"], "no such curve; there are grow-local, "),
+        (["--rounds", "0"], "0: at least 1 round"),
+        (["--seconds", "nan"], "nan: a round takes more than 0 s"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_writes_nothing(tmp_path, words, sentence):
+    done = bench(*words, "--out", str(tmp_path))
+    assert sentence in done.stderr.replace("\n", " ")
+    assert (done.returncode != 0, "Traceback" in done.stderr) == (True, False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_run_that_is_ended_keeps_the_works_that_were_finished(tmp_path):
+    words = ["--only", "start-import,local-tell", "--peers", "none", "--rounds", "1"]
+    command = [sys.executable, str(FOLDER / "bench.py"), *words, "--seconds", "0.1"]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stderr:
+        if line.startswith("bench: start-import"):  # local-tell is over
+            process.send_signal(signal.SIGINT)
+            break
+    out, errors = process.communicate()
+    assert process.returncode == 128 + signal.SIGINT
+    assert "ended before all was measured" in errors
+    assert "Traceback" not in errors
+    assert "**local-tell**" in out
+    assert set(store.read(tmp_path / "results.json")) == {"local-tell"}
 
 
 # -- the tables -----------------------------------------------------------------------------------

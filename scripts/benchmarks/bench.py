@@ -8,65 +8,26 @@ how the goals are met, and judges nothing: the status is 0.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import growth
 import store
 from contest import contest
 from goals import US, Work
+from options import arguments, chosen, idle
 from pages import all_figures, goals, page, verdicts
 from plot import plot
 from programs import ALWAYS, HERE, NAMES, PROGRAMS, Program, environment
 from works import WORKS
 
-FOLDER = HERE.parents[1] / "docs" / "benchmarks"
-ROUNDS, SECONDS = 5, 1.0
-QUICK = 2, 0.3  # rounds and seconds, to see that all of it runs
-
 
 def say(text: str) -> None:
     """Tell whoever waits."""
     print(f"bench: {text}", file=sys.stderr, flush=True)
-
-
-def arguments() -> argparse.Namespace:
-    """What is asked for."""
-    names = [work.name for work in WORKS]
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of a round, about")
-    parser.add_argument(
-        "--only", default="", help=f"works, or their first letters: {', '.join(names)}"
-    )
-    parser.add_argument(
-        "--peers", default=",".join(NAMES), help="which, instead of all; none for actormq alone"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="a look: short rounds, and nothing is written"
-    )
-    parser.add_argument(
-        "--growth", action="store_true", help="how figures change with numbers and sizes, instead"
-    )
-    parser.add_argument("--out", type=Path, default=FOLDER, help="where results.* are written")
-    return parser.parse_args()
-
-
-def chosen(only: str) -> list[Work]:
-    """The works that were asked for: `far` means all that begin so, a whole name itself alone."""
-    if not only:
-        return list(WORKS)
-    wanted, names = only.split(","), {work.name for work in WORKS}
-    found = [
-        work
-        for work in WORKS
-        if any(work.name == w if w in names else work.name.startswith(w) for w in wanted)
-    ]
-    if not found:
-        sys.exit(f"bench: --only {only}: no such work; there are {', '.join(sorted(names))}")
-    return found
 
 
 def contestants(work: Work, peers: Sequence[str]) -> list[Program]:
@@ -81,6 +42,15 @@ def contestants(work: Work, peers: Sequence[str]) -> list[Program]:
     ]
 
 
+def install(works: Sequence[Work], peers: Sequence[str]) -> None:
+    """Set up the peers that can do some of the works."""
+    for name in idle(peers, works) if list(peers) != list(NAMES) else ():
+        say(f"{name} does none of these works")
+    able = {p.peer for p in PROGRAMS for work in works if work.told(p.name)[0] in p.works}
+    if needed := able & {*peers, ALWAYS}:
+        subprocess.run([HERE / "install", *sorted(needed)], check=False)
+
+
 def measure(work: Work, programs: Sequence[Program], rounds: int, seconds: float) -> store.Record:
     """Let all of them do a work."""
     say(f"{work.name}: {work.what}")
@@ -91,27 +61,52 @@ def measure(work: Work, programs: Sequence[Program], rounds: int, seconds: float
     return store.record(outcome, seconds, versions, (before, store.load()))
 
 
-def main() -> None:
-    """Measure, print the goals, and write the page, the raw figures and the plot."""
-    options = arguments()
-    peers = [name for name in options.peers.split(",") if name in NAMES]
-    rounds, seconds = QUICK if options.quick else (options.rounds, options.seconds)
-    if options.growth:
-        growth.measure(options.out, rounds, seconds, options.only, say)
-        return
+def measured_works(options: argparse.Namespace) -> int:
+    """Measure works, print how the goals are met, and write it all; give the status."""
     works = chosen(options.only)
-    needed = {p.peer for p in PROGRAMS for work in works if work.told(p.name)[0] in p.works}
-    if needed & {*peers, ALWAYS}:
-        subprocess.run([HERE / "install", *sorted(needed & {*peers, ALWAYS})], check=False)
-    measured = {}
-    for work in works:
-        programs = contestants(work, peers)
-        if US in {program.name for program in programs}:
-            measured[work.name] = measure(work, programs, rounds, seconds)
+    measured: store.Records = {}
+
+    def all_of_them() -> None:
+        install(works, options.peers)
+        for work in works:
+            programs = contestants(work, options.peers)
+            if US in {program.name for program in programs}:
+                measured[work.name] = measure(work, programs, options.rounds, options.seconds)
+
+    status = interruptible(all_of_them)
     there = [work for work in works if work.name in measured]
     print("\n".join([*goals(measured, there), "", *all_figures(measured, there)]))
-    if not options.quick:
+    if options.out and measured:
         publish(options.out, measured)
+    return status
+
+
+def measured_growth(options: argparse.Namespace) -> int:
+    """Measure curves, and write them; give the status."""
+    told, results, before = growth.named(options.only), growth.Results(), store.load()
+    status = interruptible(
+        lambda: growth.measure(told, options.rounds, options.seconds, say, results)
+    )
+    print(growth.page(results))
+    if options.out and results:
+        growth.publish(options.out, results, before, options.seconds)
+    return status
+
+
+def interruptible(body: Callable[[], None]) -> int:
+    """Run it; where somebody ends it, what was finished counts: give the status."""
+
+    def end(number: int, _: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGINT, end)
+    try:
+        body()
+    except KeyboardInterrupt as word:
+        say("ended before all was measured; what was finished is kept")
+        return 128 + int(word.args[0])
+    return 0
 
 
 def publish(folder: Path, measured: store.Records) -> None:
@@ -127,5 +122,17 @@ def publish(folder: Path, measured: store.Records) -> None:
     (folder / "results.svg").write_text(plot(found), encoding="utf-8")
 
 
+def main() -> int:
+    """Do what is asked for."""
+    options = arguments(__doc__)
+    if not options.out:
+        say("a look, short or beside some peers only: nothing is written without --out FOLDER")
+    try:
+        return measured_growth(options) if options.growth else measured_works(options)
+    except OSError as error:
+        say(f"cannot write to {options.out}: {error.strerror}")
+        return 1
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -51,6 +51,11 @@ class Sweep:
     program: str = "actormq_growth.py"
     of: str = "value"
 
+    @property
+    def name(self) -> str:
+        """What it is called at the command line."""
+        return self.words.split()[0]
+
     def told(self, number: int) -> str:
         """The words for one number."""
         return f"{self.program} {self.words.replace('{}', str(number))}"
@@ -106,26 +111,34 @@ IDLE = (
 IDLE_SECONDS = 5.0  # at least: the clock of processes goes by 10 ms
 
 
-def measure(folder: Path, rounds: int, seconds: float, only: str, say: Say) -> None:
-    """Measure all points, or those whose words hold some text, and write what came of it."""
+def named(only: Sequence[str]) -> list[str]:
+    """What programs are told for the curves that were asked for, by their first letters."""
+    sweeps = (*SWEEPS, *IDLE)
+    told = [s.told(n) for s in sweeps for n in s.numbers if s.name.startswith(tuple(only))]
+    if not told:
+        names = ", ".join(dict.fromkeys(sweep.name for sweep in sweeps))
+        sys.exit(f"bench: --growth --only {','.join(only)}: no such curve; there are {names}")
+    return list(dict.fromkeys(told))
+
+
+def measure(told: Sequence[str], rounds: int, seconds: float, say: Say, into: Results) -> None:
+    """Measure all points; what came of them stands in `into`, also if somebody ends it."""
+    for number in range(rounds):
+        for words in told:
+            say(f"round {number + 1} of {rounds}: {words}")
+            if found := _round(words, seconds, say):
+                into.setdefault(words, []).extend(found)
+
+
+def publish(folder: Path, new: Results, before: float, seconds: float) -> None:
+    """Put new points in the place of the old ones, and write what is made of all."""
     folder.mkdir(parents=True, exist_ok=True)
     raw = folder / "growth.json"
     kept: dict[str, Any] = json.loads(raw.read_text(encoding="utf-8")) if raw.exists() else {}
-    told = dict.fromkeys(s.told(number) for s in (*SWEEPS, *IDLE) for number in s.numbers)
-    new: Results = {}
-    before = store.load()
-    for number in range(rounds):
-        for words in told:
-            if only in words:
-                say(f"round {number + 1} of {rounds}: {words}")
-                new.setdefault(words, []).extend(_round(words, seconds, say))
-    if not new:
-        sys.exit(f"bench: --only {only}: no such growth; there are {', '.join(told)}")
-    found = {words: results for words, results in new.items() if results}
-    results: Results = {**kept.get("results", {}), **found}
+    results: Results = {**kept.get("results", {}), **new}
     load = {"before": before, "after": store.load()}
-    kept = {"machine": store.machine(), "load": load, "seconds": seconds, "results": results}
-    store.write(raw, kept)
+    facts = {"machine": store.machine(), "load": load, "seconds": seconds, "results": results}
+    store.write(raw, facts)
     panels = list(_panels(results))
     (folder / "growth.svg").write_text(sheet(panels), encoding="utf-8")
     (folder / "growth.md").write_text(page(results), encoding="utf-8")
@@ -181,7 +194,7 @@ def _short(number: float) -> str:
 
 HEAD = """# Growth
 
-Written by `scripts/bench --growth`; what bends where, and why, is on [the page](README.md).
+Written by `scripts/bench --growth`; [the findings](findings.md#growth) say what bends, and why.
 Medians of the rounds, and their ranges.
 
 ![Curves of all tables below](growth.svg)
@@ -190,8 +203,12 @@ Medians of the rounds, and their ranges.
 
 def page(results: Results) -> str:
     """All medians as tables of Markdown."""
-    tables = [_table(title, sweeps, results) for title, sweeps in _by_panel()]
+    tables = [_table(*panel, results) for panel in _by_panel() if _is_there(panel[1], results)]
     return "\n".join([HEAD, *tables, _idle(results)])
+
+
+def _is_there(sweeps: Sequence[Sweep], results: Results) -> bool:
+    return any(_curve(sweep, results) for sweep in sweeps)
 
 
 def _table(title: str, sweeps: Sequence[Sweep], results: Results) -> str:

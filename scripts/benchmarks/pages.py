@@ -13,7 +13,7 @@ HEAD = """# What was measured
 
 Written by `scripts/bench`; [how to read it](README.md).
 A figure is the median of its rounds, with their range.
-A ratio is the median of the ratios of each round, ours over theirs.
+A ratio is the median of the ratios of each round, ours over theirs, or over the best of several.
 """
 TIMES = "\N{MULTIPLICATION SIGN}"
 
@@ -44,7 +44,7 @@ def goals(records: Records, works: Sequence[Work]) -> list[str]:
         rounds = records[work.name]["rounds"]
         unit = found.goal.unit or work.unit
         ours = shown(figure(values(rounds, US, found.goal.of)), unit)
-        theirs = _median(rounds, found, unit) if found.against else ""
+        theirs = written(found.theirs.median, unit) if found.theirs else ""
         ratios = shown(found.ratio, TIMES) if found.against else ""
         met = "met" if found.share >= 1 else f"{found.share:.2f} of it"
         lines.append(
@@ -52,10 +52,6 @@ def goals(records: Records, works: Sequence[Work]) -> list[str]:
             f"| {goal_text(found)} | {met} |"
         )
     return lines
-
-
-def _median(rounds: Rounds, found: Verdict, unit: str) -> str:
-    return written(figure(values(rounds, found.against, found.goal.of)).median, unit)
 
 
 def goal_text(found: Verdict) -> str:
@@ -69,6 +65,8 @@ def shown(found: Figure, unit: str) -> str:
     """A median and its range, in the unit of the median."""
     size, name = (1.0, "") if unit == TIMES else scale(found.median, unit)
     low, median, high = (digits(v / size) for v in (found.low, found.median, found.high))
+    if low == high:
+        return f"{median}{name}"
     return f"{median}{name} ({low} to {high})"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import eq
 from typing import Any
 
 from goals import US, Goal, Work
@@ -27,13 +28,15 @@ class Verdict:
 
     Attributes:
         goal: Which.
-        against: Whom it was measured against: the best of those that were there.
+        against: Whom it was measured against: who was best in a round, of those that were there.
+        theirs: What that one, or whoever was best in each round, has reached.
         ratio: To that one, or our own figure where the goal is a figure.
         share: How much of the goal was reached: 1 or more is met.
     """
 
     goal: Goal
     against: str
+    theirs: Figure | None
     ratio: Figure
     share: float
 
@@ -54,22 +57,26 @@ def ratio(rounds: Rounds, against: str, of: str = "value") -> Figure | None:
     return figure([ours / theirs for ours, theirs in pairs]) if pairs else None
 
 
-def best(rounds: Rounds, names: Sequence[str], work: Work) -> str | None:
-    """Who of them has the best median; none where none was measured."""
-    there = [name for name in names if values(rounds, name)]
+def best(rounds: Rounds, names: Sequence[str], work: Work, of: str) -> tuple[str, list[float]]:
+    """Who of them was best in some round, and the best figure of each round.
+
+    One that is best by its median may be beaten in single rounds, and those count.
+    """
+    series = {name: found for name in names if (found := values(rounds, name, of))}
     pick = min if work.is_latency else max
-    return pick(there, key=lambda name: figure(values(rounds, name)).median) if there else None
+    winners = [pick(each) for each in zip(*series.values(), strict=False)]
+    shown = [n for n, found in series.items() if any(map(eq, found, winners))]
+    return " or ".join(shown), winners
 
 
 def verdict(work: Work, goal: Goal, rounds: Rounds) -> Verdict | None:
     """How a goal was met; nothing where we or all of the others have no figures."""
+    own = values(rounds, US, goal.of)
     if not goal.against:
-        own = values(rounds, US, goal.of)
-        if not own:
-            return None
-        return Verdict(goal, "", figure(own), goal.share(figure(own).median))
-    against = best(rounds, goal.against, work)
-    found = ratio(rounds, against, goal.of) if against else None
-    if against is None or found is None:
+        return Verdict(goal, "", None, figure(own), goal.share(figure(own).median)) if own else None
+    against, theirs = best(rounds, goal.against, work, goal.of)
+    pairs = [ours / other for ours, other in zip(own, theirs, strict=False)]
+    if not pairs:
         return None
-    return Verdict(goal, against, found, goal.share(found.median))
+    found = figure(pairs)
+    return Verdict(goal, against, figure(theirs), found, goal.share(found.median))
