@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import growth
 import store
+import sweeps
 from contest import contest
 from goals import US, Work
 from options import arguments, chosen, idle
@@ -83,13 +83,13 @@ def measured_works(options: argparse.Namespace) -> int:
 
 def measured_growth(options: argparse.Namespace) -> int:
     """Measure curves, and write them; give the status."""
-    told, results, before = growth.named(options.only), growth.Results(), store.load()
+    told, results, before = sweeps.named(options.only), sweeps.Results(), store.load()
     status = interruptible(
-        lambda: growth.measure(told, options.rounds, options.seconds, say, results)
+        lambda: sweeps.measure(told, options.rounds, options.seconds, say, results)
     )
-    print(growth.page(results))
+    print(sweeps.page(results))
     if options.out and results:
-        growth.publish(options.out, results, before, options.seconds)
+        sweeps.publish(options.out, results, before, options.seconds)
     return status
 
 

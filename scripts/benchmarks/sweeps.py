@@ -204,7 +204,7 @@ Medians of the rounds, and their ranges.
 def page(results: Results) -> str:
     """All medians as tables of Markdown."""
     tables = [_table(*panel, results) for panel in _by_panel() if _is_there(panel[1], results)]
-    return "\n".join([HEAD, *tables, _idle(results)])
+    return "\n".join([HEAD, *tables, *([_idle(results)] if _is_there(IDLE, results) else [])])
 
 
 def _is_there(sweeps: Sequence[Sweep], results: Results) -> bool:
@@ -227,7 +227,7 @@ def _cell(point: Point | None, unit: str) -> str:
     if point is None:
         return ""
     _, median, low, high = (written(value, unit) for value in point)
-    return f"{median} ({low} to {high})"
+    return f"{median} ({low} to {high})" if low != high else median
 
 
 def _idle(results: Results) -> str:
