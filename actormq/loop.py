@@ -213,14 +213,14 @@ class Loop:
 
     def _look(self) -> None:
         """Spin until something has come, for the time that is left."""
+        self._is_spinning = False
         clock, until = self.clock, self._spin_until
         while self._polls and not self._scheduled and clock() < until:
-            for has_come in self._polls.values():
-                if has_come():
-                    self.call_soon(self._look)  # behind what that has woken
-                    return
+            if any(has_come() for has_come in self._polls.values()):
+                self._is_spinning = True
+                self.call_soon(self._look)  # behind what that has woken
+                return
             _give_way()  # to the threads that are to bring it, where processors are few
-        self._is_spinning = False
 
     def woken(self, callback: Callable[[], object]) -> None:
         """Call it, and then give the turns and make the flushes that it has asked for."""
