@@ -186,20 +186,21 @@ async def test_a_flooded_actor_gives_way_to_its_neighbour(mesh):
     assert 0 < await asked <= TURN_MESSAGES
 
 
+class Crunches(Notes):
+    @handler
+    def crunch(self):
+        self.notes.append("crunch")
+        end = time.perf_counter() + 0.001
+        while time.perf_counter() < end:
+            pass
+
+
 async def test_a_slow_actor_gives_way_after_each_message(mesh):
     node = await mesh.start()
 
-    class Slow(Notes):
-        @handler
-        def crunch(self):
-            self.notes.append("crunch")
-            end = time.perf_counter() + 0.001
-            while time.perf_counter() < end:
-                pass
-
-    slow, neighbour = await node.spawn(Slow), await node.spawn(Onlooker)
+    slow, neighbour = await node.spawn(Crunches), await node.spawn(Onlooker)
     for _ in range(100):
-        slow.tell(Slow.crunch)
+        slow.tell(Crunches.crunch)
     asked = neighbour.ask(Onlooker.count, inside(node, slow).notes)
     await asyncio.sleep(0)  # as above
     assert await asked == 1
@@ -208,20 +209,12 @@ async def test_a_slow_actor_gives_way_after_each_message(mesh):
 async def test_slow_messages_among_quick_ones_hold_the_loop_for_a_row_of_them_at_most(mesh):
     node = await mesh.start()
 
-    class Mixed(Notes):
-        @handler
-        def crunch(self):
-            self.notes.append("crunch")
-            end = time.perf_counter() + 0.001
-            while time.perf_counter() < end:
-                pass
-
-    mixed, neighbour = await node.spawn(Mixed), await node.spawn(Onlooker)
+    mixed, neighbour = await node.spawn(Crunches), await node.spawn(Onlooker)
     quick = 1 + ROW_MESSAGES
     for number in range(quick):
-        mixed.tell(Mixed.add, number)
+        mixed.tell(Crunches.add, number)
     for _ in range(100):
-        mixed.tell(Mixed.crunch)
+        mixed.tell(Crunches.crunch)
     asked = neighbour.ask(Onlooker.count, inside(node, mixed).notes)
     await asyncio.sleep(0)
     assert await asked <= quick + ROW_MESSAGES

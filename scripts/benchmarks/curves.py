@@ -84,7 +84,7 @@ def _panel(panel: Panel) -> str:
             for n, median, low, high in points
         ]
         if len(panel.curves) > 1:
-            at = f'x="{LEFT + 110 * place}" y="{HEIGHT - 3}"'
+            at = f'x="{20 + 105 * place}" y="{HEIGHT - 3}"'
             parts.append(f'<text {at} fill="{colour}">{escape(name)}</text>')
     return "\n".join(parts)
 

@@ -87,12 +87,6 @@ def all_figures(records: Records, works: Sequence[Work]) -> list[str]:
     return lines
 
 
-def _figure(work: Work, rounds: Rounds, name: str) -> str:
-    """What somebody reached; of latencies, the 99th of 100 as well."""
-    text, slow = shown(figure(values(rounds, name)), work.unit), values(rounds, name, "p99")
-    return f"{text}, p99 {written(figure(slow).median, work.unit)}" if slow else text
-
-
 def _ranked(work: Work, rounds: Rounds) -> list[str]:
     medians = {name: figure(values(rounds, name)).median for name in rounds if rounds[name]}
     sign = 1 if work.is_latency else -1
