@@ -306,9 +306,10 @@ class Mailbox(abc.ABC):
             if not self.is_open:
                 return 0
             mailbox = self._open_mailbox()
-        room = max(self._limit - len(mailbox), 0)  # what is put first may be over the limit
+        # One that is tried again is put first, whatever the limit: there may be less than no room.
+        room = max(self._limit - len(mailbox), 0)
         if len(rows) > room:
-            rows = rows[: max(room, 0)]  # one that is tried again is put first whatever the limit
+            rows = rows[:room]
         name, rows = call.name, list(map(tuple, rows))  # which the collector lets go of: `Queued`
         mailbox.extend(zip(repeat(name), rows, repeat(None), repeat(None), strict=False))
         self.sent_count += len(rows)
