@@ -272,7 +272,10 @@ class Family:
         if is_own:
             self._failures[key] = (error, "on_start")
         is_restart = self.rules.restart_count(key) > 0
-        actions = self.rules.start_failed(key, self._runtime.loop.now())
+        # On a node that stops none can have children any more, so most starts would fail for ever;
+        # nor has anybody use for one that would not.
+        is_last = not self._runtime.node.is_running
+        actions = self.rules.start_failed(key, self._runtime.loop.now(), is_last=is_last)
         if is_restart and is_own:
             what = self._consequence(key, actions)
             self._runtime.events.emit(ActorFailed(cell.address.label, "on_start", error, what))

@@ -202,3 +202,27 @@ def test_a_handler_that_ends_in_the_same_moment_as_its_actor_gives_its_answer(be
     bench.loop.settle()
     assert reply.is_done
     assert isinstance(reply._error, RemoteError) if fails else reply._error is None
+
+
+class Busy(Rack):
+    max_restarts = 1_000_000
+
+    @handler
+    async def hold(self, gate):
+        return await gate
+
+
+def test_a_child_that_cannot_start_because_its_node_stops_is_not_tried_again(bench):
+    gate, inner = bench.loop.create_future(), child(Busy, "inner", [], child(Holding))
+    outer = bench.run(bench.node.spawn(Busy, "outer", [], inner))
+    bench.call(outer.tell, "hold", gate)  # so its children are stopped only after a while
+    bench.loop.settle()
+    bench.task(bench.node.stop())
+    bench.loop.settle()
+    fallen = cell_of(bench, "inner")
+    bench.call(fallen.ref.tell, "fail")
+    bench.loop.settle()
+    assert fallen.state is State.STOPPED
+    bench.call(gate.set_result, None)
+    bench.loop.pass_time(1.0)
+    assert not bench.node.is_running

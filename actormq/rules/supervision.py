@@ -20,6 +20,7 @@ What differs:
 - Under `one_for_one` all children are stopped at once in the end, in reverse order, as OTP does for
   `simple_one_for_one` alone: ten thousand one after another would take too long.
 - A child can be told to stop while it starts.
+- A restart that fails while the whole node stops is not tried again: the child is forgotten.
 
 **Further failures.** A group restart has three stages: its members are stopped, the back-off is
 waited for, they are started one after another. What happens to a child that fails meanwhile by
@@ -290,14 +291,15 @@ class Supervision:
         child.phase, child.started_at, child.is_new = "up", now, False
         return self._after(child)
 
-    def start_failed(self, key: int, now: float) -> list[Action]:
+    def start_failed(self, key: int, now: float, is_last: bool = False) -> list[Action]:
         """A child could not be started.
 
         Args:
             key: The child.
             now: The present, in seconds.
+            is_last: Whether nothing can be started any more; then it is not tried again.
         """
-        return self.ended(key, is_error=True, now=now)
+        return self._over(key, is_error=True, now=now, is_last=is_last)
 
     def ended(self, key: int, is_error: bool, now: float) -> list[Action]:
         """A child has ended, by itself or because it was told to.
@@ -307,6 +309,9 @@ class Supervision:
             is_error: Whether it failed; looked at only if it was up and ended by itself.
             now: The present, in seconds.
         """
+        return self._over(key, is_error, now)
+
+    def _over(self, key: int, is_error: bool, now: float, *, is_last: bool = False) -> list[Action]:
         child = self._children.get(key)
         if child is None or not child.is_running:
             return []
@@ -318,6 +323,8 @@ class Supervision:
             return self._forgotten(child)
         if child.is_new:
             return self._never_started(child)
+        if is_last:
+            return self._forgotten(child)
         return self._failed(child, now)
 
     def due(self, key: int, now: float) -> list[Action]:  # noqa: ARG002 facts of time look alike

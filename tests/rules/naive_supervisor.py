@@ -95,10 +95,10 @@ class NaiveSupervisor:
         if row := self.row(key, ("starting",)):
             row.phase, row.was_up, row.up_since = "up", True, now
 
-    def start_failed(self, key, now):
-        self.ended(key, is_error=True, now=now)
+    def start_failed(self, key, now, is_last=False):
+        self.ended(key, is_error=True, now=now, is_last=is_last)
 
-    def ended(self, key, is_error, now):
+    def ended(self, key, is_error, now, is_last=False):
         row = self.row(key)
         if row is None:
             return
@@ -117,6 +117,8 @@ class NaiveSupervisor:
             else:
                 self.rows.remove(row)
                 self.end(StartFailed(key))
+        elif is_last:
+            self.drop(row)
         else:
             self.fail(row, now)
 

@@ -540,6 +540,30 @@ def test_an_added_child_is_started_and_is_one_of_the_others_then(strategy):
     play(it, [(failed(7), [Stop(1)] if strategy == "one_for_all" else [Start(7)])])
 
 
+@pytest.mark.parametrize(
+    ("strategy", "wanted"),
+    [
+        ("one_for_one", [Forget(1)]),
+        ("one_for_all", [Forget(1), Start(2)]),
+        ("rest_for_one", [Forget(1), Start(2)]),
+    ],
+)
+def test_a_restart_that_fails_when_nothing_can_be_started_any_more_is_the_last(strategy, wanted):
+    it = supervisor(strategy, "aa")
+    it.ended(1, True, 1.0)
+    if strategy != "one_for_one":
+        it.ended(2, False, 1.0)
+    assert it.phase(1) == "starting"
+    assert it.start_failed(1, 1.0, is_last=True) == wanted
+    assert it.phase(1) is None
+
+
+def test_a_first_start_that_fails_when_nothing_can_be_started_any_more_fails_them_all():
+    it = Supervision("one_for_one", RestartBudget(1, 1.0), AT_ONCE, lambda: 0.5)
+    it.begin(children("a"))
+    assert it.start_failed(1, 1.0, is_last=True) == [StartFailed(1)]
+
+
 @pytest.mark.parametrize("fact", [("start_failed", 2, 1.0), ended(2), failed(2)])
 def test_an_added_child_that_does_not_come_up_is_forgotten_without_a_restart(fact):
     it = supervisor("one_for_all", "a", restarts=0)

@@ -196,9 +196,9 @@ class Supervisors(RuleBasedStateMachine):
             self.go_on(0)
 
     @is_any("starting")
-    @rule(pick=PICK)
-    def start_failed(self, pick):
-        self.tell("start_failed", self.picked(pick, "starting"), self.now)
+    @rule(pick=PICK, is_last=st.sampled_from([False, False, True]))
+    def start_failed(self, pick, is_last):
+        self.tell("start_failed", self.picked(pick, "starting"), self.now, is_last)
 
     @is_any("up")
     @rule(pick=PICK, is_error=st.sampled_from([BY_ERROR, BY_ERROR, IN_ORDER]))
