@@ -323,9 +323,7 @@ class Supervision:
             return self._forgotten(child)
         if child.is_new:
             return self._never_started(child)
-        if is_last:
-            return self._forgotten(child)
-        return self._failed(child, now)
+        return self._forgotten(child) if is_last else self._failed(child, now)
 
     def due(self, key: int, now: float) -> list[Action]:  # noqa: ARG002 facts of time look alike
         """The time of a `Wait` has passed.

@@ -550,9 +550,9 @@ def test_an_added_child_is_started_and_is_one_of_the_others_then(strategy):
 )
 def test_a_restart_that_fails_when_nothing_can_be_started_any_more_is_the_last(strategy, wanted):
     it = supervisor(strategy, "aa")
-    it.ended(1, True, 1.0)
+    it.ended(1, is_error=True, now=1.0)
     if strategy != "one_for_one":
-        it.ended(2, False, 1.0)
+        it.ended(2, is_error=False, now=1.0)
     assert it.phase(1) == "starting"
     assert it.start_failed(1, 1.0, is_last=True) == wanted
     assert it.phase(1) is None
