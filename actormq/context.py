@@ -83,6 +83,10 @@ class Answer(Protocol):
 class LiveSocket(Protocol):
     """A socket of an actor, open."""
 
+    @property
+    def stands(self) -> bool:
+        """Whether a message of it stands in the actor's mailbox."""
+
     async def close(self) -> None:
         """Flush and close it."""
 

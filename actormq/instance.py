@@ -62,6 +62,12 @@ class Instance(Turns):
             extras.sockets = {}
         return extras.sockets
 
+    @property
+    def from_sockets(self) -> int:
+        """Of the messages that wait, those that came on sockets."""
+        # Threads ask as well: the list is made in one go.
+        return sum(socket.stands for socket in list((self._extras.sockets or {}).values()))
+
     def _own_extras(self) -> Extras:
         if self._extras is NO_EXTRAS:
             self._extras = Extras()

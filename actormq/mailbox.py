@@ -1,5 +1,8 @@
 """The mailbox of one actor: what is told and asked goes in here, up to a limit.
 
+What comes on its sockets goes in as well, one message of each at a time, which have places of their
+own: a flood on one leaves the others theirs, whatever the limit.
+
 It is made by the first message and given back when it is empty: of 100 000 actors few have
 something to do at any moment.
 Signals have a lane of their own, which no limit bounds and no message is ahead of.
@@ -285,7 +288,7 @@ class Mailbox(abc.ABC):
         mailbox = self._mailbox
         if mailbox is None:
             mailbox = self._open_mailbox()
-        elif len(mailbox) >= self._limit:
+        elif len(mailbox) >= self._limit and self._free() <= 0:
             self.runtime.books.refuse(MailboxFull.__name__)
             raise MailboxFull(self.address.label, self._limit)
         mailbox.append(message)
@@ -306,10 +309,9 @@ class Mailbox(abc.ABC):
             if not self.is_open:
                 return 0
             mailbox = self._open_mailbox()
-        # One that is tried again is put first, whatever the limit: there may be less than no room.
-        room = max(self._limit - len(mailbox), 0)
-        if len(rows) > room:
-            rows = rows[:room]
+        free = self._free()
+        if len(rows) > free:
+            rows = rows[: max(free, 0)]
         name, rows = call.name, list(map(tuple, rows))  # which the collector lets go of: `Queued`
         mailbox.extend(zip(repeat(name), rows, repeat(None), repeat(None), strict=False))
         self.sent_count += len(rows)
@@ -320,7 +322,7 @@ class Mailbox(abc.ABC):
 
         As many may wait as the mailbox holds: whoever sends without waiting is refused.
         """
-        if not self._room and len(self._mailbox or ()) < self._limit:
+        if not self._room and self._free() > 0:
             try:
                 self.put(message)
             except ActorStopped as error:
@@ -338,9 +340,22 @@ class Mailbox(abc.ABC):
         reply.arm(self.runtime.deadlines, deadline)
         self._room.append((message, reply))
 
+    def _free(self) -> int:
+        """Places for what is told and asked, besides those that sockets have.
+
+        One that is tried again is put first, whatever the limit: there may be less than none.
+        """
+        free = self._limit - len(self._mailbox or ())
+        return free if free > 0 else free + self.from_sockets
+
+    @property
+    @abc.abstractmethod
+    def from_sockets(self) -> int:
+        """Of the messages that wait, those that came on sockets."""
+
     def _admit(self) -> None:
         """Let those in who wait for room."""
-        while self._room and self.is_open and len(self._mailbox or ()) < self._limit:
+        while self._room and self.is_open and self._free() > 0:
             message, reply = self._room.popleft()
             if reply.is_open():
                 self.put(message)
@@ -349,7 +364,9 @@ class Mailbox(abc.ABC):
             self._room = None
 
     def receive(self, call: Call, args: Sequence[Any], answer: Answer | None) -> None:
-        """Queue what came on a socket; each has one message at a time in here."""
+        """Queue what came on a socket, behind those who wait for room: each has one at a time."""
+        if self._room:
+            self._admit()
         mailbox = self._mailbox
         if mailbox is None:
             if not self.is_open:
@@ -417,7 +434,7 @@ class Mailbox(abc.ABC):
             with _INLET_LOCK:
                 if self._inlet is None:
                     self._inlet = inlet
-        if self.mailbox_count >= self._limit:
+        if self.mailbox_count - self.from_sockets >= self._limit:
             self._refused_in_thread(MailboxFull.__name__)
             raise MailboxFull(self.address.label, self._limit)
         if not self.is_open or not self._inlet.put(message):

@@ -262,7 +262,8 @@ class Turns(Mailbox):
         method = MethodType(flow.method, self.actor)  # takes half the time of passing the actor
         clock = self.runtime.loop.clock
         end, waiting = clock() + TURN_SECONDS, flow.waiting
-        for args in islice(flow.calls(), TURN_MESSAGES):
+        most = 1 if self._room else TURN_MESSAGES  # those who wait for room have theirs behind it
+        for args in islice(flow.calls(), most):
             try:
                 method(*args)
             except BaseException as error:  # noqa: BLE001 a border, as in `turn`

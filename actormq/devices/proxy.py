@@ -140,6 +140,8 @@ class Proxy:
         SetupError: A face cannot be; in either case nothing is left open.
     """
 
+    stands = False  # nothing that it relays is for its actor
+
     def __init__(
         self,
         runtime: Runtime,

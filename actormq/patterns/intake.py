@@ -47,6 +47,7 @@ class Intake:
 
     Attributes:
         arguments: The check of what comes against the method's annotations.
+        stands: Whether a message stands in the mailbox, not begun.
 
     Raises:
         SetupError: There is no method.
@@ -98,7 +99,8 @@ class Intake:
         self._items: deque[Item | Burst] = deque()
         self._behind = 0  # messages of these
         self._burst: Burst | None = None  # the one that messages are taken from
-        self._is_queued = False  # whether a message stands in the mailbox
+        self.stands = False
+        self._is_queued = False  # whether one stands in the mailbox, or is being handled from there
         self._port: Port | None = None
         self._is_paused = False
 
@@ -120,6 +122,7 @@ class Intake:
         if not self._is_queued:
             self._is_queued = True
             self._context.receive(self, values, answer)
+            self.stands = True
         elif self._behind > SOCKET_WINDOW:
             self._pause()
 
@@ -146,6 +149,7 @@ class Intake:
             self.is_plain = waiting <= FEW
         if waiting:
             self._context.receive(self, *self._head())
+            self.stands = True
         if self._is_paused and waiting <= SOCKET_WINDOW // 4 and self._port is not None:
             self._port.resume()
             self._is_paused = False
@@ -168,6 +172,7 @@ class Intake:
         They end behind one that does not fit, for to say so takes longer than most methods do:
         the turn shall look at the clock.
         """
+        self.stands = False
         while self.waiting:
             burst = self._burst
             if burst is not None and burst.fitting is not None and burst.waiting:
@@ -180,6 +185,7 @@ class Intake:
 
     def _run(self, actor: Any, *_: Any) -> Any:
         """Handle the one that stands in the mailbox."""
+        self.stands = False
         try:
             args = self._next() if self._is_queued else None  # the socket may have been closed
             return REFUSED if args is None else self.method(actor, *args)
@@ -188,6 +194,7 @@ class Intake:
 
     def _run_async(self, actor: Any, *_: Any) -> Any:
         """Begin the one that stands in the mailbox; the next may be begun while this one awaits."""
+        self.stands = False
         args = self._next() if self._is_queued else None
         self.rest()
         return _refused() if args is None else self.method(actor, *args)
@@ -232,7 +239,7 @@ class Intake:
         if self._is_queued:
             # Its dead letter is the cell's to tell, and its answer the cell's to give.
             self._tally.dropped["ActorStopped"] += self._head()[1] is None
-            self._is_queued = False
+            self._is_queued = self.stands = False
         self._items.clear()
         self._behind, self._burst = 0, None
 

@@ -39,6 +39,11 @@ class Live:
         self._attachment = Attachment(context, spec.wiring, attribute, self._tally)
 
     @property
+    def stands(self) -> bool:
+        """Whether a message of it stands in the actor's mailbox."""
+        return False
+
+    @property
     def sent(self) -> int:
         """Messages that were handed to ZeroMQ, a count."""
         return self._tally.sent
@@ -235,6 +240,11 @@ class Receives(PortLive):
         values = self._tally.read(self._intake.name, self._payload, frames)
         if values is not None:
             self._intake.put(values)
+
+    @property
+    def stands(self) -> bool:
+        """Whether a message of it stands in the actor's mailbox."""
+        return self._intake.stands
 
     @property
     def waiting(self) -> int:

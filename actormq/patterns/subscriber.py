@@ -109,6 +109,11 @@ class LiveSubscriber(PortLive):
         return self._positions.received_count
 
     @property
+    def stands(self) -> bool:
+        """Whether a message of it stands in the actor's mailbox."""
+        return self._intake.stands
+
+    @property
     def waiting(self) -> int:
         """Messages that came in and wait for the actor, a count."""
         return self._intake.waiting

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import zmq
 
-from actormq import Actor, Dealer, Publisher, Puller, Pusher, Subscriber, handler
+from actormq import Actor, Dealer, MailboxFull, Publisher, Puller, Pusher, Subscriber, handler
 from actormq.settings import DRAIN_MESSAGES, SOCKET_WINDOW
 
 FLOOD = 5_000
@@ -182,6 +182,77 @@ async def test_a_flood_holds_up_an_ask_by_a_message_or_two(mesh, until, plain, k
     assert actor.tasks.waiting > SOCKET_WINDOW // 4
 
 
+# -- the places of a small mailbox ----------------------------------------------------------------
+
+
+class OnePlace(Pulls):
+    mailbox_limit = 1
+
+    @handler
+    def say(self, text: str) -> None:
+        self.order.append(("said", self.work_count))
+
+
+class OnePlaceAndAwaits(PullsAndAwaits):
+    mailbox_limit = 1
+
+    @handler
+    def say(self, text: str) -> None:
+        self.order.append(("said", self.work_count))
+
+
+def said(actor):
+    """How much of the flood was handled before each message that somebody said."""
+    return [count for what, count in actor.order if what == "said"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [OnePlace, OnePlaceAndAwaits])
+async def test_who_waits_for_the_one_place_of_a_flooded_actor_has_it_in_turn_with_the_flood(
+    mesh, until, plain, kind
+):
+    node = await mesh.start()
+    source, endpoint = plain.bound(zmq.PUSH, sndhwm=0)
+    _, place = plain.bound(zmq.XPUB)
+    ref = await node.spawn(kind, None, endpoint, place)
+    actor = inside(node, ref)
+    await pour(plain, source, zmq.PUSH)
+    await until(lambda: actor.tasks.waiting > SOCKET_WINDOW // 2)
+
+    for _ in range(READINGS):
+        ref.tell(kind.say, "told")  # the flood has a place of its own
+        await ref.send(kind.say, "sent")
+        await until(lambda: len(said(actor)) % 2 == 0)
+    assert actor.tasks.waiting > SOCKET_WINDOW // 4  # the flood went on
+    counts = said(actor)
+    waited = [sent - told for told, sent in zip(counts[::2], counts[1::2], strict=True)]
+    assert max(waited) <= 3  # the one under way, the one that stands in the mailbox, and the next
+
+
+async def test_a_message_of_a_socket_takes_no_place_of_what_is_told(mesh, until, plain):
+    node = await mesh.start()
+    source, endpoint = plain.bound(zmq.PUSH)
+    ref = await node.spawn(GatedOnce, None, endpoint)
+    cell, actor = node._runtime.registry.by_serial(ref.address.serial), inside(node, ref)
+    for task in (b"a", b"b"):
+        await plain.say(source, task)
+    await until(lambda: actor.begun == ["a"] and cell.mailbox_count == 1)
+    ref.tell(GatedOnce.note, "told")
+    with pytest.raises(MailboxFull):
+        ref.tell(GatedOnce.note, "more")
+    with pytest.raises(MailboxFull):
+        await asyncio.to_thread(ref.tell, GatedOnce.note, "more")
+    with pytest.raises(MailboxFull):
+        await ref.ask(GatedOnce.note, "more")
+    sending = ref.send(GatedOnce.note, "sent")
+    actor.gate.set()
+    await sending
+    await until(lambda: actor.begun == ["a", "b", "told", "sent"])
+    ledger = node.ledger()
+    assert ledger.is_balanced
+    assert ledger.dropped["MailboxFull"] == 3
+
+
 # -- one at a time, or many -----------------------------------------------------------------------
 
 
@@ -199,6 +270,14 @@ class Gated(Actor):
         self.begun.append(task)
         await self.gate.wait()
         self.ended.append(task)
+
+
+class GatedOnce(Gated):
+    mailbox_limit = 1
+
+    @handler
+    def note(self, text: str) -> None:
+        self.begun.append(text)
 
 
 class Concurrent(Gated):
