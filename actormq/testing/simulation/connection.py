@@ -81,8 +81,13 @@ class End(Protocol):
 
 
 class Net(Protocol):
-    """The network, as its connections see it."""
+    """The network, as its connections see it.
 
+    Attributes:
+        flows_at: When the last of the connections that were cut goes on.
+    """
+
+    flows_at: float
     context: Context
     loop: VirtualLoop
     chance: random.Random
@@ -203,6 +208,7 @@ class Stream:
             return
         at = now + min(now - self.cut_at, RETRY_MOST) * self._net.chance.random()
         self.cut_at = None
+        self._net.flows_at = max(self._net.flows_at, at)
         waiting, self.flying = self.flying, deque()
         for due, what in waiting:
             at = max(at, due)

@@ -56,6 +56,7 @@ class Network:
         lost: Envelopes that were lost, by reason.
         late_until: When the last message arrives that losses delayed by more than `LATE`, or the
             last connection broke for them.
+        flows_at: When the last of the connections that were cut goes on.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Network:
         self.record = record
         self.lost: Counter[str] = Counter()
         self.late_until = 0.0
+        self.flows_at = 0.0
         self._numbers = itertools.count(1)
         self._listeners: dict[tuple[str, str], End] = {}
         self._connections: dict[int, Connection] = {}

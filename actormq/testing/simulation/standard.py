@@ -173,7 +173,11 @@ class Standard:
             self._check_ledger(world)
         await self._mend(world)
         world.note("all is mended")
-        await world.until(lambda: self._is_well(world), GHOSTS if guard.is_haunted() else REPAIR)
+        end = world.time + (GHOSTS if guard.is_haunted() else REPAIR)
+        # Until then a fault goes on: whom nobody has doubted yet may still be doubted for it.
+        await world.sleep(world.flows_in)
+        world.note("all gets through")
+        await world.until(lambda: self._is_well(world), end - world.time)
         world.note("all is well")
         await world.sleep(QUIET)
         if not self._is_well(world):

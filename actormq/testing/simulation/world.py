@@ -358,6 +358,11 @@ class World:
             for node in nodes
         )
 
+    @property
+    def flows_in(self) -> float:
+        """Seconds until the last connection goes on that was cut and is not any more."""
+        return max(self._network.flows_at - self._loop.time(), 0.0)
+
     async def settled(self, within: float = 30.0) -> float:
         """Wait until all nodes that run know each other; see `until`."""
         return await self.until(self.is_whole, within)

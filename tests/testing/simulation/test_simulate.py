@@ -139,6 +139,12 @@ def test_the_standard_scenario_is_for_any_number_of_nodes(nodes):
     assert run.result.told or nodes == 1
 
 
+def test_who_is_suspected_while_connections_still_notice_the_heal_is_no_failure():
+    run = simulate(5380, seconds=6.0)  # nobody has noticed a cut of 1.9 s when it is healed
+    _, _, mended = run.trace.decode().partition("all is mended")
+    assert "is suspect: silent for" in mended.partition("all gets through")[0]
+
+
 def test_the_standard_scenario_sees_all_that_it_is_there_for():
     account, lost, traces = None, set(), b""
     for seed in range(12):
