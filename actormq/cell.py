@@ -378,7 +378,11 @@ class Cell(Instance):
             self._at_end(reply)  # it is about to end
         else:
             extras.stop_replies = [reply]
-            self.state = State.STOPPING
+            if self.family is not None and self.family.wants_back(self):
+                self.state = State.DOWN  # messages wait for the next instance
+            else:
+                self.state = State.STOPPING
+                self._turn_away(ActorStopped(self.address.label))
             task = self.runtime.loop.aio.create_task(self._finish(seconds))
             self.runtime.node.keep(task)
 
@@ -389,7 +393,8 @@ class Cell(Instance):
         extras = self._extras
         replies, extras.stop_replies = extras.stop_replies or [], None
         if self.family is not None and self.is_supervised:
-            self.state = State.DOWN
+            if self.state is not State.DOWN:
+                self.state = State.DOWN
             self.family.ended(self, None, "")  # which may want it to be started again
         else:
             self.end(STOPPED, "")
@@ -437,7 +442,9 @@ class Cell(Instance):
         if self.place is not None and self.place.is_open:  # it was left behind: by force
             runtime.node.keep(runtime.loop.aio.create_task(self.place.close(0.0)))
         if self._mailbox is not None or self._inlet is not None:
-            self._empty(ActorStopped(self.address.label))
+            error = ActorStopped(self.address.label)
+            self._turn_away(error)
+            self._close_inlet(error)
         runtime.books.close(self.sent_count, self.received_count)
         if self.family is not None:
             self.family.left(self)

@@ -152,6 +152,10 @@ class Family:
 
     # -- going --------------------------------------------------------------------------------
 
+    def wants_back(self, cell: Cell) -> bool:
+        """Whether a child that stops is to be started again, as far as is known by now."""
+        return self.rules is not None and self.rules.wants_back(cell.serial)
+
     async def stop_child(self, child: Ref[Any] | str) -> None:
         """Stop a child for good; one that is not there is no error."""
         registry = self._runtime.registry

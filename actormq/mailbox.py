@@ -56,7 +56,7 @@ class State(enum.Enum):
     STARTING = enum.auto()  # messages wait
     DOWN = enum.auto()  # messages wait for the next instance
     RUNNING = enum.auto()
-    STOPPING = enum.auto()  # nothing new is taken; the handler under way ends
+    STOPPING = enum.auto()  # nothing is taken, and nothing waits; the handler under way ends
     STOPPED = enum.auto()
 
 
@@ -434,7 +434,7 @@ class Mailbox(abc.ABC):
             with _INLET_LOCK:
                 if self._inlet is None:
                     self._inlet = inlet
-        if self.mailbox_count - self.from_sockets >= self._limit:
+        if self.is_open and self.mailbox_count - self.from_sockets >= self._limit:
             self._refused_in_thread(MailboxFull.__name__)
             raise MailboxFull(self.address.label, self._limit)
         if not self.is_open or not self._inlet.put(message):
@@ -454,19 +454,22 @@ class Mailbox(abc.ABC):
         else:
             self.report_dead(message, type(error).__name__)
 
-    def _empty(self, error: DeliveryError) -> None:
-        """Answer or count all that waits, for ever."""
-        left = list(self._mailbox or ())
-        if self._inlet is not None:
-            from_threads = self._inlet.close()
-            self.sent_count += len(from_threads)
-            left += from_threads
-        self._mailbox = self._signals = None
-        for message in left:
+    def _turn_away(self, error: DeliveryError) -> None:
+        """Answer or count all that waits, and who waits for room."""
+        left, self._mailbox, self._signals = self._mailbox, None, None
+        for message in left or ():
             self.bury(message, error)
-        for _, reply in self._room or ():
+        room, self._room = self._room, None
+        for _, reply in room or ():
             reply.reject(error)
-        self._room = None
+
+    def _close_inlet(self, error: DeliveryError) -> None:
+        """Take nothing of threads any more, for ever."""
+        if self._inlet is not None:
+            left = self._inlet.close()
+            self.sent_count += len(left)
+            for message in left:
+                self.bury(message, error)
 
     def report_dead(self, message: Queued, reason: str, detail: str = "") -> None:
         """Report a message that reached no handler."""

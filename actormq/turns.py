@@ -17,12 +17,13 @@ from actormq.context import Call, Flow
 from actormq.deadlines import Served
 from actormq.errors import (
     ActormqError,
+    ActorStopped,
     ArgumentMismatch,
     HandlerCancelled,
     ProcessLost,
 )
 from actormq.events import HandlerFailed
-from actormq.mailbox import RUNNING, Mailbox, Message
+from actormq.mailbox import RUNNING, Mailbox, Message, State
 from actormq.place import Place, Reported
 from actormq.reply import Reply
 from actormq.settings import CONCURRENT_LIMIT, ROW_MESSAGES, TURN_MESSAGES, TURN_SECONDS
@@ -358,6 +359,9 @@ class Turns(Mailbox):
     def _put_first(self, message: Message) -> None:
         """Put a message that was being handled before all others, whatever the limit."""
         self.received_count -= 1
+        if self.state is State.STOPPING:
+            self.bury(message, ActorStopped(self.address.label))
+            return
         if self._mailbox is None:  # it is idle, and a concurrent handler of it has ended
             if self.state is RUNNING and not self._is_busy:
                 self.runtime.loop.ready(self)

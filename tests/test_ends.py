@@ -277,3 +277,121 @@ async def test_whatever_a_handler_raises_reaches_its_asker(mesh, how, text, far)
     ref = await node.find("odd")
     with pytest.raises(RemoteError, match=text):
         await ref.ask("fail", how)
+
+
+# -- what is said to one that stops ---------------------------------------------------------------
+
+
+class Slow(Actor):
+    """Stops only when its gate opens."""
+
+    def __init__(self, gate: asyncio.Event, begun: list[str]) -> None:
+        self.gate = gate
+        self.begun = begun
+
+    @handler
+    async def hold(self) -> str:
+        self.begun.append("hold")
+        await self.gate.wait()
+        return "held"
+
+    @handler(concurrent=True, retry=1)
+    async def hold_and_fail(self) -> None:
+        await self.gate.wait()
+        raise OSError
+
+    @handler
+    def note(self, what: str) -> str:
+        self.begun.append(what)
+        return what
+
+
+class SlowRack(Supervisor):
+    def __init__(self, gate: asyncio.Event, begun: list[str], policy: str) -> None:
+        self.children = [child(Slow, "slow", gate, begun).restarts(policy)]
+
+
+@pytest.fixture
+def gate():
+    return asyncio.Event()
+
+
+@pytest.mark.parametrize("how", ["plain", "on_error", "far"])
+async def test_who_speaks_to_an_actor_that_stops_is_told_so_at_once(mesh, until, gate, how):
+    node, begun = await mesh.start(), []
+    if how == "on_error":
+        await node.spawn(SlowRack, "rack", gate, begun, how)
+        near = ref = await node.find("slow")
+    else:
+        near = ref = await node.spawn(Slow, "slow", gate, begun)
+    if how == "far":
+        ref = await (await mesh.start()).find("slow")
+    held = near.ask(Slow.hold)
+    await until(lambda: begun == ["hold"])
+    waiting, _ = near.ask(Slow.note, "before"), near.tell(Slow.note, "before")
+    stopped = near.stop()
+    with pytest.raises(ActorStopped):
+        await waiting
+    for asked in (ref.ask, ref.send):
+        with pytest.raises(ActorStopped):
+            await asked(Slow.note, "after")
+    for call in (near.tell, near.offer):
+        with contextlib.suppress(ActorStopped):
+            assert not call(Slow.note, "after")
+    with pytest.raises(ActorStopped):
+        await asyncio.to_thread(near.tell, Slow.note, "after")
+    assert not held.is_done  # nor has the actor ended
+    gate.set()
+    assert await held == "held"
+    await stopped
+    assert begun == ["hold"]
+    ledger = node.ledger()
+    assert ledger.is_balanced
+    assert ledger.dropped["ActorStopped"] == 7
+
+
+async def test_who_waits_for_room_at_an_actor_that_stops_is_told_so_at_once(mesh, until, gate):
+    node, begun = await mesh.start(mailbox_limit=1), []
+    ref = await node.spawn(Slow, "slow", gate, begun)
+    held = ref.ask(Slow.hold)
+    await until(lambda: begun == ["hold"])
+    waiting, sending = ref.ask(Slow.note, "before"), ref.send(Slow.note, "before")
+    stopped = ref.stop()
+    for reply in (waiting, sending):
+        with pytest.raises(ActorStopped):
+            await reply
+    assert not held.is_done
+    gate.set()
+    await asyncio.gather(held, stopped)
+
+
+async def test_what_would_be_tried_again_by_an_actor_that_stops_is_not(mesh, until, gate):
+    node, begun = await mesh.start(), []
+    ref = await node.spawn(Slow, "slow", gate, begun)
+    held, failing = ref.ask(Slow.hold), ref.ask(Slow.hold_and_fail)
+    await until(lambda: begun == ["hold"])
+    stopped = ref.stop()
+    gate.set()
+    assert await held == "held"
+    with pytest.raises(ActorStopped):
+        await failing
+    await stopped
+    assert node.ledger().is_balanced
+
+
+async def test_one_that_is_restarted_always_keeps_for_its_next_instance_what_comes_meanwhile(
+    mesh, until, gate
+):
+    node, begun = await mesh.start(), []
+    await node.spawn(SlowRack, "rack", gate, begun, "always")
+    ref = await node.find("slow")
+    held = ref.ask(Slow.hold)
+    await until(lambda: begun == ["hold"])
+    ref.tell(Slow.note, "before")
+    stopped = ref.stop()
+    asked = ref.ask(Slow.note, "after")
+    gate.set()
+    await asyncio.gather(held, stopped)
+    assert await asked == "after"
+    assert begun == ["hold", "before", "after"]
+    assert node.ledger().dropped == {}

@@ -232,9 +232,7 @@ class Mailboxes(RuleBasedStateMachine):
         """The mailbox has answered at once: that has to be what the list says."""
         model, state = self.model, self.cell.state
         if error is None:
-            assert (
-                state is not State.STOPPED
-            )  # what comes while it stops may be taken, to be buried
+            assert state not in CLOSED
             assert model.has_room()
             model.take(number)
         else:
@@ -378,13 +376,13 @@ class Mailboxes(RuleBasedStateMachine):
                 assert model.waiting.pop(0) == what[0]
                 assert isinstance(self.asks[what[0]]._error, AskTimeout)
                 model.die(what[0], GAVE_UP, is_letter=True)
-            if is_over and what[1] == "ActorStopped":
-                self.end()
+            if cell.state in CLOSED and what[1] == "ActorStopped":
+                self.end(is_over)
             model.letters[what] -= 1
             assert model.letters[what] == 0, f"an unexpected dead letter: {what}"
         self.admitted()
-        if is_over:
-            self.end()
+        if cell.state in CLOSED:
+            self.end(is_over)
         self.hold()
 
     def admitted(self):
@@ -396,13 +394,19 @@ class Mailboxes(RuleBasedStateMachine):
                 assert isinstance(reply._error, (MailboxFull, ActorStopped))
                 self.model.became[number] = "refused"
 
-    def end(self):
-        """The actor has ended: all that waited is answered or counted."""
+    def end(self, is_over):
+        """The actor stops or has ended: all that waited is answered or counted.
+
+        What came from threads may still be taken to the loop while it stops, and is refused there.
+        """
         model = self.model
-        model.sent += len(model.from_threads)
-        for number in [*model.waiting, *model.from_threads]:
+        if is_over:
+            model.sent += len(model.from_threads)
+            model.waiting += model.from_threads
+            model.from_threads = []
+        for number in model.waiting:
             model.die(number, "ActorStopped", is_letter=number not in self.asks)
-        model.waiting, model.from_threads, model.signals = [], [], []
+        model.waiting, model.signals = [], []
 
     def hold(self):
         model, cell = self.model, self.cell

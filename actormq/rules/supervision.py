@@ -219,6 +219,13 @@ class Supervision:
         child = self._children.get(key)
         return child.restart_count if child else 0
 
+    def wants_back(self, key: int) -> bool:
+        """Whether a child that ends now, and in order, is to be started again."""
+        child = self._children.get(key)
+        if child is None or child.is_leaving or self._end is not None:
+            return False
+        return child.phase != "stopping" and is_restarted(child.policy, is_error=False)
+
     # -- facts: the supervisor --------------------------------------------------------------------
 
     def begin(self, children: Sequence[tuple[int, RestartPolicy]]) -> list[Action]:

@@ -802,3 +802,18 @@ def test_a_fact_costs_the_same_among_many_children():
     few = min(seconds_a_fact(100) for _ in range(10))
     many = min(seconds_a_fact(10_000) for _ in range(3))
     assert many < 5 * few  # a scan of all children per fact would make it 50 times
+
+
+@pytest.mark.parametrize(("letter", "wanted"), [("a", True), ("o", False), ("n", False)])
+def test_a_child_that_ends_in_order_is_wanted_back_if_it_is_restarted_always(letter, wanted):
+    it = supervisor("one_for_one", letter)
+    assert it.wants_back(1) is wanted
+    assert (it.ended(1, is_error=False, now=1.0) == [Start(1)]) is wanted
+
+
+@pytest.mark.parametrize("fact", [("remove", 1), ("stop",)])
+def test_a_child_that_is_told_to_stop_for_good_is_not_wanted_back(fact):
+    it = supervisor("one_for_all", "aa")
+    assert it.wants_back(1)
+    getattr(it, fact[0])(*fact[1:])
+    assert not it.wants_back(1)
