@@ -32,7 +32,7 @@ class Host(Protocol):
     def dialled(self, attempt: Attempt, link: Link, facts: Facts) -> None:
         """The node that was meant answered; its other endpoints are let go."""
 
-    def refused_by(self, attempt: Attempt, endpoint: str, reason: str, sentence: str) -> None:
+    def refused_by(self, attempt: Attempt, link: Link, reason: str, sentence: str) -> None:
         """A node did not let us in."""
 
     def gave_up(self, attempt: Attempt, why: str) -> None:
@@ -147,7 +147,7 @@ class Attempt:
         if link is self._winner:
             self._host.link_refused(link, reason, sentence)
             return
-        self._host.refused_by(self, link.endpoint, reason, sentence)
+        self._host.refused_by(self, link, reason, sentence)
         self._end(link, sentence)
 
     def link_broken(self, link: Link, why: str) -> None:

@@ -59,6 +59,7 @@ class Link:
         owner: Hears how it goes.
 
     Attributes:
+        incarnation: The one of ours that said hello.
         is_welcomed: Whether the peer has let us in.
     """
 
@@ -72,6 +73,7 @@ class Link:
         owner: Owner,
     ) -> None:
         self.endpoint = endpoint
+        self.incarnation = facts.incarnation
         self.is_welcomed = False
         self._transport = transport
         self._codec = codec

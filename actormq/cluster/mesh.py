@@ -38,7 +38,7 @@ from actormq.rules.steps import Change
 from actormq.settings import GUEST_SILENCE, HELLO_SILENCE, Settings
 from actormq.transport import Transport
 
-RISE_AGAIN = 1.0  # s between two incarnations: several peers may refuse the same one
+RISE_AGAIN = 1.0  # s between two incarnations, for a peer that refuses each of them
 GOODBYE_MS = 200  # a node that stops, or tells a peer that it is held for dead
 
 
@@ -164,12 +164,12 @@ class Mesh:
             self.membership.renew(endpoints=endpoints)
             self.act()
 
-    def died(self) -> None:
-        """A peer holds this incarnation for dead: come back as the next one."""
+    def died(self, incarnation: int) -> None:
+        """A peer holds that incarnation of this node for dead: come back as the next one."""
         now = self.now()
-        if now - self._risen_at >= RISE_AGAIN:  # else it was said of the one before
+        if now - self._risen_at >= RISE_AGAIN:
             self._risen_at = now
-            self.membership.renew(incarnation=self.facts.incarnation + 1, edition=0)
+            self.membership.died(incarnation)
             self.act()
 
     @property

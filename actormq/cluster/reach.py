@@ -55,8 +55,8 @@ class Hub(Protocol):
     def introduction(self) -> Facts:
         """What this node says of itself in a hello."""
 
-    def died(self) -> None:
-        """A peer holds this incarnation for dead: come back as the next one."""
+    def died(self, incarnation: int) -> None:
+        """A peer holds that incarnation of this node for dead: come back as the next one."""
 
     def link_up(self, link: Link, facts: Facts) -> None:
         """A node of this mesh let us in; it may be held for dead."""
@@ -297,12 +297,13 @@ class Reach:
         self._ended(attempt, has_answered=True)
         self._hub.link_up(link, facts)
 
-    def refused_by(self, attempt: Attempt, endpoint: str, reason: str, sentence: str) -> None:
+    def refused_by(self, attempt: Attempt, link: Link, reason: str, sentence: str) -> None:
         """A node did not let us in."""
+        endpoint = link.endpoint
         self._note_refusal(endpoint, sentence)
         if reason == message.REASON_STALE:
             # It holds us for dead: come back as somebody new, for the dead do not return.
-            self._hub.died()
+            self._hub.died(link.incarnation)
             self._loop.call_soon(self._dial, attempt.key, [endpoint], Trust.SURE)
         else:
             self._hub.complain(endpoint, sentence)

@@ -244,8 +244,7 @@ class Membership:
         """Answer what is said of this node."""
         own, facts = self.own, record.facts
         if record.state.is_final:
-            if facts.incarnation >= own.incarnation:
-                self.renew(incarnation=facts.incarnation + 1, edition=0)
+            self.died(facts.incarnation)
         elif facts.incarnation > own.incarnation:
             self.renew(incarnation=facts.incarnation, edition=facts.edition + 1)
         elif facts.incarnation == own.incarnation and facts.edition >= DISPUTED:
@@ -256,6 +255,11 @@ class Membership:
         ):
             self.health.worsen(now)
             self.renew(edition=facts.edition + 1)
+
+    def died(self, incarnation: int) -> None:
+        """Others hold that incarnation of this node for dead: come back, unless it is past."""
+        if incarnation >= self.own.incarnation:
+            self.renew(incarnation=incarnation + 1, edition=0)
 
     def renew(self, **changes: Any) -> None:
         """Say something else of this node from now on, in a new edition unless that is given."""

@@ -3,15 +3,18 @@
 import contextlib
 import socket
 
+import msgpack
 import msgspec
 import pytest
+import zmq
 
-from actormq import Node
+from actormq import Node, message
 from actormq.cluster.discovery import Announcement
 from actormq.cluster.reach import SENTENCES
 from actormq.events import PeerRefused
 from actormq.message import PROTOCOL
 from actormq.rules.dialling import DOUBTFUL_LIMIT, DOUBTFUL_WIDTH
+from actormq.rules.records import Record, State
 from actormq.seeds import DEFAULT_PORT
 
 
@@ -204,3 +207,32 @@ async def test_a_lonely_node_tells_of_the_meshes_that_there_are(mesh, caplog, si
 
 def test_the_usual_port_is_one_that_no_system_hands_out():
     assert 1_024 < DEFAULT_PORT < 32_768
+
+
+async def test_one_death_that_is_told_and_refused_makes_one_incarnation(mesh, until):
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as peer:
+        peer.linger = 0
+        peer.bind("tcp://127.0.0.1:*")
+        place = peer.LAST_ENDPOINT.decode().removeprefix("tcp://")
+        heard = []
+
+        def hello():
+            """The incarnation of the next hello, and whom to answer."""
+            with contextlib.suppress(zmq.Again):
+                routing_id, packed = peer.recv_multipart(zmq.DONTWAIT)
+                heard.append((msgpack.unpackb(packed)[3]["incarnation"], routing_id))
+            return heard
+
+        node = await mesh.start(join=[place])
+        await until(hello)
+        incarnation, routing_id = heard.pop()
+        assert incarnation == 1
+        view = node.mesh_view
+        death = Record(view.facts, State.DEAD, "silent", "f" * 16)
+        view.membership.told(death, "f" * 16, view.now())  # by gossip, ahead of the refusal
+        view.act()
+        refusal = [message.REFUSED, message.REASON_STALE, "come back as 2"]
+        peer.send_multipart([routing_id, msgpack.packb(refusal)])
+        await until(hello)
+        assert [number for number, _ in heard] == [2]
+        assert view.facts.incarnation == 2
