@@ -46,7 +46,7 @@ def test_the_package_loads_no_module_before_it_is_asked_for_one():
     assert {name for name in found if name.startswith("actormq")} == {
         *("actormq", "actormq.errors", "actormq.run")
     }
-    assert not found & {"zmq", "tornado", "msgspec", "msgpack"}
+    assert not found & {"asyncio", "zmq", "tornado", "msgspec", "msgpack"}
 
 
 NODE_COMMAND = "from actormq.cli import main; main.get_command(None, 'node')"
