@@ -12,9 +12,9 @@ import click
 import msgspec
 
 from actormq.cli.options import json_option, mesh_options, node_options
+from actormq.cli.said import hushed
 from actormq.errors import one_line
 from actormq.message import PROTOCOL
-from actormq.observe.logs import log
 from actormq.rules.admission import LAN
 from actormq.rules.diagnosis import State, Verdict, would_form
 from actormq.rules.findings import Intent
@@ -60,13 +60,11 @@ def doctor(
     from actormq.doctor.trial import loopback_scope  # noqa: PLC0415
 
     checked(node_options(mesh, join, insecure_lan, lan))
-    # What goes wrong on the way is what we are here to say, in better words.
-    log.setLevel(logging.CRITICAL)
-    logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
     scope = LAN if insecure_lan else loopback_scope()
     intent = Intent(mesh, insecure_lan, bool(join), scope, PROTOCOL)
     examination = Examination(intent, list(dict.fromkeys([*hosts, *join])), port)
-    verdicts = [_shown(verdict) for verdict in asyncio.run(examination.run())]
+    with hushed(logging.CRITICAL):  # what goes wrong is what we are here to say, in better words
+        verdicts = [_shown(verdict) for verdict in asyncio.run(examination.run())]
     is_well = would_form(verdicts)
     if as_json:
         click.echo(msgspec.json.encode({"would_form": is_well, "checks": verdicts}))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 from collections.abc import AsyncGenerator, Callable
 
+from actormq.cli.said import hushed
 from actormq.cluster.discovery import Announcement, DiscoveryUnavailable
 from actormq.errors import MeshNotFound
 from actormq.node import Node
-from actormq.observe.logs import log
 from actormq.rules.admission import LAN
 from actormq.settings import NodeOptions, checked
 
@@ -45,17 +44,17 @@ async def guest(
         SetupError: A setting cannot be.
     """
     checked(options)  # a name that cannot be need not be searched for
-    log.setLevel(logging.ERROR)  # what goes wrong on the way is said in the end, in one sentence
-    announced: list[Announcement] = []
-    if not options.get("join"):
-        announced = await _search(options, preferred, start)
-        options["mesh"] = announced[0].mesh
-    options["discovery"] = keeps_looking
-    async with Node.guest(**options) as node:
-        for announcement in announced:
-            node.mesh_view.hint(announcement)
-        await _linked(node, options)
-        yield node
+    with hushed():  # what goes wrong on the way is said in the end, in one sentence
+        announced: list[Announcement] = []
+        if not options.get("join"):
+            announced = await _search(options, preferred, start)
+            options["mesh"] = announced[0].mesh
+        options["discovery"] = keeps_looking
+        async with Node.guest(**options) as node:
+            for announcement in announced:
+                node.mesh_view.hint(announcement)
+            await _linked(node, options)
+            yield node
 
 
 async def _search(options: NodeOptions, preferred: str | None, start: str) -> list[Announcement]:

@@ -8,12 +8,12 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Callable
 from typing import Any
 
 import click
 
 from actormq.cli.options import mesh_options, node_options, place_options
+from actormq.cli.said import log_for_people
 from actormq.ending import run_to_end
 from actormq.errors import RemoteError, SetupError
 from actormq.node import Node
@@ -105,22 +105,6 @@ def warn_of_lan() -> None:
     logging.getLogger("actormq").warning(
         "--insecure-lan: anybody on this network may now call every handler of this node"
     )
-
-
-def log_for_people(
-    *,
-    quiet: bool,
-    verbose: bool,
-    shown: Callable[[logging.LogRecord], bool] | None = None,
-) -> None:
-    """Let a node that stays say on standard error what it does; all of it, or what is `shown`."""
-    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    handler = logging.StreamHandler()
-    if shown is not None:
-        handler.addFilter(shown)
-    words = "%(asctime)s %(levelname)-7s %(message)s"
-    logging.basicConfig(level=level, format=words, handlers=[handler])
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
 def _topology(target: str | None, name: str | None, args: tuple[str, ...]) -> Topology:

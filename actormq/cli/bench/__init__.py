@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import os
 
@@ -21,9 +20,9 @@ from actormq.cli.bench.figures import Report, encoded, limits
 from actormq.cli.bench.places import Showing, Tour
 from actormq.cli.bench.showing import Lines, Silent
 from actormq.cli.options import json_option, mesh_options, node_options
+from actormq.cli.said import hushed
 from actormq.ending import ending_on_signals
 from actormq.errors import one_line
-from actormq.observe.logs import log
 from actormq.settings import NodeOptions, checked
 
 SECONDS = 10.0  # s; with two starts of Python and the search for a mesh all is done in 20
@@ -62,8 +61,8 @@ def bench(
     checked(options)
     report = Report(_load(), os.cpu_count() or 1)
     showing: Showing = Silent() if as_json else Lines()
-    log.setLevel(logging.ERROR)  # what goes wrong on the way is said among the figures
-    status = asyncio.run(_measured(report, showing, seconds, options))
+    with hushed():  # what goes wrong on the way is said among the figures
+        status = asyncio.run(_measured(report, showing, seconds, options))
     if limit := limits(report.load, report.cores):
         report.notes.append(limit)
     if as_json:

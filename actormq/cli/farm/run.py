@@ -10,9 +10,9 @@ import click
 from actormq.cli.farm.batch import Batch, Plan
 from actormq.cli.farm.inputs import checked_inputs
 from actormq.cli.farm.results import STDOUT, Output, ResultFile, StandardOutput
-from actormq.cli.farm.said import log_warnings
 from actormq.cli.options import mesh_options, node_options, place_options
 from actormq.cli.running import warn_of_lan
+from actormq.cli.said import log_warnings
 from actormq.cli.words import counted
 from actormq.ending import run_to_end
 from actormq.errors import SetupError, StoreFull, one_line

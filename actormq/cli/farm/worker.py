@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
-from actormq.cli.farm.said import is_of_farms
 from actormq.cli.options import mesh_options, node_options, place_options
-from actormq.cli.running import log_for_people, stop_after, warn_of_lan
+from actormq.cli.running import stop_after, warn_of_lan
+from actormq.cli.said import is_of_farms, log_for_people
 from actormq.cli.words import counted
 from actormq.ending import run_to_end
 from actormq.farm.farm import count_of
