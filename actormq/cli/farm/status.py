@@ -11,7 +11,7 @@ import msgspec
 
 from actormq.cli.farm.asked import Status, asked
 from actormq.cli.guest import guest
-from actormq.cli.options import json_option, mesh_options, node_options
+from actormq.cli.options import guest_options, json_option
 from actormq.ending import ending_on_signals
 from actormq.node import Node
 from actormq.rules.distance import DEFAULT_MESH
@@ -26,18 +26,14 @@ START = "`actormq farm worker` or `actormq farm run`"
     "  actormq farm status --mesh home --json | jq '.farms[].progress.left'\n"
 )
 @click.option("--watch", "-w", is_flag=True, help="Show it anew every second, until Ctrl-C.")
-@mesh_options
+@guest_options
 @json_option
 def status(
     watch: bool,
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
+    options: NodeOptions,
     as_json: bool,
 ) -> None:
     """Show the farms of the mesh: how far they are, and who works for them."""
-    options = node_options(mesh, join, insecure_lan, lan)
     asyncio.run(_watch(options, as_json=as_json) if watch else _once(options, as_json=as_json))
 
 
