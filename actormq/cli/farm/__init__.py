@@ -7,7 +7,7 @@
 | results | lines of JSON, written and found again |
 | bar, words | how far it is, drawn and said |
 | worker | `farm worker` |
-| status, asked, tables | `farm status` |
+| status, meshes, asked, tables | `farm status` |
 """
 
 from __future__ import annotations
