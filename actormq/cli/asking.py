@@ -12,12 +12,13 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from actormq.actor import Actor, handler
+from actormq.actor import Actor
 from actormq.address import ServiceEntry
 from actormq.cli.guest import guest, until
 from actormq.cli.options import guest_options, json_option
 from actormq.ending import ending_on_signals
 from actormq.errors import ActormqError, MeshNotFound
+from actormq.marks import handler
 from actormq.node import Node
 from actormq.patterns.subscriber import Subscriber
 from actormq.ref import Ref
