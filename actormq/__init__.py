@@ -5,7 +5,7 @@ The public names. The package below them, from the ground up; an import points o
     errors, settings, address, members, message, codec, ledger    words, facts and bytes
     rules/                                        decisions without I/O
     loop, deadlines, stepping, port, transport, inlet    the loop, its time and its sockets
-    reply, ref, place, actor, supervisor, signals    what users extend, and what others hold of it
+    reply, ref, place, marks, actor, supervisor   what users extend, and what others hold of it
     stacks, watchdog, waits                       finds what holds the loop, and who waits for whom
     mailbox, turns, cell, family, registry        what runs an actor, and its children
     cluster/                                      who is there, and messages between nodes
@@ -72,7 +72,7 @@ from actormq.errors import (
 from actormq.run import run
 
 if TYPE_CHECKING:
-    from actormq.actor import Actor, every, handler
+    from actormq.actor import Actor
     from actormq.devices.device import DeviceStatistics, Forwarder, Queue, Streamer
     from actormq.events import DeadLetter
     from actormq.executor import Executor
@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from actormq.farm.reports import Progress
     from actormq.farm.results import TaskResult
     from actormq.ledger import Ledger
+    from actormq.marks import every, handler
     from actormq.members import MemberInfo
     from actormq.node import Node
     from actormq.patterns.dealer import Dealer
@@ -214,8 +215,8 @@ _HOMES = {
     "TaskResult": "farm.results",
     "Terminated": "signals",
     "child": "supervisor",
-    "every": "actor",
-    "handler": "actor",
+    "every": "marks",
+    "handler": "marks",
 }
 """Where the names live that are imported once somebody wants them.
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Coroutine
 from typing import Any
 
-from actormq.actor import Actor, unmarked
+from actormq.actor import Actor
 from actormq.context import Answer
 from actormq.errors import (
     ActormqError,
@@ -21,6 +21,7 @@ from actormq.extras import GONE, NO_EXTRAS, Watcher
 from actormq.family import Family
 from actormq.instance import Instance
 from actormq.mailbox import State
+from actormq.marks import unmarked
 from actormq.ref import Ref
 from actormq.reply import Reply
 from actormq.runtime import Runtime

@@ -9,7 +9,7 @@ import math
 from collections.abc import Coroutine
 from typing import Any, cast
 
-from actormq.actor import Actor, HandlerSpec, unmarked
+from actormq.actor import Actor
 from actormq.context import Context, LiveSocket, Timer
 from actormq.deadlines import CURRENT, Served
 from actormq.errors import (
@@ -22,6 +22,7 @@ from actormq.errors import (
 from actormq.events import HandlerFailed
 from actormq.extras import NO_EXTRAS, Extras
 from actormq.mailbox import State
+from actormq.marks import HandlerSpec, unmarked
 from actormq.place import Place, Reported
 from actormq.signals import Failure
 from actormq.stepping import Exit, contained

@@ -20,7 +20,7 @@ from itertools import repeat
 from threading import get_ident
 from typing import Any
 
-from actormq.actor import Actor, HandlerSpec
+from actormq.actor import Actor
 from actormq.address import Address
 from actormq.context import Answer, Call
 from actormq.deadlines import CURRENT, deadline_for
@@ -33,6 +33,7 @@ from actormq.errors import (
 )
 from actormq.events import DeadLetter
 from actormq.inlet import Inlet
+from actormq.marks import HandlerSpec
 from actormq.reply import Reply, RoomReply
 from actormq.runtime import Runtime
 from actormq.settings import SPARE_MAILBOXES

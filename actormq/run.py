@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
-import signal
-from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from actormq.errors import SetupError
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Coroutine
+
     from actormq.node import Node
     from actormq.settings import NodeOptions
 
@@ -41,6 +40,10 @@ def run(
         RestartLimitReached: A supervisor under no other one gave up.
     """
     # Here, since the package imports this module before all others: see `_HOMES` there.
+    import asyncio  # noqa: PLC0415
+    import inspect  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+
     from actormq.elsewhere.finding import pass_over  # noqa: PLC0415
     from actormq.ending import run_to_end  # noqa: PLC0415
     from actormq.node import Node  # noqa: PLC0415
@@ -71,6 +74,8 @@ def run(
 
 
 def _check_main(main: Any) -> None:
+    import inspect  # noqa: PLC0415 as above
+
     if inspect.iscoroutine(main):
         main.close()
     if not callable(main):

@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from actormq.actor import Actor, handler
+from actormq.actor import Actor
 from actormq.cell import Cell
+from actormq.marks import handler
 from actormq.report import ACTORS_SHOWN, BUSY_SHOWN, ActorReport, NodeReport
 from actormq.waits import longest
 

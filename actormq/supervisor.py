@@ -20,9 +20,10 @@ from typing import Any, Generic, ParamSpec, TypeVar
 
 import msgspec
 
-from actormq.actor import Actor, handler
+from actormq.actor import Actor
 from actormq.definition import check_slips
 from actormq.errors import SetupError
+from actormq.marks import handler
 from actormq.ref import Ref
 from actormq.rules.backoff import Backoff
 from actormq.rules.circles import circle_through

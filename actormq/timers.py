@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from actormq.actor import HandlerSpec
+from actormq.marks import HandlerSpec
 from actormq.runtime import Runtime
 
 

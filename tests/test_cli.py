@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import re
 import secrets
 import signal
@@ -426,6 +427,21 @@ def test_ctrl_c_ends_ask_as_it_ends_other_programs(home, at):
         assert (process.stdout.read(), process.stderr.read().strip()) == ("", "")
 
 
+def test_ctrl_c_ends_a_command_that_is_still_being_imported(tmp_path):
+    (tmp_path / "click.py").write_text(
+        "print('importing', flush=True)\ntry:\n    import time; time.sleep(60)\n"
+        "except BaseException:\n    print('raised into an import', flush=True)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    with subprocess.Popen(
+        ACTORMQ, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 128 + signal.SIGINT
+        assert (process.stdout.read(), process.stderr.read()) == ("", "")
+
+
 # -- which mesh -----------------------------------------------------------------------------------
 
 
@@ -468,19 +484,10 @@ def test_the_only_mesh_needs_no_name():
     assert _chosen(passing, None) == passing[2:]
 
 
-def test_of_several_meshes_the_one_that_a_command_prefers_is_meant_if_it_is_there():
-    found = announced("default", "home", "lab")
-    assert _chosen(found, None, "default") == found[:1]
-    assert _chosen(found, "lab", "default") == found[2:]
-    assert _chosen(found[1:2], None, "default") == found[1:2]
-    with pytest.raises(actormq.MeshNotFound, match="there are several meshes, home, lab: choose"):
-        _chosen(found[1:], None, "default")
-
-
 def test_whoever_finds_no_mesh_is_told_the_command_that_helps():
     for wanted in (None, "farms"):
         with pytest.raises(actormq.MeshNotFound, match=r"start .* with `actormq farm worker`, or"):
-            _chosen([], wanted, "default", "`actormq farm worker`")
+            _chosen([], wanted, "`actormq farm worker`")
 
 
 def test_without_any_mesh_the_sentence_says_how_to_begin():

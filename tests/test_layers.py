@@ -27,6 +27,7 @@ LAYERS = [
             "arguments",
             "context",
             "signals",
+            "marks",
             "actor",
             "supervisor",
             "runtime",

@@ -104,37 +104,24 @@ def wait_for_edge(port):
 
 
 @pytest.mark.slow
-async def test_three_hundred_replies_whose_edge_a_send_has_taken_are_noticed(until):
+@pytest.mark.parametrize(("lateness", "count"), [(None, 300), (0.001, 20)], ids=["soon", "late"])
+async def test_replies_whose_edge_a_send_has_taken_are_noticed(until, lateness, count):
     async with ends() as e:
         router, endpoint = e.listener(zmq.ROUTER)
         port = e.port(DEALER)
         e.transport.connect(port, endpoint, "test")
         await until(lambda: port.send([b"hello"]))
         who, _ = router.recv_multipart()
-        for number in range(300):
+        if lateness is not None:  # as of a port that mostly sends
+            await until(lambda: not port._looking)  # who has yet to look is given no edge
+            port.look_late(lateness)
+        for number in range(count):
             router.send_multipart([who, b"%d" % number])
             wait_for_edge(port)
             while has_edge(port):
                 port.send([b"more"])
             await until(lambda number=number: len(e.came) == number + 1)
-        assert e.came == [b"%d" % number for number in range(300)]
-
-
-async def test_what_comes_to_a_port_that_mostly_sends_is_noticed_late_but_surely(until):
-    async with ends() as e:
-        router, endpoint = e.listener(zmq.ROUTER)
-        port = e.port(DEALER)
-        e.transport.connect(port, endpoint, "test")
-        await until(lambda: port.send([b"hello"]))
-        who, _ = router.recv_multipart()
-        await until(lambda: not port._looking)  # who has yet to look is given no edge
-        port.look_late(0.001)
-        for number in range(20):
-            router.send_multipart([who, b"%d" % number])
-            wait_for_edge(port)
-            while has_edge(port):
-                port.send([b"more"])
-            await until(lambda number=number: len(e.came) == number + 1)
+        assert e.came == [b"%d" % number for number in range(count)]
 
 
 async def test_turns_that_a_message_asks_for_are_given_right_behind_it(until):
@@ -315,18 +302,21 @@ async def test_what_was_sent_goes_out_though_the_port_is_closed_at_once(until):
 # -- exceptions -----------------------------------------------------------------------------------
 
 
-async def test_an_exception_in_a_receiver_stalls_nothing(until, logged):
+@pytest.mark.parametrize("kind", [ValueError, asyncio.CancelledError])
+async def test_an_exception_in_a_receiver_stalls_nothing(until, logged, kind):
     logged.expect("internal error in", "number 0", "number 99")
     async with ends() as e:
 
         def receive(frames):
             e.note(frames)
-            raise ValueError(f"number {frames[0].decode()}")
+            raise kind(f"number {frames[0].decode()}")
 
-        _, endpoint = e.bound(PULLER, receive)
+        port, endpoint = e.bound(PULLER, receive)
         push = e.peer(zmq.PUSH, endpoint)
+        port.pause()  # so that many are taken behind each other
         for number in range(100):
             push.send(b"%d" % number)
+        port.resume()
         await until(lambda: len(e.came) == 100)
         push.send(b"100")
         await until(lambda: e.came[-1] == b"100")
@@ -556,23 +546,6 @@ async def test_a_loop_that_is_not_told_to_spin_does_not(until):
     async with ends() as e:
         e.loop.expect()
         assert not e.loop._is_spinning
-
-
-async def test_what_waits_behind_a_callback_that_is_cancelled_is_taken_as_well(until, logged):
-    logged.expect("internal error in")
-    async with ends() as these:
-
-        def receive(frames):
-            these.note(frames)
-            raise asyncio.CancelledError
-
-        port, endpoint = these.bound(PULLER, receive)
-        peer = these.peer(zmq.PUSH, endpoint)
-        port.pause()
-        for number in range(10):
-            peer.send(b"%d" % number)
-        port.resume()
-        await until(lambda: len(these.came) == 10)
 
 
 async def test_a_port_that_looks_late_looks_at_once_when_it_is_resumed(until):

@@ -12,12 +12,13 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from actormq.actor import Actor, handler
+from actormq.actor import Actor
 from actormq.address import ServiceEntry
 from actormq.cli.guest import guest, until
-from actormq.cli.options import json_option, mesh_options, node_options
+from actormq.cli.options import guest_options, json_option
 from actormq.ending import ending_on_signals
 from actormq.errors import ActormqError, MeshNotFound
+from actormq.marks import handler
 from actormq.node import Node
 from actormq.patterns.subscriber import Subscriber
 from actormq.ref import Ref
@@ -37,18 +38,14 @@ DESCRIBE = 1.5  # s for a node to tell of itself; one that does not is shown as 
 @click.option(
     "--watch", "-w", is_flag=True, help="Follow who comes and goes, and why, until Ctrl-C."
 )
-@mesh_options
+@guest_options
 @json_option
 def ps(
     watch: bool,
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
+    options: NodeOptions,
     as_json: bool,
 ) -> None:
     """Show the nodes of the mesh, their actors and services."""
-    options = node_options(mesh, join, insecure_lan, lan)
     if watch:
         from actormq.cli.watching import watch as follow  # noqa: PLC0415 as below
 
@@ -107,17 +104,14 @@ async def _report(node: Node, member: Any) -> NodeReport:
     show_default=True,
     help="Seconds to wait for a reply; if said, as long for the actor to appear.",
 )
-@mesh_options
+@guest_options
 @json_option
 def ask(
     name: str,
     handler: str,
     args: tuple[str, ...],
     timeout: float,
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
+    options: NodeOptions,
     as_json: bool,
 ) -> None:
     """Ask the actor NAME and print its reply.
@@ -132,7 +126,7 @@ def ask(
     find = FIND if source is ParameterSource.DEFAULT else timeout
 
     async def body() -> Any:
-        async with guest(node_options(mesh, join, insecure_lan, lan)) as node:
+        async with guest(options) as node:
             ref = await node.find(name, timeout=find)
             return await ref.within(timeout).ask(handler, *map(from_json, args))
 
@@ -152,15 +146,12 @@ def ask(
 @click.argument("name")
 @click.argument("handler")
 @click.argument("args", nargs=-1, metavar="[JSON]...")
-@mesh_options
+@guest_options
 def tell(
     name: str,
     handler: str,
     args: tuple[str, ...],
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
+    options: NodeOptions,
 ) -> None:
     """Send the actor NAME a message and do not wait for it to be handled.
 
@@ -168,7 +159,7 @@ def tell(
     """
 
     async def body() -> None:
-        async with guest(node_options(mesh, join, insecure_lan, lan)) as node:
+        async with guest(options) as node:
             ref = await _find(node, name)
             ref.tell(handler, *map(from_json, args))
 
@@ -185,16 +176,13 @@ async def _find(node: Node, name: str) -> Ref[Any]:
 @click.argument("service")
 @click.argument("topics", nargs=-1, metavar="[TOPIC]...")
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many messages.")
-@mesh_options
+@guest_options
 @json_option
 def sub(
     service: str,
     topics: tuple[str, ...],
     count: int | None,
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
+    options: NodeOptions,
     as_json: bool,
 ) -> None:
     """Print what is published to SERVICE, until Ctrl-C.
@@ -202,7 +190,6 @@ def sub(
     TOPICs are beginnings; without any, everything is printed.
     """
     missed = 0
-    options = node_options(mesh, join, insecure_lan, lan)
     with contextlib.suppress(KeyboardInterrupt):  # the ordinary end, also before the first message
         missed = asyncio.run(_sub(service, topics or ("",), count, options, as_json))
     if missed:

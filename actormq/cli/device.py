@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 
 import click
 
+from actormq.cli.said import log_for_people
 from actormq.devices.device import Device, DeviceStatistics, Forwarder, Queue, Streamer
 from actormq.devices.proxy import Face, Flow
 from actormq.ending import ending_on_signals
@@ -53,7 +53,7 @@ def device(
     A queue takes requests of REQ or DEALER to REP or ROUTER and the replies back, a forwarder what
     PUBs say to SUBs and their filters back, a streamer tasks of PUSHes to PULLs in turn.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)-7s %(message)s")
+    log_for_people(quiet=True)
     chosen = KINDS[kind]
     front, back = chosen.faces
     faces = Face(front, frontend, frontend_connect), Face(back, backend, backend_connect)

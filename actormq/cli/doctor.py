@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from actormq.cli.options import json_option, mesh_options, node_options
+from actormq.cli.options import guest_options, json_option
+from actormq.cli.said import hushed
 from actormq.errors import one_line
 from actormq.message import PROTOCOL
-from actormq.observe.logs import log
 from actormq.rules.admission import LAN
 from actormq.rules.diagnosis import State, Verdict, would_form
 from actormq.rules.findings import Intent
-from actormq.settings import checked
+from actormq.settings import NodeOptions, checked
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,15 +35,12 @@ LONG = 10_000  # characters: where nobody looks, a line is a line, for whoever s
     "  actormq doctor --insecure-lan 192.168.1.20 --json | jq '.checks[].fix'\n"
 )
 @click.argument("hosts", nargs=-1, metavar="[HOST[:PORT]]...")
-@mesh_options
+@guest_options
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="TCP port of nodes here.")
 @json_option
 def doctor(
     hosts: tuple[str, ...],
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
+    options: NodeOptions,
     port: int,
     as_json: bool,
 ) -> None:
@@ -59,14 +56,13 @@ def doctor(
     from actormq.doctor.examination import Examination  # noqa: PLC0415 costs what nodes cost
     from actormq.doctor.trial import loopback_scope  # noqa: PLC0415
 
-    checked(node_options(mesh, join, insecure_lan, lan))
-    # What goes wrong on the way is what we are here to say, in better words.
-    log.setLevel(logging.CRITICAL)
-    logging.getLogger("zeroconf").setLevel(logging.CRITICAL)
+    checked(options)
+    join, insecure_lan = options.get("join", ()), options.get("insecure_lan", False)
     scope = LAN if insecure_lan else loopback_scope()
-    intent = Intent(mesh, insecure_lan, bool(join), scope, PROTOCOL)
+    intent = Intent(options.get("mesh"), insecure_lan, bool(join), scope, PROTOCOL)
     examination = Examination(intent, list(dict.fromkeys([*hosts, *join])), port)
-    verdicts = [_shown(verdict) for verdict in asyncio.run(examination.run())]
+    with hushed(logging.CRITICAL):  # what goes wrong is what we are here to say, in better words
+        verdicts = [_shown(verdict) for verdict in asyncio.run(examination.run())]
     is_well = would_form(verdicts)
     if as_json:
         click.echo(msgspec.json.encode({"would_form": is_well, "checks": verdicts}))

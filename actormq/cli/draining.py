@@ -8,10 +8,11 @@ import math
 import click
 
 from actormq.cli.guest import guest, until
-from actormq.cli.options import mesh_options, node_options
+from actormq.cli.options import guest_options
 from actormq.errors import AskTimeout, MeshNotFound, PeerLost, SetupError
 from actormq.members import MemberInfo
 from actormq.node import Node
+from actormq.settings import NodeOptions
 
 TIMEOUT = 30.0  # s for a node to be gone; one with the usual shutdown_timeout takes 5 at most
 ID_LEAST = 4  # digits of an id that are enough, if it is the only one that begins so
@@ -24,14 +25,11 @@ ID_LEAST = 4  # digits of an id that are enough, if it is the only one that begi
 @click.option(
     "--timeout", type=float, default=TIMEOUT, show_default=True, help="Seconds until it is gone."
 )
-@mesh_options
+@guest_options
 def drain(
     node: str,
     timeout: float,
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
+    options: NodeOptions,
 ) -> None:
     """Move NODE, a name or the beginning of an id, out of the mesh; wait until it is gone.
 
@@ -42,7 +40,7 @@ def drain(
         raise click.BadParameter("a number of seconds above 0", param_hint="--timeout")
 
     async def body() -> None:
-        async with guest(node_options(mesh, join, insecure_lan, lan)) as own:
+        async with guest(options) as own:
             await _drain(own, node, timeout)
 
     asyncio.run(body())

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 from collections.abc import AsyncGenerator, Callable
 
+from actormq.cli.said import hushed
 from actormq.cluster.discovery import Announcement, DiscoveryUnavailable
 from actormq.errors import MeshNotFound
 from actormq.node import Node
-from actormq.observe.logs import log
 from actormq.rules.admission import LAN
 from actormq.settings import NodeOptions, checked
 
@@ -29,37 +28,42 @@ async def guest(
     options: NodeOptions,
     *,
     keeps_looking: bool = False,
-    preferred: str | None = None,
+    announced: list[Announcement] | None = None,
     start: str = NODE,
 ) -> AsyncGenerator[Node]:
     """A guest of the mesh, linked to all of its nodes that answer.
 
     Args:
         options: Settings; without `mesh` and `join`, the only mesh there is.
-        preferred: The mesh that is meant where there are several and none is named.
-        start: What starts a node, for whoever has none.
         keeps_looking: Whether it looks for further nodes as long as it is there.
+        announced: What `search` has found, where somebody has searched before.
+        start: What starts a node, for whoever has none.
 
     Raises:
         MeshNotFound: There is none, or there are several.
         SetupError: A setting cannot be.
     """
     checked(options)  # a name that cannot be need not be searched for
-    log.setLevel(logging.ERROR)  # what goes wrong on the way is said in the end, in one sentence
-    announced: list[Announcement] = []
-    if not options.get("join"):
-        announced = await _search(options, preferred, start)
-        options["mesh"] = announced[0].mesh
-    options["discovery"] = keeps_looking
-    async with Node.guest(**options) as node:
-        for announcement in announced:
-            node.mesh_view.hint(announcement)
-        await _linked(node, options)
-        yield node
+    with hushed():  # what goes wrong on the way is said in the end, in one sentence
+        hints: list[Announcement] = []
+        if not options.get("join"):
+            heard = await search(options) if announced is None else announced
+            hints = _chosen(heard, options.get("mesh"), start)
+            options["mesh"] = hints[0].mesh
+        options["discovery"] = keeps_looking
+        async with Node.guest(**options) as node:
+            for announcement in hints:
+                node.mesh_view.hint(announcement)
+            await _linked(node, options)
+            yield node
 
 
-async def _search(options: NodeOptions, preferred: str | None, start: str) -> list[Announcement]:
-    """Listen to who announces itself."""
+async def search(options: NodeOptions) -> list[Announcement]:
+    """Listen to who announces itself.
+
+    Raises:
+        MeshNotFound: Nobody can be listened to on this machine.
+    """
     from actormq.cluster.mdns import Mdns  # noqa: PLC0415 costs 0.1 s that --join does not need
 
     is_lan = options.get("insecure_lan", False)
@@ -86,21 +90,17 @@ async def _search(options: NodeOptions, preferred: str | None, start: str) -> li
                 await asyncio.sleep(SETTLE if wanted else SETTLE_MESHES)
     finally:
         await mdns.stop()
-    return _chosen(list(found.values()), wanted, preferred, start)
+    return list(found.values())
 
 
-def _chosen(
-    found: list[Announcement],
-    wanted: str | None,
-    preferred: str | None = None,
-    start: str = NODE,
-) -> list[Announcement]:
+def lasting(found: list[Announcement]) -> list[str]:
+    """The meshes that may be meant; a demo that happens to run is so only where nothing else is."""
     meshes = sorted({announcement.mesh for announcement in found})
-    lasting = [mesh for mesh in meshes if not mesh.startswith(("demo-", "doctor-"))]
-    if wanted is None and lasting:  # a demo that happens to run is not what is meant
-        meshes = lasting
-    if wanted is None and preferred in meshes:
-        meshes = [preferred]
+    return [mesh for mesh in meshes if not mesh.startswith(("demo-", "doctor-"))] or meshes
+
+
+def _chosen(found: list[Announcement], wanted: str | None, start: str = NODE) -> list[Announcement]:
+    meshes = lasting(found) if wanted is None else sorted({a.mesh for a in found})
     names = ", ".join(meshes)
     if wanted is not None and wanted not in meshes:
         others = f"; there is {names}" if meshes else ""

@@ -8,17 +8,24 @@ import logging
 import math
 import os
 import signal
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-from actormq.cli.options import mesh_options, node_options, place_options
+from actormq.cli.options import (
+    name_option,
+    node_options,
+    parent_option,
+    quiet_option,
+    verbose_option,
+)
+from actormq.cli.said import log_for_people
 from actormq.ending import run_to_end
 from actormq.errors import RemoteError, SetupError
 from actormq.node import Node
 from actormq.observe.eventlog import EventLog
 from actormq.ref import Ref
+from actormq.settings import NodeOptions
 from actormq.supervisor import Supervisor, child
 from actormq.topology import Plan, Topology, checked_args, find_class, load, read_args
 
@@ -36,9 +43,8 @@ PARENT_CHECK = 0.5  # s between looks at whether the process that started us is 
 
 @click.command(epilog=EXAMPLES)
 @click.argument("target", required=False)
-@click.option("--name", help="The node's name, for people.")
-@mesh_options
-@place_options
+@name_option
+@node_options
 @click.option(
     "--expected-nodes",
     type=int,
@@ -52,20 +58,14 @@ PARENT_CHECK = 0.5  # s between looks at whether the process that started us is 
     metavar="FILE",
     help="Append what happens in the mesh to FILE, a line of JSON each, for programs.",
 )
-@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
-@click.option("-v", "--verbose", is_flag=True, help="Say more.")
-@click.option("--parent", type=int, hidden=True, help="Stop when this is no longer our parent.")
+@quiet_option
+@verbose_option
+@parent_option
 def node(
     target: str | None,
     name: str | None,
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
-    dns: tuple[str, ...],
-    port: int | None,
+    options: NodeOptions,
     expected_nodes: int | None,
-    no_zeroconf: bool,
     actor_name: str | None,
     args: tuple[str, ...],
     events: str | None,
@@ -81,15 +81,14 @@ def node(
     """
     log_for_people(quiet=quiet, verbose=verbose)
     topology = _topology(target, actor_name, args)
-    said = node_options(
-        mesh, join, insecure_lan, lan, name=name, dns=dns, port=port, no_zeroconf=no_zeroconf
-    )
-    options: Any = {**topology.node, **said}
+    if name is not None:
+        options["name"] = name
     if expected_nodes is not None:
         options["expected_nodes"] = expected_nodes
-    if insecure_lan:
+    if options.get("insecure_lan"):
         warn_of_lan()
-    running = Node(**options)
+    settings: Any = {**topology.node, **options}
+    running = Node(**settings)
 
     def end(task: asyncio.Task[None], number: int) -> None:
         # What has not started yet need not be waited for.
@@ -105,22 +104,6 @@ def warn_of_lan() -> None:
     logging.getLogger("actormq").warning(
         "--insecure-lan: anybody on this network may now call every handler of this node"
     )
-
-
-def log_for_people(
-    *,
-    quiet: bool,
-    verbose: bool,
-    shown: Callable[[logging.LogRecord], bool] | None = None,
-) -> None:
-    """Let a node that stays say on standard error what it does; all of it, or what is `shown`."""
-    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    handler = logging.StreamHandler()
-    if shown is not None:
-        handler.addFilter(shown)
-    words = "%(asctime)s %(levelname)-7s %(message)s"
-    logging.basicConfig(level=level, format=words, handlers=[handler])
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
 def _topology(target: str | None, name: str | None, args: tuple[str, ...]) -> Topology:

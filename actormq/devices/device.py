@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from actormq.actor import Actor, handler
+from actormq.actor import Actor
 from actormq.devices.proxy import ANSWER_SECONDS, Face, Flow, Proxy
 from actormq.errors import LifecycleError, SetupError
+from actormq.marks import handler
 
 
 class DeviceStatistics(msgspec.Struct, frozen=True):

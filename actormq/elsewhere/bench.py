@@ -13,10 +13,11 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from actormq.actor import Actor, HandlerSpec, unmarked
+from actormq.actor import Actor
 from actormq.context import Context
 from actormq.deadlines import CURRENT, Served
 from actormq.errors import HandlerNotFound, RemoteError
+from actormq.marks import HandlerSpec, unmarked
 from actormq.stepping import SUSPENDED, Exit, Stepper
 from actormq.wording import kind_of, text_of
 

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from actormq.actor import Actor, HandlerSpec
+from actormq.actor import Actor
 from actormq.address import Address
 from actormq.arguments import Arguments
 from actormq.cluster.outbox import Outbox
@@ -31,6 +31,7 @@ from actormq.elsewhere.signals import SIGNALS
 from actormq.elsewhere.tether import tie
 from actormq.errors import ActormqError, DeliveryError, LinkFull, NotEncodable, StartFailed
 from actormq.loop import Loop
+from actormq.marks import HandlerSpec
 from actormq.message import Envelope
 from actormq.ref import Ref
 from actormq.transport import PROCESS_DIALER, Transport

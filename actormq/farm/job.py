@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from actormq.actor import Actor, HandlerSpec
+from actormq.actor import Actor
 from actormq.arguments import Arguments
 from actormq.elsewhere.finding import (
     MAIN,
@@ -23,6 +23,7 @@ from actormq.elsewhere.finding import (
     named,
 )
 from actormq.errors import ArgumentMismatch, SetupError
+from actormq.marks import HandlerSpec
 
 Mode = Literal["one", "call", "chunk"]
 """What a payload is: a value, `[args, kwargs]`, or the arguments of many calls: a list of all the

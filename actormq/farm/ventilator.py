@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from actormq.actor import Actor, every, handler
+from actormq.actor import Actor
 from actormq.errors import (
     DeliveryError,
     LinkFull,
@@ -27,6 +27,7 @@ from actormq.farm.failure import Failure, failure_of
 from actormq.farm.payload import payload_codec, value_limit, values_of
 from actormq.farm.reports import FarmReport, WorkerFacts
 from actormq.farm.roster import Crew, Lane, key_of
+from actormq.marks import every, handler
 from actormq.ref import Ref
 from actormq.rules.tasks import Grant, Holder
 from actormq.signals import NODE_LOST, Terminated

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
-from actormq.actor import Actor, every, handler
+from actormq.actor import Actor
 from actormq.errors import DeliveryError, SetupError
 from actormq.farm.failure import Failure
 from actormq.farm.job import Job
@@ -22,6 +22,7 @@ from actormq.farm.reports import FARM_PREFIX, WorkerFacts, WorkerReport
 from actormq.farm.roster import key_of
 from actormq.farm.served import Held, Offer, Served
 from actormq.farm.slot import Slot
+from actormq.marks import every, handler
 from actormq.ref import Ref
 from actormq.rules.backoff import Backoff
 from actormq.rules.shares import shares

@@ -15,10 +15,10 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from actormq.actor import marks_of
 from actormq.arguments import Arguments
 from actormq.context import Answer, Context
 from actormq.errors import ArgumentMismatch, SetupError
+from actormq.marks import marks_of
 from actormq.patterns.burst import Burst
 from actormq.patterns.tally import Tally
 from actormq.port import Port

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Concatenate, Self, TypeVar, overload
 
-from actormq.actor import HandlerSpec
 from actormq.cell import Cell
 from actormq.errors import SetupError
+from actormq.marks import HandlerSpec
 from actormq.ref import Ref
 from actormq.timers import Periodic
 

@@ -17,8 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Generic, TypeVar, overload
 
-from actormq.actor import Actor, HandlerSpec, handler, marks_of
+from actormq.actor import Actor
 from actormq.errors import SetupError
+from actormq.marks import HandlerSpec, handler, marks_of
 from actormq.node import Node
 from actormq.ref import Ref
 from actormq.signals import Terminated

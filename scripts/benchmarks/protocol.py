@@ -31,7 +31,9 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
+
+T = TypeVar("T")
 
 Result = dict[str, Any]
 Settings = Mapping[str, str]
@@ -68,6 +70,21 @@ def repeated(once: Callable[[], int], seconds: float) -> Result:
         took = time.perf_counter() - begun
         if took >= seconds:
             return rate(count, took)
+
+
+def repeated_start(
+    start: Callable[[], Sequence[T]], stop: Callable[[T], object], seconds: float
+) -> Result:
+    """As `repeated`; each that was started is stopped again while nobody looks at the clock."""
+    count, took = 0, 0.0
+    while took < seconds:
+        begun = time.perf_counter()
+        started = start()
+        took += time.perf_counter() - begun
+        count += len(started)
+        for each in started:
+            stop(each)
+    return rate(count, took)
 
 
 def timed(once: Callable[[], object], seconds: float) -> Result:

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 import os
 
@@ -20,10 +19,10 @@ import click
 from actormq.cli.bench.figures import Report, encoded, limits
 from actormq.cli.bench.places import Showing, Tour
 from actormq.cli.bench.showing import Lines, Silent
-from actormq.cli.options import json_option, mesh_options, node_options
+from actormq.cli.options import guest_options, json_option
+from actormq.cli.said import hushed
 from actormq.ending import ending_on_signals
 from actormq.errors import one_line
-from actormq.observe.logs import log
 from actormq.settings import NodeOptions, checked
 
 SECONDS = 10.0  # s; with two starts of Python and the search for a mesh all is done in 20
@@ -41,14 +40,11 @@ SECONDS = 10.0  # s; with two starts of Python and the search for a mesh all is 
     show_default=True,
     help="Seconds to measure in all; with less there are fewer and shorter rounds.",
 )
-@mesh_options
+@guest_options
 @json_option
 def bench(
     seconds: float,
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
+    options: NodeOptions,
     as_json: bool,
 ) -> None:
     """Measure messages: in one process, between two of this host, over each link of the mesh.
@@ -58,12 +54,11 @@ def bench(
     """
     if not 0 < seconds < math.inf:  # nan neither
         raise click.BadParameter("a number of seconds above 0", param_hint="--seconds")
-    options = node_options(mesh, join, insecure_lan, lan)
     checked(options)
     report = Report(_load(), os.cpu_count() or 1)
     showing: Showing = Silent() if as_json else Lines()
-    log.setLevel(logging.ERROR)  # what goes wrong on the way is said among the figures
-    status = asyncio.run(_measured(report, showing, seconds, options))
+    with hushed():  # what goes wrong on the way is said among the figures
+        status = asyncio.run(_measured(report, showing, seconds, options))
     if limit := limits(report.load, report.cores):
         report.notes.append(limit)
     if as_json:

@@ -7,9 +7,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from actormq.actor import Actor, handler
+from actormq.actor import Actor
 from actormq.cli.bench.figures import ASKS_AT_ONCE, Place, percentile
 from actormq.errors import ActormqError
+from actormq.marks import handler
 from actormq.ref import Ref
 from actormq.reply import Reply
 

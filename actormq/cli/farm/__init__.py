@@ -6,9 +6,8 @@
 | inputs, done | what is given, and what of it is done already |
 | results | lines of JSON, written and found again |
 | bar, words | how far it is, drawn and said |
-| said | what is said of all that nodes log |
 | worker | `farm worker` |
-| status, asked, tables | `farm status` |
+| status, meshes, asked, tables | `farm status` |
 """
 
 from __future__ import annotations

@@ -15,9 +15,9 @@ from actormq.cli.farm.bar import Bar
 from actormq.cli.farm.done import Done
 from actormq.cli.farm.inputs import inputs_of
 from actormq.cli.farm.results import Output, error_line, result_line
-from actormq.cli.farm.said import say_no_more
 from actormq.cli.farm.words import ended, pace, waits
 from actormq.cli.farm.writer import Writer
+from actormq.cli.said import hushed
 from actormq.cli.words import counted, number
 from actormq.errors import ActormqError, TaskFailed
 from actormq.farm.farm import Farm, FarmOptions
@@ -107,7 +107,18 @@ class Batch:
         """
         writer = Writer(self._output)
         try:
-            async with self.node, self.node.farm(self._plan.function, **self._plan.farm) as farm:
+            await self._work(writer)
+        finally:
+            self.seconds = time.monotonic() - self._begun
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer.close()
+
+    async def _work(self, writer: Writer) -> None:
+        with contextlib.ExitStack() as end:
+            async with (
+                self.node,
+                self.node.farm(self._plan.function, **self._plan.farm) as farm,
+            ):
                 self._farm = farm
                 self._begun = time.monotonic()
                 try:
@@ -115,11 +126,7 @@ class Batch:
                         await self._run(farm, writer)
                 finally:
                     self._last = farm.progress()
-                    say_no_more()
-        finally:
-            self.seconds = time.monotonic() - self._begun
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer.close()
+                    end.enter_context(hushed())  # what workers say that are let go is no news
 
     def _shown(self, farm: Farm[str, Any]) -> contextlib.AbstractAsyncContextManager[None]:
         if self._plan.is_quiet:

@@ -10,14 +10,15 @@ import click
 from actormq.cli.farm.batch import Batch, Plan
 from actormq.cli.farm.inputs import checked_inputs
 from actormq.cli.farm.results import STDOUT, Output, ResultFile, StandardOutput
-from actormq.cli.farm.said import log_warnings
-from actormq.cli.options import mesh_options, node_options, place_options
+from actormq.cli.options import node_options, quiet_option
 from actormq.cli.running import warn_of_lan
+from actormq.cli.said import log_warnings
 from actormq.cli.words import counted
 from actormq.ending import run_to_end
 from actormq.errors import SetupError, StoreFull, one_line
 from actormq.farm.farm import FarmOptions
 from actormq.node import Node
+from actormq.settings import NodeOptions
 from actormq.topology import find_function
 
 GRACE = 10.0  # s for tasks that run when the end is asked for
@@ -77,12 +78,11 @@ RETRIES = 3
     help="How long tasks may go on after Ctrl-C.",
 )
 @click.option("--name", help="The farm's name in `actormq farm status`; the function's by default.")
-@mesh_options
-@place_options
+@node_options
 @click.option(
     "--tracebacks", is_flag=True, help='Add a "traceback" to the lines of tasks that failed.'
 )
-@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
+@quiet_option
 def run(
     target: str,
     inputs: tuple[str, ...],
@@ -95,13 +95,7 @@ def run(
     resume: bool,
     grace: float,
     name: str | None,
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
-    dns: tuple[str, ...],
-    port: int | None,
-    no_zeroconf: bool,
+    options: NodeOptions,
     tracebacks: bool,
     quiet: bool,
 ) -> None:
@@ -122,15 +116,12 @@ def run(
     checked_inputs(inputs)
     log_warnings(quiet=quiet)
     function = find_function(target)
-    options = node_options(
-        mesh, join, insecure_lan, lan, dns=dns, port=port, no_zeroconf=no_zeroconf
-    )
     options["shutdown_timeout"] = grace + TO_STOP
     farm = FarmOptions(name=name, workers=workers, min_workers=min_workers)
     if durable is not None:
         _check_durable(durable, resume=resume)
         farm["durable"] = durable
-    if insecure_lan:
+    if options.get("insecure_lan"):
         warn_of_lan()
     plan = Plan(function, inputs, farm, retries, task_timeout, grace, quiet, tracebacks)
     output: Output = (

@@ -10,15 +10,13 @@ import click
 import msgspec
 
 from actormq.cli.farm.asked import Status, asked
-from actormq.cli.guest import guest
-from actormq.cli.options import json_option, mesh_options, node_options
+from actormq.cli.farm.meshes import farm_guest
+from actormq.cli.options import guest_options, json_option
 from actormq.ending import ending_on_signals
 from actormq.node import Node
-from actormq.rules.distance import DEFAULT_MESH
 from actormq.settings import NodeOptions
 
 REFRESH = 1.0  # s
-START = "`actormq farm worker` or `actormq farm run`"
 
 
 @click.command(
@@ -26,28 +24,27 @@ START = "`actormq farm worker` or `actormq farm run`"
     "  actormq farm status --mesh home --json | jq '.farms[].progress.left'\n"
 )
 @click.option("--watch", "-w", is_flag=True, help="Show it anew every second, until Ctrl-C.")
-@mesh_options
+@guest_options
 @json_option
 def status(
     watch: bool,
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
+    options: NodeOptions,
     as_json: bool,
 ) -> None:
-    """Show the farms of the mesh: how far they are, and who works for them."""
-    options = node_options(mesh, join, insecure_lan, lan)
+    """Show the farms of the mesh: how far they are, and who works for them.
+
+    Where there are several meshes and none is named, it is the one that has a farm.
+    """
     asyncio.run(_watch(options, as_json=as_json) if watch else _once(options, as_json=as_json))
 
 
 async def _once(options: NodeOptions, *, as_json: bool) -> None:
-    async with guest(options, preferred=DEFAULT_MESH, start=START) as node:
+    async with farm_guest(options) as node:
         _print(await asked(node), as_json=as_json)
 
 
 async def _watch(options: NodeOptions, *, as_json: bool) -> None:
-    async with guest(options, keeps_looking=True, preferred=DEFAULT_MESH, start=START) as node:
+    async with farm_guest(options, keeps_looking=True) as node:
         is_table = sys.stdout.isatty() and not as_json
         task = asyncio.ensure_future(_draw(node) if is_table else _repeat(node, as_json=as_json))
         with (

@@ -9,9 +9,15 @@ from typing import Any
 
 import click
 
-from actormq.cli.farm.said import is_of_farms
-from actormq.cli.options import mesh_options, node_options, place_options
-from actormq.cli.running import log_for_people, stop_after, warn_of_lan
+from actormq.cli.options import (
+    name_option,
+    node_options,
+    parent_option,
+    quiet_option,
+    verbose_option,
+)
+from actormq.cli.running import stop_after, warn_of_lan
+from actormq.cli.said import is_of_farms, log_for_people
 from actormq.cli.words import counted
 from actormq.ending import run_to_end
 from actormq.farm.farm import count_of
@@ -19,6 +25,7 @@ from actormq.farm.reports import WORKER_NAME
 from actormq.farm.worker import Worker
 from actormq.node import Node
 from actormq.ref import Ref
+from actormq.settings import NodeOptions
 from actormq.topology import look_here
 
 GRACE = 10.0  # s for tasks that run when the worker is told to end; service managers wait 90
@@ -38,7 +45,7 @@ LOOK = 0.25  # s between looks at how long nobody has had a task here
     type=click.IntRange(min=1),
     help="How many tasks to run at a time; by default one on each core.",
 )
-@click.option("--name", help="The node's name, for people.")
+@name_option
 @click.option(
     "--idle-exit",
     type=click.FloatRange(min=0, min_open=True),
@@ -53,23 +60,16 @@ LOOK = 0.25  # s between looks at how long nobody has had a task here
     metavar="SECONDS",
     help="How long tasks may go on after Ctrl-C or SIGTERM; what takes longer is done elsewhere.",
 )
-@mesh_options
-@place_options
-@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
-@click.option("-v", "--verbose", is_flag=True, help="Say more.")
-@click.option("--parent", type=int, hidden=True, help="Stop when this is no longer our parent.")
+@node_options
+@quiet_option
+@verbose_option
+@parent_option
 def worker(
     slots: int | None,
     name: str | None,
     idle_exit: float | None,
     grace: float,
-    mesh: str | None,
-    join: tuple[str, ...],
-    insecure_lan: bool,
-    lan: bool,
-    dns: tuple[str, ...],
-    port: int | None,
-    no_zeroconf: bool,
+    options: NodeOptions,
     quiet: bool,
     verbose: bool,
     parent: int | None,
@@ -82,13 +82,12 @@ def worker(
     run here that this Python can import.
     """
     log_for_people(quiet=quiet, verbose=verbose, shown=None if verbose else is_of_farms)
-    options = node_options(
-        mesh, join, insecure_lan, lan, name=name, dns=dns, port=port, no_zeroconf=no_zeroconf
-    )
+    if name is not None:
+        options["name"] = name
     options["shutdown_timeout"] = DRAINS * grace
     look_here()
     running = Node(**options)
-    if insecure_lan:
+    if options.get("insecure_lan"):
         warn_of_lan()
 
     def end(task: asyncio.Task[None], _number: int) -> None:

@@ -16,8 +16,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from actormq.actor import Actor, every, handler
+from actormq.actor import Actor
 from actormq.errors import DeliveryError, OutcomeUnknown
+from actormq.marks import every, handler
 from actormq.node import Node
 from actormq.ref import Ref
 from actormq.testing.simulation.guard import HANG, JOINED, OUT_KILLED, OUT_SILENT

@@ -5,13 +5,12 @@ Messages go to `on_receive` as they are: a proxy, which its pages show as well, 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pykka
-from protocol import Result, Round, Settings, rate, repeated, serve, timed
+from protocol import Round, Settings, repeated, repeated_start, serve, timed
 
 BURST = 5_000  # tells between two looks at the receiver
 PAYLOAD = b"x" * 32
@@ -60,20 +59,12 @@ def local_ask(_settings: Settings) -> Iterator[Round]:
 
 @contextmanager
 def spawn(_settings: Settings) -> Iterator[Round]:
-    """Start as many as bear each other, and stop them while nobody looks at the clock."""
+    """Start as many as bear each other."""
 
-    def started(seconds: float) -> Result:
-        count, took = 0, 0.0
-        while took < seconds:
-            begun = time.perf_counter()
-            refs = [Counter.start() for _ in range(TOGETHER)]
-            took += time.perf_counter() - begun
-            count += TOGETHER
-            for ref in refs:
-                ref.stop()
-        return rate(count, took)
+    def start() -> list[Any]:
+        return [Counter.start() for _ in range(TOGETHER)]
 
-    yield started
+    yield lambda seconds: repeated_start(start, lambda ref: ref.stop(), seconds)
 
 
 @contextmanager

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from protocol import Result, Round, Settings, rate, repeated, serve, timed
+from protocol import Round, Settings, repeated, repeated_start, serve, timed
 from thespian.actors import Actor, ActorExitRequest, ActorSystem
 
 BURST = 5_000  # tells between two looks at the receiver
@@ -87,21 +86,16 @@ def local_ask(_settings: Settings) -> Iterator[Round]:
 
 @contextmanager
 def spawn(_settings: Settings) -> Iterator[Round]:
-    """Start actors, and stop them while nobody looks at the clock."""
+    """Start actors."""
     with system() as actors:
 
-        def started(seconds: float) -> Result:
-            count, took = 0, 0.0
-            while took < seconds:
-                begun = time.perf_counter()
-                all_ = [actors.createActor(Counter) for _ in range(TOGETHER)]
-                took += time.perf_counter() - begun
-                count += TOGETHER
-                for each in all_:
-                    actors.tell(each, ActorExitRequest())
-            return rate(count, took)
+        def start() -> list[Any]:
+            return [actors.createActor(Counter) for _ in range(TOGETHER)]
 
-        yield started
+        def stop(actor: Any) -> None:
+            actors.tell(actor, ActorExitRequest())
+
+        yield lambda seconds: repeated_start(start, stop, seconds)
 
 
 @contextmanager
