@@ -69,7 +69,7 @@ class Cell(Instance):
         self._handlers = kind._actormq_handlers  # noqa: SLF001 the table that the class made for its cells
         self._limit = kind.mailbox_limit or runtime.settings.mailbox_limit
         self._thread = runtime.loop.thread
-        self._mailbox = self._signals = self._inlet = self._room = None
+        self._first = self._mailbox = self._signals = self._inlet = self._room = None
         self.place = self._tasks = None
 
     # -- facts --------------------------------------------------------------------------------
@@ -263,7 +263,7 @@ class Cell(Instance):
         self.state = State.RUNNING
         if self.name is not None and self.restart_count == 0:
             self.runtime.registry.publish(self)
-        if self._mailbox is not None:
+        if self._first is not None or self._mailbox is not None:
             if self.restart_count:  # it may have come down while it stood in the queue
                 self.runtime.loop.unready(self)
             self._next_turn()
@@ -351,10 +351,11 @@ class Cell(Instance):
     def _is_at_rest(self) -> bool:
         """Whether it may end in this very moment, as most can: a task would take ten times as long.
 
-        An actor in its turn has a mailbox.
+        An actor in its turn is busy or has a mailbox.
         """
         return (
-            self._mailbox is None
+            self._first is None
+            and self._mailbox is None
             and not self._is_busy
             and self.state is State.RUNNING
             and self.is_bare
@@ -436,7 +437,7 @@ class Cell(Instance):
         runtime.registry.remove(self)
         if self.place is not None and self.place.is_open:  # it was left behind: by force
             runtime.node.keep(runtime.loop.aio.create_task(self.place.close(0.0)))
-        if self._mailbox is not None or self._inlet is not None:
+        if self._first is not None or self._mailbox is not None or self._inlet is not None:
             self._empty(ActorStopped(self.address.label))
         runtime.books.close(self.sent_count, self.received_count)
         if self.family is not None:

@@ -1,7 +1,7 @@
 """The mailbox of one actor: what is told and asked goes in here, up to a limit.
 
-It is made by the first message and given back when it is empty: of 100 000 actors few have
-something to do at any moment.
+A message that waits alone has a place in the cell. The second one makes a deque, which is given
+back when it is empty: of 100 000 actors few have something to do at any moment, and fewer much.
 Signals have a lane of their own, which no limit bounds and no message is ahead of.
 """
 
@@ -12,7 +12,7 @@ import enum
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import repeat
 from threading import get_ident
 from typing import Any
@@ -79,6 +79,7 @@ class Mailbox(abc.ABC):
     __slots__ = (
         "__weakref__",
         "_address",
+        "_first",
         "_handlers",
         "_inlet",
         "_is_busy",
@@ -104,6 +105,8 @@ class Mailbox(abc.ABC):
     serial: int
     state: State
     _address: Address | None
+    _first: Queued | None
+    """What waits alone. A cell that has this or a mailbox stands in the queue, unless it is busy."""
     _handlers: dict[Any, HandlerSpec]
     _inlet: Inlet | None
     _is_busy: bool
@@ -128,7 +131,7 @@ class Mailbox(abc.ABC):
         """Messages that wait."""
         # Threads ask as well, while the loop gives the mailbox back: then it may be another's.
         mailbox, inlet = self._mailbox, self._inlet
-        waiting = len(mailbox) if mailbox is not None else 0
+        waiting = len(mailbox) if mailbox is not None else int(self._first is not None)
         if mailbox is not self._mailbox:
             waiting = 0
         return waiting + (len(inlet) if inlet is not None else 0)
@@ -140,10 +143,15 @@ class Mailbox(abc.ABC):
 
     def waiting(self, is_it: Callable[[Answer], bool], limit: int) -> Message | None:
         """Find a message by where its result is to go, among the first `limit` that wait."""
-        for call, args, kwargs, answer in itertools.islice(self._mailbox or (), limit):
+        for call, args, kwargs, answer in itertools.islice(self._queued, limit):
             if answer is not None and is_it(answer) and not isinstance(call, str):
                 return call, args, kwargs, answer
         return None
+
+    @property
+    def _queued(self) -> Collection[Queued]:
+        """What waits on the loop, the oldest first."""
+        return (self._first,) if self._first is not None else self._mailbox or ()
 
     @property
     def is_open(self) -> bool:
@@ -232,15 +240,7 @@ class Mailbox(abc.ABC):
         try:
             message = (spec or self.find(handler), args, kwargs, reply)
             if not is_outside:
-                mailbox = self._mailbox
-                # `put` for an actor that has nothing to do, spelled out: most that are asked.
-                if mailbox is None and self.state is RUNNING and not self._is_busy:
-                    mailbox = self._mailbox = deque()
-                    mailbox.append(message)
-                    self.sent_count += 1
-                    loop.ready(self)
-                else:
-                    self.put(message)
+                self.put(message)
                 runtime.deadlines.add_soon(reply)
             else:
                 self._put_from_thread(message)
@@ -275,17 +275,19 @@ class Mailbox(abc.ABC):
     def put(self, message: Queued) -> None:
         """Queue a message.
 
-        A cell that has a mailbox is queued for its turn, busy or starting: whoever makes the
-        mailbox queues the cell, and a turn that ends with an empty one gives it back.
-
         Raises:
             MailboxFull: It is at its limit.
             ActorStopped: The actor takes no more.
         """
         mailbox = self._mailbox
         if mailbox is None:
+            if self._first is None:
+                self._wake()
+                self._first = message
+                self.sent_count += 1
+                return
             mailbox = self._open_mailbox()
-        elif len(mailbox) >= self._limit:
+        if len(mailbox) >= self._limit:
             self.runtime.books.refuse(MailboxFull.__name__)
             raise MailboxFull(self.address.label, self._limit)
         mailbox.append(message)
@@ -320,7 +322,7 @@ class Mailbox(abc.ABC):
 
         As many may wait as the mailbox holds: whoever sends without waiting is refused.
         """
-        if not self._room and len(self._mailbox or ()) < self._limit:
+        if not self._room and len(self._queued) < self._limit:
             try:
                 self.put(message)
             except ActorStopped as error:
@@ -340,7 +342,7 @@ class Mailbox(abc.ABC):
 
     def _admit(self) -> None:
         """Let those in who wait for room."""
-        while self._room and self.is_open and len(self._mailbox or ()) < self._limit:
+        while self._room and self.is_open and len(self._queued) < self._limit:
             message, reply = self._room.popleft()
             if reply.is_open():
                 self.put(message)
@@ -374,19 +376,29 @@ class Mailbox(abc.ABC):
         if self._signals is None:
             self._signals = deque()
         self._signals.append((call, args, None, answer))
-        if self._mailbox is None:
+        if self._mailbox is None and self._first is None:
             self._open_mailbox()
         return True
 
-    def _open_mailbox(self) -> deque[Queued]:
+    def _wake(self) -> None:
+        """Queue the cell for its turn, for something is about to wait and nothing did."""
         if self.state is RUNNING:
             if not self._is_busy:
                 self.runtime.loop.ready(self)
         elif not self.is_open:
             self.runtime.books.refuse(ActorStopped.__name__)
             raise ActorStopped(self.address.label)
+
+    def _open_mailbox(self) -> deque[Queued]:
+        """Have room for more than one message, or for none while signals wait."""
+        first = self._first
+        if first is None:
+            self._wake()
         spare = self.runtime.mailboxes
         mailbox: deque[Queued] = spare.pop() if spare else deque()
+        if first is not None:
+            mailbox.append(first)
+            self._first = None
         self._mailbox = mailbox
         return mailbox
 
@@ -439,12 +451,12 @@ class Mailbox(abc.ABC):
 
     def _empty(self, error: DeliveryError) -> None:
         """Answer or count all that waits, for ever."""
-        left = list(self._mailbox or ())
+        left = list(self._queued)
         if self._inlet is not None:
             from_threads = self._inlet.close()
             self.sent_count += len(from_threads)
             left += from_threads
-        self._mailbox = self._signals = None
+        self._first = self._mailbox = self._signals = None
         for message in left:
             self.bury(message, error)
         for _, reply in self._room or ():
