@@ -240,7 +240,18 @@ class Mailbox(abc.ABC):
         try:
             message = (spec or self.find(handler), args, kwargs, reply)
             if not is_outside:
-                self.put(message)
+                # `put` for an actor that has nothing to do, spelled out: most that are asked.
+                if (
+                    self._first is None
+                    and self._mailbox is None
+                    and self.state is RUNNING
+                    and not self._is_busy
+                ):
+                    self._first = message
+                    self.sent_count += 1
+                    loop.ready(self)
+                else:
+                    self.put(message)
                 runtime.deadlines.add_soon(reply)
             else:
                 self._put_from_thread(message)

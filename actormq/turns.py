@@ -93,20 +93,26 @@ class Turns(Mailbox):
         message = self._first
         if message is not None:
             self._first = None
-            self._handle(message)
+            called, args, kwargs, answer = message
+            call: Call = self._handlers[called] if isinstance(called, str) else called
+            if answer is None or answer.is_open():
+                self._handle(call, args, kwargs, answer)
+            else:
+                self._given_up((call, args, kwargs, answer))
             if self._first is None and self._mailbox is None and not self._room:
                 return  # as after most: there is nothing to go on with
         elif self._mailbox is not None:
             self._handle_row(self._mailbox)
         self._next_turn()
 
-    def _handle(self, message: Queued) -> None:
+    def _handle(
+        self,
+        call: Call,
+        args: Sequence[Any],
+        kwargs: dict[str, Any] | None,
+        answer: Answer | None,
+    ) -> None:
         """Handle one message; what the actor is sent meanwhile is for its next turn."""
-        called, args, kwargs, answer = message
-        call: Call = self._handlers[called] if isinstance(called, str) else called
-        if answer is not None and not answer.is_open():
-            self._given_up((call, args, kwargs, answer))
-            return
         self.received_count += 1
         self._is_busy = True
         if not call.is_plain:
@@ -115,14 +121,21 @@ class Turns(Mailbox):
         try:
             if kwargs:
                 value = call.function(self.actor, *args, **kwargs)
-            else:
+            elif len(args) > 1:
                 value = call.function(self.actor, *args)
+            elif args:  # to spread them takes longer than most handlers
+                value = call.function(self.actor, args[0])
+            else:
+                value = call.function(self.actor)
         except BaseException as error:  # noqa: BLE001 a border: handlers are not ours
             # Apart from a task that awaits the answer, and has its actor's turn for that.
             self.runtime.loop.run_apart(self._raised, (call, args, kwargs, answer), error)
         else:
             if answer is not None:
-                self._returned(call, args, kwargs, answer, value)
+                if type(value) is CoroutineType:
+                    self._forgotten((call, args, kwargs, answer), value)
+                else:
+                    answer.resolve(value)
         self._is_busy = False
 
     def _handle_row(self, mailbox: deque[Queued]) -> None:  # noqa: C901 the hottest loop of all: a call costs 90 ns
@@ -152,7 +165,10 @@ class Turns(Mailbox):
                     self._raised((call, args, kwargs, answer), error)
                 else:
                     if answer is not None:
-                        self._returned(call, args, kwargs, answer, value)
+                        if type(value) is CoroutineType:
+                            self._forgotten((call, args, kwargs, answer), value)
+                        else:
+                            answer.resolve(value)
             elif self._begin((call, args, kwargs, answer)):
                 break
             if count >= look_at and mailbox:
@@ -174,7 +190,8 @@ class Turns(Mailbox):
             message = mailbox[0]
         if message is None or message[3] is not reply or self._signals or self.state is not RUNNING:
             return
-        call: Any = message[0]  # what was asked holds it
+        call: Any  # what was asked holds it
+        call, args, kwargs, _ = message
         runtime = self.runtime
         if not (call.is_plain or runtime.stepper.depth < AHEAD_DEPTH):
             return
@@ -186,9 +203,9 @@ class Turns(Mailbox):
         else:
             self._first = None
         if call.is_plain:
-            loop.context.copy().run(self._handle, message)
+            loop.context.copy().run(self._handle, call, args, kwargs, reply)
         else:
-            loop.run_apart(self._handle, message)
+            loop.run_apart(self._handle, call, args, kwargs, reply)
         if loop.dirty:  # the asker may count on what was said having left, as after a tick
             loop.flush()
         if self._first is None and self._mailbox is None and not (self._signals or self._room):
@@ -222,20 +239,14 @@ class Turns(Mailbox):
                 self._raised(message, error)
         return self.state is not RUNNING
 
-    def _returned(
-        self,
-        call: Call,
-        args: Sequence[Any],
-        kwargs: dict[str, Any] | None,
-        answer: Answer,
-        value: Any,
-    ) -> None:
-        """Answer with what a plain handler returned."""
-        if type(value) is CoroutineType:
-            forgotten = _forgotten(value, call.name)
-            self.runtime.loop.run_apart(self._raised, (call, args, kwargs, answer), forgotten)
-        else:
-            answer.resolve(value)
+    def _forgotten(self, message: Message, coroutine: CoroutineType[Any, Any, Any]) -> None:
+        """A plain handler has returned a coroutine."""
+        coroutine.close()
+        error = TypeError(
+            f"{message[0].name} returned a coroutine that nobody awaits: "
+            "make it `async def`, and await"
+        )
+        self.runtime.loop.run_apart(self._raised, message, error)
 
     def _given_up(self, message: Message) -> None:
         """Bury a message whose asker waits no more."""
@@ -401,14 +412,6 @@ class Turns(Mailbox):
             if mailbox is None:
                 mailbox = self._open_mailbox()
             mailbox.appendleft(message)
-
-
-def _forgotten(coroutine: CoroutineType[Any, Any, Any], handler: str) -> TypeError:
-    """What is wrong with a plain handler that returns a coroutine."""
-    coroutine.close()
-    return TypeError(
-        f"{handler} returned a coroutine that nobody awaits: make it `async def`, and await"
-    )
 
 
 def _retrieve(task: asyncio.Future[Any]) -> None:
