@@ -20,7 +20,7 @@ from actormq.events import ActorFailed
 from actormq.extras import GONE, NO_EXTRAS, Watcher
 from actormq.family import Family
 from actormq.instance import Instance
-from actormq.mailbox import State
+from actormq.mailbox import RUNNING, State
 from actormq.ref import Ref
 from actormq.reply import Reply
 from actormq.runtime import Runtime
@@ -334,10 +334,11 @@ class Cell(Instance):
     def stop(self, within: float | None) -> Reply[None]:
         """Stop behind the handler that runs now; see `Ref.stop`."""
         loop = self.runtime.loop
-        seconds = within or self.runtime.settings.shutdown_timeout
         if self._is_at_rest and loop.is_current() and not loop.is_pause_due():
             self.end(STOPPED, "")
             self.actor = GONE  # else both hold each other, until the garbage collector comes by
+            return self.runtime.stopped
+        seconds = within or self.runtime.settings.shutdown_timeout
         label = self.address.label if self.state is not State.STOPPED else ""  # nobody will wait
         reply: Reply[None] = Reply(loop, label, "stop", seconds)
         reply.target = self  # who awaits that in its own handler waits for itself
@@ -357,10 +358,10 @@ class Cell(Instance):
             self._first is None
             and self._mailbox is None
             and not self._is_busy
-            and self.state is State.RUNNING
+            and self.state is RUNNING
             and self.is_bare
             and self._extras.children is None
-            and not self.is_supervised
+            and (self.family is None or self.family.rules is None)
         )
 
     def _stop(self, reply: Reply[None], seconds: float) -> None:
