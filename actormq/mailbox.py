@@ -113,8 +113,9 @@ class Mailbox(abc.ABC):
     _limit: int
     _mailbox: deque[Queued] | None
     _room: deque[tuple[Message, Reply[None]]] | None
-    """Who waits for room: what is to be put, and who is told that it was."""
+    """Who waits for room: what is to be put, and who is told that it was; then it has a mailbox."""
     _signals: deque[Message] | None
+    """Hooks to be run; while there are any it has a mailbox, or one message that waits behind."""
     _thread: int
 
     @property
@@ -293,7 +294,10 @@ class Mailbox(abc.ABC):
         mailbox = self._mailbox
         if mailbox is None:
             if self._first is None:
-                self._wake()
+                if self.state is not RUNNING:
+                    self._check_open()
+                elif not self._is_busy:
+                    self.runtime.loop.ready(self)
                 self._first = message
                 self.sent_count += 1
                 return
@@ -343,6 +347,8 @@ class Mailbox(abc.ABC):
             return
         if self._room is None:
             self._room = deque()
+        if self._mailbox is None:
+            self._open_mailbox()
         while self._room and not self._room[0][1].is_open():
             self._room.popleft()
         if len(self._room) >= self._limit:
@@ -391,12 +397,8 @@ class Mailbox(abc.ABC):
             self._open_mailbox()
         return True
 
-    def _wake(self) -> None:
-        """Queue the cell for its turn, for something is about to wait and nothing did."""
-        if self.state is RUNNING:
-            if not self._is_busy:
-                self.runtime.loop.ready(self)
-        elif not self.is_open:
+    def _check_open(self) -> None:
+        if not self.is_open:
             self.runtime.books.refuse(ActorStopped.__name__)
             raise ActorStopped(self.address.label)
 
@@ -404,7 +406,9 @@ class Mailbox(abc.ABC):
         """Have room for more than one message, or for none while signals wait."""
         first = self._first
         if first is None:
-            self._wake()
+            self._check_open()
+            if self.state is RUNNING and not self._is_busy:
+                self.runtime.loop.ready(self)
         spare = self.runtime.mailboxes
         mailbox: deque[Queued] = spare.pop() if spare else deque()
         if first is not None:

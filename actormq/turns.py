@@ -99,7 +99,7 @@ class Turns(Mailbox):
                 self._handle(call, args, kwargs, answer)
             else:
                 self._given_up((call, args, kwargs, answer))
-            if self._first is None and self._mailbox is None and not self._room:
+            if self._first is None and self._mailbox is None:
                 return  # as after most: there is nothing to go on with
         elif self._mailbox is not None:
             self._handle_row(self._mailbox)
@@ -208,10 +208,9 @@ class Turns(Mailbox):
             loop.run_apart(self._handle, call, args, kwargs, reply)
         if loop.dirty:  # the asker may count on what was said having left, as after a tick
             loop.flush()
-        if self._first is None and self._mailbox is None and not (self._signals or self._room):
-            return
-        loop.look_ahead()
-        self._next_turn()
+        if self._first is not None or self._mailbox is not None:
+            loop.look_ahead()
+            self._next_turn()
 
     def _next_turn(self) -> None:
         """Queue for another turn if messages wait, or give the empty mailbox back."""
