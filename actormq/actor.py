@@ -62,6 +62,8 @@ class Actor:
     _actormq_sockets: ClassVar[dict[str, SocketSpec]] = {}
     _actormq_has_start: ClassVar[bool] = False
     """Whether something is to be opened, run or begun before the first message."""
+    _actormq_has_stop: ClassVar[bool] = False
+    """Whether something is to be run when it ends."""
     _actormq_is_plain: ClassVar[bool] = True
     """Whether a node may start one without a look at what it is: on the loop, not elected."""
 
@@ -80,6 +82,7 @@ class Actor:
             or bool(cls._actormq_sockets)
             or bool(cls._actormq_periodic)
         )
+        cls._actormq_has_stop = cls.on_stop is not Actor.on_stop
         handlers = [name for name in cls._actormq_handlers if isinstance(name, str)]
         check_definition(cls, handlers, cls._actormq_periodic)
         check_class(cls, cls.runs_in, cls.hang_limit, list(cls._actormq_sockets))

@@ -23,6 +23,7 @@ from actormq.machine import Machine
 from actormq.message import Facts
 from actormq.ref import Ref
 from actormq.registry import Registry
+from actormq.reply import Reply
 from actormq.runtime import Runtime
 from actormq.settings import Settings
 from actormq.stepping import Stepper
@@ -132,6 +133,8 @@ def assemble(node: Life, settings: Settings, machine: Machine, serials: Iterator
         node.keep,
         settings.expected_nodes,
     )
+    stopped: Reply[None] = Reply(loop, "", "stop", 0.0)
+    stopped.resolve(None)
     runtime = Runtime(
         node=node,
         node_id=node.id,
@@ -151,6 +154,7 @@ def assemble(node: Life, settings: Settings, machine: Machine, serials: Iterator
         next_serial=lambda: next(serials),
         places=machine.places(),
         chance=machine.chance,
+        stopped=stopped,
         watched=machine.watch(
             node.id,
             loop,

@@ -20,7 +20,7 @@ from actormq.events import ActorFailed
 from actormq.extras import GONE, NO_EXTRAS, Watcher
 from actormq.family import Family
 from actormq.instance import Instance
-from actormq.mailbox import State
+from actormq.mailbox import RUNNING, State
 from actormq.marks import unmarked
 from actormq.ref import Ref
 from actormq.reply import Reply
@@ -70,7 +70,7 @@ class Cell(Instance):
         self._handlers = kind._actormq_handlers  # noqa: SLF001 the table that the class made for its cells
         self._limit = kind.mailbox_limit or runtime.settings.mailbox_limit
         self._thread = runtime.loop.thread
-        self._mailbox = self._signals = self._inlet = self._room = None
+        self._first = self._mailbox = self._signals = self._inlet = self._room = None
         self.place = self._tasks = None
 
     # -- facts --------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ class Cell(Instance):
         self.state = State.RUNNING
         if self.name is not None and self.restart_count == 0:
             self.runtime.registry.publish(self)
-        if self._mailbox is not None:
+        if self._first is not None or self._mailbox is not None:
             if self.restart_count:  # it may have come down while it stood in the queue
                 self.runtime.loop.unready(self)
             self._next_turn()
@@ -335,10 +335,11 @@ class Cell(Instance):
     def stop(self, within: float | None) -> Reply[None]:
         """Stop behind the handler that runs now; see `Ref.stop`."""
         loop = self.runtime.loop
-        seconds = within or self.runtime.settings.shutdown_timeout
         if self._is_at_rest and loop.is_current() and not loop.is_pause_due():
             self.end(STOPPED, "")
             self.actor = GONE  # else both hold each other, until the garbage collector comes by
+            return self.runtime.stopped
+        seconds = within or self.runtime.settings.shutdown_timeout
         label = self.address.label if self.state is not State.STOPPED else ""  # nobody will wait
         reply: Reply[None] = Reply(loop, label, "stop", seconds)
         reply.target = self  # who awaits that in its own handler waits for itself
@@ -352,15 +353,16 @@ class Cell(Instance):
     def _is_at_rest(self) -> bool:
         """Whether it may end in this very moment, as most can: a task would take ten times as long.
 
-        An actor in its turn has a mailbox.
+        An actor in its turn is busy or has a mailbox.
         """
         return (
-            self._mailbox is None
+            self._first is None
+            and self._mailbox is None
             and not self._is_busy
-            and self.state is State.RUNNING
+            and self.state is RUNNING
             and self.is_bare
             and self._extras.children is None
-            and not self.is_supervised
+            and (self.family is None or self.family.rules is None)
         )
 
     def _stop(self, reply: Reply[None], seconds: float) -> None:
@@ -442,7 +444,7 @@ class Cell(Instance):
         runtime.registry.remove(self)
         if self.place is not None and self.place.is_open:  # it was left behind: by force
             runtime.node.keep(runtime.loop.aio.create_task(self.place.close(0.0)))
-        if self._mailbox is not None or self._inlet is not None:
+        if self._first is not None or self._mailbox is not None or self._inlet is not None:
             error = ActorStopped(self.address.label)
             self._turn_away(error)
             self._close_inlet(error)

@@ -109,12 +109,12 @@ class Instance(Turns):
     @property
     def is_bare(self) -> bool:
         """Whether nothing is under way, open or to be run when it ends."""
+        extras = self._extras
         return not (
             self._tasks
-            or self._extras.timers
-            or self._extras.sockets
+            or self._kind._actormq_has_stop  # noqa: SLF001 as in make
             or self.place is not None
-            or self.kind.on_stop is not Actor.on_stop
+            or (extras is not NO_EXTRAS and (extras.timers or extras.sockets))
         )
 
     def _end_timers(self) -> None:

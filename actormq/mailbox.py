@@ -1,10 +1,9 @@
 """The mailbox of one actor: what is told and asked goes in here, up to a limit.
 
-What comes on its sockets goes in as well, one message of each at a time, which have places of their
-own: a flood on one leaves the others theirs, whatever the limit.
-
-It is made by the first message and given back when it is empty: of 100 000 actors few have
-something to do at any moment.
+A message that waits alone has a place in the cell. The second one makes a deque, which is given
+back when it is empty: of 100 000 actors few have something to do at any moment, and fewer much.
+What comes on the actor's sockets goes in as well, one message of each at a time, which have places
+of their own: a flood on one leaves the others theirs, whatever the limit.
 Signals have a lane of their own, which no limit bounds and no message is ahead of.
 """
 
@@ -15,7 +14,7 @@ import enum
 import itertools
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from itertools import repeat
 from threading import get_ident
 from typing import Any
@@ -83,6 +82,7 @@ class Mailbox(abc.ABC):
     __slots__ = (
         "__weakref__",
         "_address",
+        "_first",
         "_handlers",
         "_inlet",
         "_is_busy",
@@ -108,14 +108,17 @@ class Mailbox(abc.ABC):
     serial: int
     state: State
     _address: Address | None
+    _first: Queued | None
+    """What waits alone. A cell that has this or a mailbox stands in the queue, unless it is busy."""
     _handlers: dict[Any, HandlerSpec]
     _inlet: Inlet | None
     _is_busy: bool
     _limit: int
     _mailbox: deque[Queued] | None
     _room: deque[tuple[Message, Reply[None]]] | None
-    """Who waits for room: what is to be put, and who is told that it was."""
+    """Who waits for room: what is to be put, and who is told that it was; then it has a mailbox."""
     _signals: deque[Message] | None
+    """Hooks to be run; while there are any it has a mailbox, or one message that waits behind."""
     _thread: int
 
     @property
@@ -132,7 +135,7 @@ class Mailbox(abc.ABC):
         """Messages that wait."""
         # Threads ask as well, while the loop gives the mailbox back: then it may be another's.
         mailbox, inlet = self._mailbox, self._inlet
-        waiting = len(mailbox) if mailbox is not None else 0
+        waiting = len(mailbox) if mailbox is not None else int(self._first is not None)
         if mailbox is not self._mailbox:
             waiting = 0
         return waiting + (len(inlet) if inlet is not None else 0)
@@ -144,10 +147,15 @@ class Mailbox(abc.ABC):
 
     def waiting(self, is_it: Callable[[Answer], bool], limit: int) -> Message | None:
         """Find a message by where its result is to go, among the first `limit` that wait."""
-        for call, args, kwargs, answer in itertools.islice(self._mailbox or (), limit):
+        for call, args, kwargs, answer in itertools.islice(self._queued, limit):
             if answer is not None and is_it(answer) and not isinstance(call, str):
                 return call, args, kwargs, answer
         return None
+
+    @property
+    def _queued(self) -> Collection[Queued]:
+        """What waits on the loop, the oldest first."""
+        return (self._first,) if self._first is not None else self._mailbox or ()
 
     @property
     def is_open(self) -> bool:
@@ -236,11 +244,14 @@ class Mailbox(abc.ABC):
         try:
             message = (spec or self.find(handler), args, kwargs, reply)
             if not is_outside:
-                mailbox = self._mailbox
                 # `put` for an actor that has nothing to do, spelled out: most that are asked.
-                if mailbox is None and self.state is RUNNING and not self._is_busy:
-                    mailbox = self._mailbox = deque()
-                    mailbox.append(message)
+                if (
+                    self._first is None
+                    and self._mailbox is None
+                    and self.state is RUNNING
+                    and not self._is_busy
+                ):
+                    self._first = message
                     self.sent_count += 1
                     loop.ready(self)
                 else:
@@ -279,17 +290,22 @@ class Mailbox(abc.ABC):
     def put(self, message: Queued) -> None:
         """Queue a message.
 
-        A cell that has a mailbox is queued for its turn, busy or starting: whoever makes the
-        mailbox queues the cell, and a turn that ends with an empty one gives it back.
-
         Raises:
             MailboxFull: It is at its limit.
             ActorStopped: The actor takes no more.
         """
         mailbox = self._mailbox
         if mailbox is None:
+            if self._first is None:
+                if self.state is not RUNNING:
+                    self._check_open()
+                elif not self._is_busy:
+                    self.runtime.loop.ready(self)
+                self._first = message
+                self.sent_count += 1
+                return
             mailbox = self._open_mailbox()
-        elif len(mailbox) >= self._limit and self._free() <= 0:
+        if len(mailbox) >= self._limit and self._free() <= 0:
             self.runtime.books.refuse(MailboxFull.__name__)
             raise MailboxFull(self.address.label, self._limit)
         mailbox.append(message)
@@ -333,6 +349,8 @@ class Mailbox(abc.ABC):
             return
         if self._room is None:
             self._room = deque()
+        if self._mailbox is None:
+            self._open_mailbox()
         while self._room and not self._room[0][1].is_open():
             self._room.popleft()
         if len(self._room) >= self._limit:
@@ -346,7 +364,7 @@ class Mailbox(abc.ABC):
 
         One that is tried again is put first, whatever the limit: there may be less than none.
         """
-        free = self._limit - len(self._mailbox or ())
+        free = self._limit - len(self._queued)
         return free if free > 0 else free + self.from_sockets
 
     @property
@@ -392,19 +410,27 @@ class Mailbox(abc.ABC):
         if self._signals is None:
             self._signals = deque()
         self._signals.append((call, args, None, answer))
-        if self._mailbox is None:
+        if self._mailbox is None and self._first is None:
             self._open_mailbox()
         return True
 
-    def _open_mailbox(self) -> deque[Queued]:
-        if self.state is RUNNING:
-            if not self._is_busy:
-                self.runtime.loop.ready(self)
-        elif not self.is_open:
+    def _check_open(self) -> None:
+        if not self.is_open:
             self.runtime.books.refuse(ActorStopped.__name__)
             raise ActorStopped(self.address.label)
+
+    def _open_mailbox(self) -> deque[Queued]:
+        """Have room for more than one message, or for none while signals wait."""
+        first = self._first
+        if first is None:
+            self._check_open()
+            if self.state is RUNNING and not self._is_busy:
+                self.runtime.loop.ready(self)
         spare = self.runtime.mailboxes
         mailbox: deque[Queued] = spare.pop() if spare else deque()
+        if first is not None:
+            mailbox.append(first)
+            self._first = None
         self._mailbox = mailbox
         return mailbox
 
@@ -457,8 +483,9 @@ class Mailbox(abc.ABC):
 
     def _turn_away(self, error: DeliveryError) -> None:
         """Answer or count all that waits, and who waits for room."""
-        left, self._mailbox, self._signals = self._mailbox, None, None
-        for message in left or ():
+        left = self._queued
+        self._first = self._mailbox = self._signals = None
+        for message in left:
             self.bury(message, error)
         room, self._room = self._room, None
         for _, reply in room or ():

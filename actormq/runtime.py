@@ -16,6 +16,7 @@ from actormq.events import Events
 from actormq.ledger import Books
 from actormq.loop import Loop
 from actormq.place import Places
+from actormq.reply import Reply
 from actormq.settings import Settings
 from actormq.stepping import Stepper
 from actormq.threads import Threads
@@ -104,6 +105,7 @@ class Runtime(msgspec.Struct):
         books: What became of the messages, as far as no living actor knows.
         chance: Draws a number evenly from 0 (within) to 1 (without).
         mailboxes: Empty ones, to be used again.
+        stopped: Says that an actor has ended; one for all that have when somebody stops them.
         unfinished: What did not even end when it was cut off: whether it has ended since, and a
             text that names it.
     """
@@ -125,6 +127,7 @@ class Runtime(msgspec.Struct):
     next_serial: Callable[[], int]
     places: Places
     watched: Watched
+    stopped: Reply[None]
     chance: Callable[[], float] = random.random
     books: Books = msgspec.field(default_factory=Books)
     unfinished: list[tuple[Callable[[], bool], str]] = msgspec.field(default_factory=list)

@@ -13,7 +13,7 @@ from types import CoroutineType, MethodType, TracebackType
 from typing import Any, ClassVar, cast
 
 from actormq.actor import Actor
-from actormq.context import Call, Flow
+from actormq.context import Answer, Call, Flow
 from actormq.deadlines import Served
 from actormq.errors import (
     ActormqError,
@@ -23,7 +23,7 @@ from actormq.errors import (
     ProcessLost,
 )
 from actormq.events import HandlerFailed
-from actormq.mailbox import RUNNING, Mailbox, Message, State
+from actormq.mailbox import RUNNING, Mailbox, Message, Queued, State
 from actormq.place import Place, Reported
 from actormq.reply import Reply
 from actormq.settings import CONCURRENT_LIMIT, ROW_MESSAGES, TURN_MESSAGES, TURN_SECONDS
@@ -85,13 +85,62 @@ class Turns(Mailbox):
     def failed(self, error: BaseException, handler: str) -> None:
         """A handler raised what is no answer."""
 
-    def turn(self) -> None:  # noqa: C901, PLR0912 the hottest loop of all: a call costs 90 ns
-        """Handle messages until the mailbox is empty, a handler suspends, or the turn is over."""
-        mailbox = self._mailbox
-        if mailbox is None or self._is_busy or self.state is not RUNNING:
+    def turn(self) -> None:
+        """Handle messages until none waits, a handler suspends, or the turn is over."""
+        if self._is_busy or self.state is not RUNNING:
             return
         if self._signals and self._take_signals():
             return
+        message = self._first
+        if message is not None:
+            self._first = None
+            called, args, kwargs, answer = message
+            call: Call = self._handlers[called] if isinstance(called, str) else called
+            if answer is None or answer.is_open():
+                self._handle(call, args, kwargs, answer)
+            else:
+                self._given_up((call, args, kwargs, answer))
+            if self._first is None and self._mailbox is None:
+                return  # as after most: there is nothing to go on with
+        elif self._mailbox is not None:
+            self._handle_row(self._mailbox)
+        self._next_turn()
+
+    def _handle(
+        self,
+        call: Call,
+        args: Sequence[Any],
+        kwargs: dict[str, Any] | None,
+        answer: Answer | None,
+    ) -> None:
+        """Handle one message; what the actor is sent meanwhile is for its next turn."""
+        self.received_count += 1
+        self._is_busy = True
+        if not call.is_plain:
+            self._is_busy = self._begin((call, args, kwargs, answer))
+            return
+        try:
+            if kwargs:
+                value = call.function(self.actor, *args, **kwargs)
+            elif len(args) > 1:
+                value = call.function(self.actor, *args)
+            elif args:  # to spread them takes longer than most handlers
+                value = call.function(self.actor, args[0])
+            else:
+                value = call.function(self.actor)
+        except BaseException as error:  # noqa: BLE001 a border: handlers are not ours
+            # Apart from a task that awaits the answer, and has its actor's turn for that.
+            self.runtime.loop.run_apart(self._raised, (call, args, kwargs, answer), error)
+        else:
+            if answer is not None:
+                if type(value) is CoroutineType:
+                    self._forgotten((call, args, kwargs, answer), value)
+                else:
+                    answer.resolve(value)
+        self._is_busy = False
+
+    def _handle_row(self, mailbox: deque[Queued]) -> None:  # noqa: C901 the hottest loop of all: a call costs 90 ns
+        """Do for many messages what `_handle` does for one, in half the time."""
         handlers, popleft = self._handlers, mailbox.popleft
         loop = self.runtime.loop
         clock, looked = loop.clock, loop.looked
@@ -106,8 +155,7 @@ class Turns(Mailbox):
                 # `method(*args)` takes half the time of `function(actor, *args)`.
                 method = MethodType(call.function, self.actor)
             if answer is not None and not answer.is_open():
-                self.runtime.books.dropped[GAVE_UP] += 1
-                self.report_dead((call, args, kwargs, answer), GAVE_UP)
+                self._given_up((call, args, kwargs, answer))
                 continue
             self.received_count += 1
             count += 1
@@ -119,8 +167,7 @@ class Turns(Mailbox):
                 else:
                     if answer is not None:
                         if type(value) is CoroutineType:
-                            forgotten = _forgotten(value, call.name)
-                            self._raised((call, args, kwargs, answer), forgotten)
+                            self._forgotten((call, args, kwargs, answer), value)
                         else:
                             answer.resolve(value)
             elif self._begin((call, args, kwargs, answer)):
@@ -132,7 +179,6 @@ class Turns(Mailbox):
                 is_quick = now - looked < ROW_SECONDS
                 look_at = min(count + (ROW_MESSAGES if is_quick else 1), TURN_MESSAGES)
                 looked = now
-        self._next_turn()
 
     def anticipate(self, reply: Reply[Any]) -> None:
         """Answer a message at once whose reply somebody begins to await, if it is the first.
@@ -140,48 +186,32 @@ class Turns(Mailbox):
         Then it is the actor's next turn anyway, and the asker is spared a future and the loop's
         next round. What has begun, waits behind others or comes too often goes the usual way.
         """
-        mailbox = self._mailbox
-        if not mailbox or self._signals or self.state is not RUNNING:
+        message, mailbox = self._first, self._mailbox
+        if mailbox:
+            message = mailbox[0]
+        if message is None or message[3] is not reply or self._signals or self.state is not RUNNING:
             return
         call: Any  # what was asked holds it
-        call, args, kwargs, answer = message = mailbox[0]
+        call, args, kwargs, _ = message
         runtime = self.runtime
-        if answer is not reply or not (call.is_plain or runtime.stepper.depth < AHEAD_DEPTH):
+        if not (call.is_plain or runtime.stepper.depth < AHEAD_DEPTH):
             return
-        if not runtime.loop.overtake(self, reply.deadline - reply.seconds):
+        loop = runtime.loop
+        if not loop.overtake(self, reply.deadline - reply.seconds):
             return
-        mailbox.popleft()
-        self.received_count += 1
+        if mailbox:
+            mailbox.popleft()
+        else:
+            self._first = None
         if call.is_plain:
-            self._answer(call, args, kwargs, reply)
+            loop.context.copy().run(self._handle, call, args, kwargs, reply)
         else:
-            runtime.loop.run_apart(self._begin, message)
-        if runtime.loop.dirty:  # the asker may count on what was said having left, as after a tick
-            runtime.loop.flush()
-        if mailbox or self._signals or self._room or self._is_busy or self.state is not RUNNING:
-            runtime.loop.look_ahead()
+            loop.run_apart(self._handle, call, args, kwargs, reply)
+        if loop.dirty:  # the asker may count on what was said having left, as after a tick
+            loop.flush()
+        if self._first is not None or self._mailbox is not None:
+            loop.look_ahead()
             self._next_turn()
-        else:
-            self._mailbox = None
-
-    def _answer(
-        self, call: Call, args: Sequence[Any], kwargs: dict[str, Any] | None, reply: Reply[Any]
-    ) -> None:
-        """Do for one plain message what `turn` does for many, in half the time."""
-        run = self.runtime.loop.context.copy().run
-        try:
-            if args or kwargs:
-                value = run(call.function, self.actor, *args, **(kwargs or {}))
-            else:
-                value = run(call.function, self.actor)
-        except BaseException as error:  # noqa: BLE001 a border, as in `turn`
-            self.runtime.loop.run_apart(self._raised, (call, args, kwargs, reply), error)
-        else:
-            if type(value) is CoroutineType:
-                forgotten = _forgotten(value, call.name)
-                self.runtime.loop.run_apart(self._raised, (call, args, kwargs, reply), forgotten)
-            else:
-                reply.resolve(value)
 
     def _next_turn(self) -> None:
         """Queue for another turn if messages wait, or give the empty mailbox back."""
@@ -189,13 +219,13 @@ class Turns(Mailbox):
             self._admit()
         if self._is_busy or self.state is not RUNNING:
             return  # `_ended` goes on, or nobody does
-        if self._mailbox or self._signals:
+        if self._first is not None or self._mailbox or self._signals:
             self.runtime.loop.ready(self)
-        else:
+        elif self._mailbox is not None:
             self._give_back()
 
     def _take_signals(self) -> bool:
-        """Run the hooks that are due; say whether one of them keeps the turn."""
+        """Run the hooks that are due; say whether the turn is over: one keeps it, or fails."""
         while self._signals and self.state is RUNNING:
             message = self._signals.popleft()
             call, args, _, _ = message
@@ -207,7 +237,21 @@ class Turns(Mailbox):
                 call.function(self.actor, *args)
             except BaseException as error:  # noqa: BLE001 a border, as in `turn`
                 self._raised(message, error)
-        return False
+        return self.state is not RUNNING
+
+    def _forgotten(self, message: Message, coroutine: CoroutineType[Any, Any, Any]) -> None:
+        """A plain handler has returned a coroutine."""
+        coroutine.close()
+        error = TypeError(
+            f"{message[0].name} returned a coroutine that nobody awaits: "
+            "make it `async def`, and await"
+        )
+        self.runtime.loop.run_apart(self._raised, message, error)
+
+    def _given_up(self, message: Message) -> None:
+        """Bury a message whose asker waits no more."""
+        self.runtime.books.dropped[GAVE_UP] += 1
+        self.report_dead(message, GAVE_UP)
 
     def _begin(self, message: Message) -> bool:
         """Start a handler that may take a while.
@@ -362,19 +406,16 @@ class Turns(Mailbox):
         if self.state is State.STOPPING:
             self.bury(message, ActorStopped(self.address.label))
             return
-        if self._mailbox is None:  # it is idle, and a concurrent handler of it has ended
+        if self._first is None and self._mailbox is None:
+            # It is idle, and a concurrent handler of it has ended; or it is about to go on.
             if self.state is RUNNING and not self._is_busy:
                 self.runtime.loop.ready(self)
-            self._mailbox = deque()
-        self._mailbox.appendleft(message)
-
-
-def _forgotten(coroutine: CoroutineType[Any, Any, Any], handler: str) -> TypeError:
-    """What is wrong with a plain handler that returns a coroutine."""
-    coroutine.close()
-    return TypeError(
-        f"{handler} returned a coroutine that nobody awaits: make it `async def`, and await"
-    )
+            self._first = message
+        else:
+            mailbox = self._mailbox
+            if mailbox is None:
+                mailbox = self._open_mailbox()
+            mailbox.appendleft(message)
 
 
 def _retrieve(task: asyncio.Future[Any]) -> None:

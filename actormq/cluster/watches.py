@@ -76,8 +76,9 @@ class Watches:
 
     def forget(self, watcher: Cell) -> None:
         """It has ended itself and watches nobody any more."""
-        for node, serial in list(self._watched.get(watcher, ())):
-            self._end(watcher, node, serial)
+        if watcher in self._watched:
+            for node, serial in list(self._watched[watcher]):
+                self._end(watcher, node, serial)
 
     def _end(self, watcher: Cell, node: str, serial: int) -> None:
         watched = self._watched.get(watcher, {})
