@@ -291,12 +291,15 @@ class Mailbox(abc.ABC):
         mailbox.append(message)
         self.sent_count += 1
 
-    def put_all(self, call: Call, rows: Sequence[Sequence[Any]]) -> int:
-        """Queue messages without answers, as many as there is room for.
+    def put_all(
+        self, call: Call, rows: Sequence[Sequence[Any]], answers: Sequence[Answer] | None = None
+    ) -> int:
+        """Queue messages, as many as there is room for.
 
         Args:
             call: The handler of all of them.
             rows: The arguments of each, checked; one or more.
+            answers: Where the result of each goes; None if nobody has asked.
 
         Returns:
             How many were queued, the first ones; `put` says of the next why it was not.
@@ -310,8 +313,12 @@ class Mailbox(abc.ABC):
         room = max(self._limit - len(mailbox), 0)
         if len(rows) > room:
             rows = rows[:room]
-        name, rows = call.name, list(map(tuple, rows))  # which the collector lets go of: `Queued`
-        mailbox.extend(zip(repeat(name), rows, repeat(None), repeat(None), strict=False))
+        if answers is None:
+            # The collector lets go of them: see `Queued`.
+            name, rows = call.name, list(map(tuple, rows))
+            mailbox.extend(zip(repeat(name), rows, repeat(None), repeat(None), strict=False))
+        else:
+            mailbox.extend(zip(repeat(call), rows, repeat(None), answers, strict=False))
         self.sent_count += len(rows)
         return len(rows)
 

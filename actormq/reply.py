@@ -147,6 +147,11 @@ class Reply(Generic[R_co]):
         self.deadline = deadline
         self._bucket = deadlines.add(self, deadline)
 
+    def join(self, bucket: Bucket) -> None:
+        """As `arm`, where what holds those of its deadline is known."""
+        bucket[self] = None
+        self._bucket = bucket
+
     def awaited_by(self, served: Served) -> None:
         """A handler awaits it from now on, and whoever answers is not on this node."""
 

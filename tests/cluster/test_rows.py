@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from actormq import Actor, LinkFull, NotEncodable, handler, message
-from actormq.cluster.row import LEAST, PLAIN, Row, pack_plain
+from actormq.cluster.row import LEAST, PLAIN, TellRow, pack_plain
 from actormq.codec import Codec
 from actormq.events import DeadLetter
 from actormq.settings import BUFFER_BYTES, FRAME_BYTES, FRAME_MESSAGES
@@ -83,17 +83,17 @@ def test_plain_values_have_the_bytes_that_the_codec_gives_them(value):
 
 
 def test_a_row_ends_as_one_envelope_and_begins_anew():
-    row = Row(7)
+    row = TellRow(7)
     for count in (1, 2, 15, 16, 256):
-        row.name("note")
-        row.handler, row.parts = "note", [pack_plain((number,)) for number in range(count)]
+        row.rename("note", "note")
+        row.parts = [pack_plain((number,)) for number in range(count)]
         size = row.size
         packed = b"".join(row.end())
         rows = [[number] for number in range(count)]
         one, more = [message.TELL, 7, "note", *rows[:1]], [message.TELLS, 7, "note", rows]
         assert msgpack.unpackb(packed) == (one if count == 1 else more)
         assert len(packed) <= size
-        assert (row.handler, row.parts) == (None, [])
+        assert row.parts == []
 
 
 async def test_what_is_told_in_a_row_is_one_envelope_and_arrives_in_order(two):
@@ -247,9 +247,9 @@ async def test_a_mailbox_over_its_limit_takes_none_of_a_row(two):
 
 
 def test_nothing_is_added_to_a_row_that_has_ended():
-    row = Row(7)
-    row.handler, row.parts, row.room = "note", [b"\x90"], 100
-    row.name("note")
+    row = TellRow(7)
+    row.parts, row.room = [b"\x90"], 100
+    row.rename("note", "note")
     row.end()
 
     assert row.room == 0
