@@ -159,7 +159,7 @@ def test_there_is_a_vector_for_each_kind_of_envelope_and_ext_type():
     kinds = {vector["value"][0] for vector in VECTORS["envelopes"]}
     text = json.dumps(VECTORS["values"]) + json.dumps(VECTORS["beside"])
 
-    assert kinds == set(range(message.HELLO, message.LEND + 1))
+    assert kinds == set(range(message.HELLO, message.REPLIES + 1))
     assert all(form in text for form in ("$ref", "$array", "$bin", "$large", "$largearray"))
 
 
