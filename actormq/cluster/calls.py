@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from actormq.address import NODE_SERIAL
 from actormq.cell import Cell
 from actormq.cluster.far import FarAnswer
 from actormq.cluster.member import Member
-from actormq.cluster.row import HEAD_BYTES, NUMBER_BYTES, PLAIN, ROW_LIMIT, pack_plain
+from actormq.cluster.row import HEAD_BYTES, NUMBER_BYTES, PLAIN, ROW_LIMIT, packed_plain
 from actormq.codec import Codec
 from actormq.errors import ActorNotFound, ActorStopped, DeliveryError, RemoteProtocolError
 from actormq.events import DeadLetter, Events
@@ -18,7 +19,7 @@ from actormq.ledger import Books
 from actormq.loop import Loop
 from actormq.message import Envelope
 from actormq.registry import Registry
-from actormq.settings import ASIDE_BYTES, Settings
+from actormq.settings import Settings
 
 
 class Calls:
@@ -112,12 +113,13 @@ class Calls:
     def _take_send(self, member: Member, envelope: Envelope) -> bool:
         match envelope:
             case [_, int(number), _, to, str(handler), list(args), *rest]:
+                answer = FarAnswer(self, member, number, math.inf)
                 try:
                     self._call(to, handler, args, _keywords(rest), None)
                 except DeliveryError as error:
-                    self.refuse(member, number, type(error).__name__, list(error.facts))
+                    answer.reject(error)
                 else:
-                    self.answer(member, number, None)  # it is queued; no more is said
+                    answer.resolve(None)  # it is queued; no more is said
                 return True
         return False
 
@@ -189,37 +191,27 @@ class Calls:
     # -- back ---------------------------------------------------------------------------------
 
     def answer(self, member: Member, number: int, value: Any) -> None:
-        """Send a result; one that cannot be encoded becomes the reason why."""
-        packed = None
-        if type(value) in PLAIN:
-            try:
-                packed = pack_plain(value)
-            except (ValueError, OverflowError):
-                packed = None  # the codec says what is wrong
-        row = member.outbox.replies
+        """Send a result that goes on in no row; what cannot be encoded becomes the reason why."""
+        limit = self._settings.message_limit - HEAD_BYTES
+        packed = packed_plain(value, limit) if type(value) in PLAIN else None
         if packed is None:
             self._answer_apart(member, number, value)
-        elif len(packed) + NUMBER_BYTES <= row.room:
-            row.add(number, packed)
         else:
-            self._begin_row(member, number, packed, value)
+            self._begin_row(member, number, packed)
 
-    def _begin_row(self, member: Member, number: int, packed: bytes, value: Any) -> None:
+    def _begin_row(self, member: Member, number: int, packed: bytes) -> None:
         """Send a result behind which others may go on in a row."""
-        limit, outbox = self._settings.message_limit, member.outbox
-        size = len(packed) + NUMBER_BYTES + HEAD_BYTES
-        if size > min(limit, ASIDE_BYTES):
-            self._answer_apart(member, number, value)
-            return
+        outbox = member.outbox
         outbox.end_row()
+        # A guest may be a small program in another language, which knows no rows.
+        most = 0 if member.facts.is_guest else self._settings.message_limit
         try:
-            # A guest may be a small program in another language, which knows no rows.
-            outbox.begin_row(outbox.replies, size, 0 if member.facts.is_guest else limit)
+            outbox.begin_row(outbox.replies, HEAD_BYTES + NUMBER_BYTES + len(packed), most)
         except DeliveryError as error:
             self._lost(member, error)
-            return
-        outbox.replies.numbers.append(number)
-        outbox.replies.parts.append(packed)
+        else:
+            outbox.replies.numbers.append(number)
+            outbox.replies.parts.append(packed)
 
     def _answer_apart(self, member: Member, number: int, value: Any) -> None:
         name = member.facts.name

@@ -147,7 +147,9 @@ class Post:
             error.undelivered = (handler, tuple(args), kwargs)
             reply.reject(error)
         else:
-            self._asked(reply, number)
+            reply.number = number
+            self.pending[number] = reply
+            self.loop.expect()
 
     def ask_row(
         self, row: AskRow, reply: FarReply, handler: Any, args: tuple[Any, ...], packed: bytes
@@ -167,16 +169,7 @@ class Post:
             error.undelivered = (reply.handler, args, {})
             reply.reject(error)
             return
-        number = self.number()
-        row.numbers.append(number)
-        row.parts.append(packed)
-        row.begin(reply.seconds, reply.deadline, self.deadlines.add(reply, reply.deadline))
-        reply.join(row.bucket)
-        self._asked(reply, number)
-
-    def _asked(self, reply: FarReply, number: int) -> None:
-        reply.number = number
-        self.pending[number] = reply
+        row.begin(reply, packed, self.deadlines.add(reply, reply.deadline))
         self.loop.expect()
 
     def _send(
