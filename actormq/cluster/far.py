@@ -13,8 +13,7 @@ from actormq.address import NODE_SERIAL, Address
 from actormq.cluster.member import Member
 from actormq.cluster.row import (
     LEAST,
-    NO_ASKS,
-    NO_TELLS,
+    NO_ROW,
     PLAIN,
     AskRow,
     TellRow,
@@ -50,12 +49,20 @@ class FarReply(Reply[Any]):
     __slots__ = ("_post", "address", "awaiter", "number", "probe_at")
 
     def __init__(
-        self, post: Post, address: Address, handler: str, seconds: float, deadline: float
+        self,
+        post: Post,
+        address: Address,
+        handler: str,
+        seconds: float,
+        deadline: float,
+        is_outside: bool | None = None,
     ) -> None:
         # All of a reply, for a constructor in each class would take half as long again (measured).
-        self._loop = loop = post.loop
+        self._loop = post.loop
         self.bucket = self._error = self._futures = self._outside = self.target = None
-        if get_ident() != loop.thread:
+        if is_outside is None:
+            is_outside = get_ident() != post.loop.thread
+        if is_outside:
             self._outside = concurrent.futures.Future()
         self.actor = address.label
         self.handler = handler
@@ -139,8 +146,8 @@ class FarRoute:
         self._post = post
         self.address = address
         self._thread = post.loop.thread
-        self._tells = NO_TELLS
-        self._asks = NO_ASKS
+        self._tells = NO_ROW
+        self._asks: AskRow | None = None
 
     def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """See `Ref.tell`."""
@@ -176,7 +183,7 @@ class FarRoute:
         if packed is None or len(packed) >= ASIDE_BYTES:
             self._post.tell(self.address, name, args, kwargs)
         else:
-            if self._tells is NO_TELLS:
+            if self._tells is NO_ROW:
                 self._tells = TellRow(self.address.serial)
             self._post.tell_row(self._tells, self.address, handler, packed)
 
@@ -201,19 +208,22 @@ class FarRoute:
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
     ) -> Reply[Any]:
         """See `Ref.ask`."""
-        post, row = self._post, self._asks
+        post = self._post
         now = post.loop.now()
         seconds = post.settings.ask_timeout if within is None else within
         if CURRENT.get(None) is None:
             deadline = now + seconds
         else:
             seconds, deadline = deadline_for(now, seconds, seconds)
-        if row.handler is handler:
+        row = self._asks
+        if row is not None and row.handler is handler:
             name = row.name
         else:
+            row = None
             name = handler if isinstance(handler, str) else handler.__name__
-        reply = FarReply(post, self.address, name, seconds, deadline)
-        if get_ident() != self._thread:
+        is_outside = get_ident() != self._thread
+        reply = FarReply(post, self.address, name, seconds, deadline, is_outside)
+        if is_outside:
             post.loop.call_from_thread(reply.arm, post.deadlines, deadline)
             post.loop.call_from_thread(post.ask, reply, name, args, kwargs)
             return reply
@@ -221,10 +231,10 @@ class FarRoute:
         if packed is None:
             reply.arm(post.deadlines, deadline)
             post.ask(reply, name, args, kwargs)
-        elif row.handler is not handler or not row.took(reply, packed, now):
-            if row is NO_ASKS:
-                row = self._asks = AskRow(self.address.serial, post.pending, post.number)
-            post.ask_row(row, reply, handler, args, packed)
+        elif row is None or not row.took(reply, packed, now):
+            if self._asks is None:
+                self._asks = AskRow(self.address.serial, post)
+            post.ask_row(self._asks, reply, handler, args, packed)
         return reply
 
     def send(

@@ -169,7 +169,7 @@ class Post:
             error.undelivered = (reply.handler, args, {})
             reply.reject(error)
             return
-        row.begin(reply, packed, self.deadlines.add(reply, reply.deadline))
+        row.begin(reply, packed)
         self.loop.expect()
 
     def _send(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +20,7 @@ from actormq.settings import ASIDE_BYTES, FRAME_BYTES, FRAME_MESSAGES
 
 if TYPE_CHECKING:
     from actormq.cluster.far import FarReply
+    from actormq.cluster.post import Post
 
 PLAIN = frozenset((str, int, float, bool, bytes, type(None)))
 """Types whose values, if of exactly that type, msgspec packs into the same bytes as `codec.py`."""
@@ -144,37 +144,31 @@ class TellRow(Row):
 
 
 class AskRow(TellRow):
-    """The asks of one ref that have the same time, as far as their deadlines can tell.
+    """The asks of one ref that may take as long, or end with the same ask that they serve.
 
     Args:
         serial: The actor's.
-        pending: Where they wait for their answers, by number.
-        number: Draws the number of an ask.
+        post: Draws their numbers, and keeps who waits for answers.
     """
 
-    __slots__ = ("_bucket", "_deadline", "_number", "_pending", "_seconds", "_until")
+    __slots__ = ("_bucket", "_deadline", "_post", "_seconds", "_until")
 
-    def __init__(
-        self, serial: int, pending: dict[int, FarReply], number: Callable[[], int]
-    ) -> None:
+    def __init__(self, serial: int, post: Post) -> None:
         super().__init__(serial)
-        self._pending = pending
-        self._number = number
+        self._post = post
         self._seconds = self._deadline = self._until = 0.0
         self._bucket: Bucket = {}
 
-    def begin(self, reply: FarReply, packed: bytes, bucket: Bucket | None) -> None:
+    def begin(self, reply: FarReply, packed: bytes) -> None:
         """Add the first ask.
 
         Args:
             reply: What waits for the answer.
             packed: The arguments.
-            bucket: What holds the deadlines to which its own belongs; None if it has none.
         """
         self._seconds = reply.seconds
         self._deadline = reply.deadline
-        self._until = bucket_end(reply.deadline) if bucket is not None else -math.inf
-        self._bucket = {} if bucket is None else bucket
+        self._until = -math.inf
         self._add(reply, packed)
 
     def took(self, reply: FarReply, packed: bytes, now: float) -> bool:
@@ -186,29 +180,28 @@ class AskRow(TellRow):
             now: The node's time.
         """
         size = len(packed) + NUMBER_BYTES
-        deadline = reply.deadline
         if size > self.room or not (
-            (deadline < self._until and reply.seconds == self._seconds)
-            or deadline == self._deadline > now
+            reply.seconds == self._seconds or reply.deadline == self._deadline > now
         ):
             return False
         self.room -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
-        # `_add`, spelled out: a call costs a tenth of all that an ask does before it leaves.
-        number = reply.number = self._number()
-        self.numbers.append(number)
-        self.parts.append(packed)
-        self._pending[number] = reply
-        bucket = reply.bucket = self._bucket
-        bucket[reply] = None
+        self._add(reply, packed)
         return True
 
     def _add(self, reply: FarReply, packed: bytes) -> None:
-        number = reply.number = self._number()
+        post = self._post
+        number = reply.number = post.number()
         self.numbers.append(number)
         self.parts.append(packed)
-        self._pending[number] = reply
-        self._bucket[reply] = None
-        reply.bucket = self._bucket
+        post.pending[number] = reply
+        # Mostly what holds the deadline of the one before holds this one's as well.
+        if reply.deadline < self._until:
+            bucket = reply.bucket = self._bucket
+            bucket[reply] = None
+        else:
+            reply.arm(post.deadlines, reply.deadline)
+            if reply.bucket is not None:
+                self._bucket, self._until = reply.bucket, bucket_end(reply.deadline)
 
     def _envelope(self, parts: list[bytes], numbers: list[int]) -> list[bytes]:
         seconds = pack_plain(self._seconds)
@@ -249,5 +242,5 @@ def _header(count: int) -> bytes:
     return bytes([0x90 | count]) if count < _FEW else b"\xdc" + count.to_bytes(2, "big")
 
 
-NO_TELLS, NO_ASKS = TellRow(0), AskRow(0, {}, lambda: 0)
-"""Those of a ref that has told or asked nothing; nothing may ever be added to them."""
+NO_ROW = TellRow(0)
+"""That of a ref that has told or asked nothing; nothing may ever be added to it."""
