@@ -63,6 +63,11 @@ def deadline_for(now: float, within: float | None, default: float) -> tuple[floa
     return seconds, now + seconds
 
 
+def bucket_end(deadline: float) -> float:
+    """When the bucket of a deadline ends: earlier ones than that, from this one on, are in it."""
+    return (int((deadline + EARLY) * BUCKETS_PER_SECOND) + 1) / BUCKETS_PER_SECOND - EARLY
+
+
 class Expires(Protocol):
     """What has a deadline."""
 

@@ -310,7 +310,7 @@ class Life(abc.ABC):
         services.withdraw_all(is_draining=True)
         await self._let_names_go()
         is_quiet = await until_quiet(
-            runtime, lambda: post.call_count, lambda: not mesh.members, self._hurry, end
+            runtime, lambda: post.calls.count, lambda: not mesh.members, self._hurry, end
         )
         self.was_drained = True
         if self._drained is not None:

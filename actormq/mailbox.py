@@ -311,12 +311,15 @@ class Mailbox(abc.ABC):
         mailbox.append(message)
         self.sent_count += 1
 
-    def put_all(self, call: Call, rows: Sequence[Sequence[Any]]) -> int:
-        """Queue messages without answers, as many as there is room for.
+    def put_all(
+        self, call: Call, rows: Sequence[Sequence[Any]], answers: Sequence[Answer] | None = None
+    ) -> int:
+        """Queue messages, as many as there is room for.
 
         Args:
             call: The handler of all of them.
             rows: The arguments of each, checked; one or more.
+            answers: Where the result of each goes; None if nobody has asked.
 
         Returns:
             How many were queued, the first ones; `put` says of the next why it was not.
@@ -329,8 +332,12 @@ class Mailbox(abc.ABC):
         free = self._free()
         if len(rows) > free:
             rows = rows[: max(free, 0)]
-        name, rows = call.name, list(map(tuple, rows))  # which the collector lets go of: `Queued`
-        mailbox.extend(zip(repeat(name), rows, repeat(None), repeat(None), strict=False))
+        if answers is None:
+            # The collector lets go of them: see `Queued`.
+            name, rows = call.name, list(map(tuple, rows))
+            mailbox.extend(zip(repeat(name), rows, repeat(None), repeat(None), strict=False))
+        else:
+            mailbox.extend(zip(repeat(call), rows, repeat(None), answers, strict=False))
         self.sent_count += len(rows)
         return len(rows)
 

@@ -41,6 +41,8 @@ TELLS = 21  # [21, to, handler, [args, …]]         as many TELLs, in this orde
 SHARE = 22  # [22, serial, pid, descriptor, name, size]   memory to open; [22, serial]: no more
 OPENED = 23  # [23, serial]                        I have opened it
 LEND = 24  # [24, [[serial, length], …], envelope]   its buffers are in that memory
+ASKS = 25  # [25, [ask id, …], seconds left, to, handler, [args, …]]   as many ASKs, in this order
+REPLIES = 26  # [26, [ask id, …], [value, …]]      as many REPLYs, in this order
 
 Envelope = list[Any]
 """A kind and what belongs to it, as decoded."""

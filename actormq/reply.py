@@ -31,13 +31,14 @@ class Reply(Generic[R_co]):
     is_asked = True
 
     __slots__ = (
-        "_bucket",
         "_error",
         "_futures",
         "_loop",
         "_outside",
         "_value",
         "actor",
+        "bucket",
+        "bucket",
         "deadline",
         "handler",
         "is_done",
@@ -58,7 +59,7 @@ class Reply(Generic[R_co]):
         is_outside: bool | None = None,
     ) -> None:
         self._loop = loop
-        self._bucket: Bucket | None = None
+        self.bucket: Bucket | None = None
         self._error: BaseException | None = None
         self._futures: list[asyncio.Future[None]] | None = None
         self._outside: concurrent.futures.Future[Any] | None = None
@@ -145,7 +146,7 @@ class Reply(Generic[R_co]):
         if self.is_done:  # an ask from a thread may be answered before it is armed
             return
         self.deadline = deadline
-        self._bucket = deadlines.add(self, deadline)
+        self.bucket = deadlines.add(self, deadline)
 
     def awaited_by(self, served: Served) -> None:
         """A handler awaits it from now on, and whoever answers is not on this node."""
@@ -159,7 +160,7 @@ class Reply(Generic[R_co]):
         if not self.is_done:
             self._value = value
             self.is_done = True
-            if self._bucket or self._futures or self._outside:
+            if self.bucket or self._futures or self._outside:
                 self._tell()
 
     def reject(self, error: BaseException) -> None:
@@ -167,7 +168,7 @@ class Reply(Generic[R_co]):
         if not self.is_done:
             self._error = error
             self.is_done = True
-            if self._bucket or self._futures or self._outside:
+            if self.bucket or self._futures or self._outside:
                 self._tell()
 
     def expire(self) -> None:
@@ -176,9 +177,9 @@ class Reply(Generic[R_co]):
 
     def _tell(self) -> None:
         """Let those know who wait for the end."""
-        if self._bucket is not None:
-            self._bucket.pop(self, None)
-            self._bucket = None
+        if self.bucket is not None:
+            self.bucket.pop(self, None)
+            self.bucket = None
         if self._futures is not None:
             for future in self._futures:
                 if not future.done():

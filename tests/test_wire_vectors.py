@@ -159,7 +159,7 @@ def test_there_is_a_vector_for_each_kind_of_envelope_and_ext_type():
     kinds = {vector["value"][0] for vector in VECTORS["envelopes"]}
     text = json.dumps(VECTORS["values"]) + json.dumps(VECTORS["beside"])
 
-    assert kinds == set(range(message.HELLO, message.LEND + 1))
+    assert kinds == set(range(message.HELLO, message.REPLIES + 1))
     assert all(form in text for form in ("$ref", "$array", "$bin", "$large", "$largearray"))
 
 
@@ -295,7 +295,7 @@ def test_the_page_lists_each_kind_under_its_number():
     listed = {int(kind): shape.split()[-1] for kind, shape, *_ in rows("kind")}
 
     assert listed == {getattr(message, name): name for name in listed.values()}
-    assert set(listed) == set(range(25))
+    assert set(listed) == set(range(27))
 
 
 def test_the_page_lists_each_reason_and_each_key_of_the_facts():
@@ -666,6 +666,22 @@ def test_garbage_is_counted_and_makes_a_member_a_stranger(vector, caplog):
         [19, None, [["0123456789abcdef", -1, 1, 1]]],
         [20],
         [20, "0123456789abcdef"],
+        [25, [], 5.0, "greeter", "greet", []],
+        [25, [1], 5.0, "greeter", "greet", ["LAN"]],
+        [25, [1, 3], 5.0, "greeter", "greet", [["LAN"]]],
+        [25, ["one"], 5.0, "greeter", "greet", [["LAN"]]],
+        [25, [1, 3], 5.0, "greeter", "greet", [["LAN"], {}]],
+        [25, [1], "five", "greeter", "greet", [["LAN"]]],
+        [25, [1], True, "greeter", "greet", [["LAN"]]],
+        [25, [1], 5.0, "greeter", 1, [["LAN"]]],
+        [25, [1] * 65_536, 5.0, "greeter", "greet", [[]] * 65_536],
+        [26, [], []],
+        [26, [1]],
+        [26, [1], 1],
+        [26, [1, 3], [1]],
+        [26, ["one"], [1]],
+        [26, [True], [1]],
+        [26, [1] * 65_536, [None] * 65_536],
     ],
     ids=lambda envelope: str(envelope)[:60],
 )
@@ -691,7 +707,7 @@ def test_what_later_versions_may_add_is_passed_over(caplog):
     async def test(node, guest, _):
         caller = await guest(colour="red").enter()
 
-        await caller.send([25, "a new kind"], [7, "t", "more"], [0, "actormq", 1, {}])
+        await caller.send([27, "a new kind"], [7, "t", "more"], [0, "actormq", 1, {}])
         [pong] = await caller.receive()
         await caller.send([16, node.id, "more"], [19, [1], [], "more"], [20, [], "more"])
         [helped] = await caller.receive()

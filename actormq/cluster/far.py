@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from actormq import message
 from actormq.address import NODE_SERIAL, Address
 from actormq.cluster.member import Member
-from actormq.cluster.row import LEAST, NO_ROW, PLAIN, Row, pack_plain
-from actormq.deadlines import Served, deadline_for
+from actormq.cluster.row import (
+    LEAST,
+    NO_ROW,
+    PLAIN,
+    AskRow,
+    TellRow,
+    pack_plain,
+    packed_arguments,
+)
+from actormq.deadlines import CURRENT, Served, deadline_for
 from actormq.errors import ActormqError, DeliveryError, LinkFull, MailboxFull
 from actormq.events import DeadLetter
 from actormq.reply import Reply
 from actormq.settings import ASIDE_BYTES
 
 if TYPE_CHECKING:
+    from actormq.cluster.calls import Calls
     from actormq.cluster.post import Post
 
 SEND_PAUSE, SEND_PAUSE_MOST = 0.005, 0.2  # s from a refusal for want of room to the next try
@@ -28,16 +40,37 @@ class FarReply(Reply[Any]):
     """The reply of an actor on another node.
 
     Attributes:
+        address: The actor's.
         awaiter: The handler that awaits it, if one has begun to.
         number: That of the ask; 0 before it has left.
         probe_at: When a probe may follow it (again), on the node's clock.
     """
 
-    __slots__ = ("_post", "awaiter", "number", "probe_at")
+    __slots__ = ("_post", "address", "awaiter", "number", "probe_at")
 
-    def __init__(self, post: Post, actor: str, handler: str, seconds: float) -> None:
-        super().__init__(post.loop, actor, handler, seconds)
+    def __init__(
+        self,
+        post: Post,
+        address: Address,
+        handler: str,
+        seconds: float,
+        deadline: float,
+        is_outside: bool | None = None,
+    ) -> None:
+        # All of a reply, for a constructor in each class would take half as long again (measured).
+        self._loop = post.loop
+        self.bucket = self._error = self._futures = self._outside = self.target = None
+        if is_outside is None:
+            is_outside = get_ident() != post.loop.thread
+        if is_outside:
+            self._outside = concurrent.futures.Future()
+        self.actor = address.label
+        self.handler = handler
+        self.seconds = seconds
+        self.deadline = deadline
+        self.is_done = False
         self._post = post
+        self.address = address
         self.awaiter: Served | None = None
         self.number = 0
         self.probe_at = 0.0
@@ -48,29 +81,33 @@ class FarReply(Reply[Any]):
 
     def expire(self) -> None:
         """Give up, and do not wait for what may come later."""
-        self._post.forget(self.number)
+        self._post.pending.pop(self.number, None)
         super().expire()
 
 
 class FarSend(FarReply):
     """Tries to send a message until the receiver has room for it, or the deadline comes."""
 
-    __slots__ = ("_message", "_pause", "_was_full")
+    __slots__ = ("_call", "_pause", "_was_full")
 
     def __init__(
-        self, post: Post, message: tuple[Address, str, Any, dict[str, Any]], seconds: float
+        self,
+        post: Post,
+        address: Address,
+        call: tuple[str, Any, dict[str, Any]],
+        seconds: float,
+        deadline: float,
     ) -> None:
-        super().__init__(post, message[0].label, message[1], seconds)
+        super().__init__(post, address, call[0], seconds, deadline)
         post.sends += 1
-        self._message = message
+        self._call = call
         self._pause = SEND_PAUSE
         self._was_full: DeliveryError | None = None
 
     def attempt(self) -> None:
         """Send it once more."""
         if not self.is_done:
-            address, handler, args, kwargs = self._message
-            self._post.ask(address, handler, args, kwargs, self, message.SEND)
+            self._post.ask(self, *self._call, message.SEND)
 
     def reject(self, error: BaseException) -> None:
         """Try again later if it is only for want of room."""
@@ -103,13 +140,14 @@ class FarSend(FarReply):
 class FarRoute:
     """The way to one actor of another node."""
 
-    __slots__ = ("_post", "_row", "_thread", "address")
+    __slots__ = ("_asks", "_post", "_tells", "_thread", "address")
 
     def __init__(self, post: Post, address: Address) -> None:
         self._post = post
         self.address = address
         self._thread = post.loop.thread
-        self._row = NO_ROW
+        self._tells = NO_ROW
+        self._asks: AskRow | None = None
 
     def tell(self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """See `Ref.tell`."""
@@ -129,7 +167,7 @@ class FarRoute:
                 except (ValueError, OverflowError):
                     packed = None  # the codec says what is wrong
         if packed is not None:
-            row = self._row
+            row = self._tells
             size = len(packed)
             if row.handler is handler and size <= row.room:
                 row.parts.append(packed)
@@ -145,9 +183,9 @@ class FarRoute:
         if packed is None or len(packed) >= ASIDE_BYTES:
             self._post.tell(self.address, name, args, kwargs)
         else:
-            if self._row is NO_ROW:
-                self._row = Row(self.address.serial)
-            self._post.tell_row(self._row, self.address, handler, name, packed)
+            if self._tells is NO_ROW:
+                self._tells = TellRow(self.address.serial)
+            self._post.tell_row(self._tells, self.address, handler, packed)
 
     def _tell_or_drop(self, name: str, args: Any, kwargs: dict[str, Any]) -> bool:
         try:
@@ -170,17 +208,33 @@ class FarRoute:
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
     ) -> Reply[Any]:
         """See `Ref.ask`."""
-        post, address = self._post, self.address
-        name = handler if isinstance(handler, str) else handler.__name__
+        post = self._post
         now = post.loop.now()
-        seconds, deadline = deadline_for(now, within, post.settings.ask_timeout)
-        reply = FarReply(post, address.label, name, seconds)
-        if post.loop.is_current():
-            reply.arm(post.deadlines, deadline)
-            post.ask(address, name, args, kwargs, reply)
+        seconds = post.settings.ask_timeout if within is None else within
+        if CURRENT.get(None) is None:
+            deadline = now + seconds
         else:
+            seconds, deadline = deadline_for(now, seconds, seconds)
+        row = self._asks
+        if row is not None and row.handler is handler:
+            name = row.name
+        else:
+            row = None
+            name = handler if isinstance(handler, str) else handler.__name__
+        is_outside = get_ident() != self._thread
+        reply = FarReply(post, self.address, name, seconds, deadline, is_outside)
+        if is_outside:
             post.loop.call_from_thread(reply.arm, post.deadlines, deadline)
-            post.loop.call_from_thread(post.ask, address, name, args, kwargs, reply)
+            post.loop.call_from_thread(post.ask, reply, name, args, kwargs)
+            return reply
+        packed = None if kwargs else packed_arguments(args)
+        if packed is None:
+            reply.arm(post.deadlines, deadline)
+            post.ask(reply, name, args, kwargs)
+        elif row is None or not row.took(reply, packed, now):
+            if self._asks is None:
+                self._asks = AskRow(self.address.serial, post)
+            post.ask_row(self._asks, reply, handler, args, packed)
         return reply
 
     def send(
@@ -190,8 +244,7 @@ class FarRoute:
         post = self._post
         name = handler if isinstance(handler, str) else handler.__name__
         seconds, deadline = deadline_for(post.loop.now(), within, post.settings.ask_timeout)
-        reply = FarSend(post, (self.address, name, args, kwargs), seconds)
-        reply.deadline = deadline
+        reply = FarSend(post, self.address, (name, args, kwargs), seconds, deadline)
         if post.loop.is_current():
             reply.arm(post.deadlines, deadline)
             reply.attempt()
@@ -211,46 +264,48 @@ class FarRoute:
     def stop(self, within: float | None) -> Reply[None]:
         """See `Ref.stop`."""
         if self.address.node == self._post.own:
-            reply: Reply[None] = FarReply(self._post, self.address.label, STOP, 0.0)
+            reply: Reply[None] = FarReply(self._post, self.address, STOP, 0.0, 0.0)
             reply.resolve(None)  # it has stopped: see `Post._send`
             return reply
         route = FarRoute(self._post, Address(self.address.node, NODE_SERIAL, self.address.label))
         return route.ask(STOP, (self.address.serial,), {}, within)
 
 
-class FarAnswer:
-    """Where the result of an ask from another node goes."""
+class FarAnswer(msgspec.Struct, eq=False):
+    """Where the result of an ask from another node goes.
+
+    Attributes:
+        calls: What sends it.
+        member: The asker's node.
+        number: That of the ask.
+        deadline: When the asker gives up, on the node's clock.
+        is_waiting: Whether nothing was said yet.
+    """
 
     is_asked = True
 
-    __slots__ = ("_is_open", "_member", "_number", "_post", "actor", "deadline", "handler")
-
-    def __init__(self, post: Post, member: Member, number: int, deadline: float) -> None:
-        self._post = post
-        self._member = member
-        self._number = number
-        self._is_open = True
-        self.deadline = deadline
-        self.actor = self.handler = "?"
+    calls: Calls
+    member: Member
+    number: int
+    deadline: float
+    is_waiting: bool = True
 
     def is_of(self, member: Member, number: int) -> bool:
         """Whether it answers that ask of that node."""
-        return self._number == number and self._member is member
+        return self.number == number and self.member is member
 
     def is_open(self) -> bool:
         """Whether the asker still waits, as far as can be known here."""
-        return self._is_open and self._post.loop.now() < self.deadline
+        return self.is_waiting and self.calls.loop.now() < self.deadline
 
     def resolve(self, value: Any) -> None:
         """Send the result."""
-        self._is_open = False
-        self._post.answer(self._member, self._number, value)
+        self.is_waiting = False
+        if not self.member.outbox.replies.took(self.number, value):
+            self.calls.answer(self.member, self.number, value)
 
     def reject(self, error: BaseException) -> None:
         """Send the reason why there is none."""
-        self._is_open = False
-        if isinstance(error, ActormqError):
-            name, facts = type(error).__name__, list(error.facts)
-        else:
-            name, facts = type(error).__name__, [str(error)]
-        self._post.reply(self._member, [message.FAIL, self._number, name, facts])
+        self.is_waiting = False
+        facts = list(error.facts) if isinstance(error, ActormqError) else [str(error)]
+        self.calls.refuse(self.member, self.number, type(error).__name__, facts)

@@ -51,7 +51,7 @@ class Member:
         borrower: Reads what it lends, if it is on this host.
         answered_on: Of a guest, the one on which it is answered.
         is_known: Whether it is in the mesh: it can be heard and be spoken to.
-        received_count: Messages that came from it: each envelope, and each tell of a row.
+        received_count: Messages that came from it: each envelope, and each message of a row.
         heard_at: When its last word came, on the node's clock; of guests, and of those who have
             said hello.
         used_at: When something was said to it last that was not about the mesh.

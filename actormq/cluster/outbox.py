@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actormq.cluster.lending import LENT_BYTES, Lender
-from actormq.cluster.row import LEAST, Row
+from actormq.cluster.row import LEAST, ReplyRow, Row
 from actormq.errors import LinkFull
 from actormq.loop import Loop
 from actormq.port import Port
@@ -25,8 +25,9 @@ class Outbox:
         limit: Bytes that may wait; what is over is refused.
 
     Attributes:
+        replies: What gathers the answers to the peer's asks.
         lender: Lends large buffers to a peer of this host; None for any other.
-        sent_count: Messages handed to a connection, each envelope one, and each tell of a row.
+        sent_count: Messages handed to a connection, each envelope one, and each of a row.
         dropped_count: Messages that no connection took before the peer was gone.
     """
 
@@ -37,6 +38,7 @@ class Outbox:
         self._port: Port | None = None
         self._prefix: list[Any] = []
         self._row: Row | None = None  # what has gathered behind the batch
+        self.replies = ReplyRow()
         self._batch: list[bytes] = []  # one frame to be, in pieces
         self._batch_bytes = self._batch_count = 0
         self._queue: deque[tuple[list[Any], int, int]] = deque()  # frames, bytes, messages
@@ -105,26 +107,27 @@ class Outbox:
         self._batch_count += 1
         self._flush_soon()
 
-    def begin_row(self, row: Row, handler: Any, name: str, packed: bytes, most: int) -> None:
-        """Queue a tell, behind which its row may go on until something else is queued.
+    def end_row(self) -> None:
+        """Let nothing more be added to what was queued."""
+        if self._row is not None:
+            self._end_row()
+
+    def begin_row(self, row: Row, size: int, most: int) -> None:
+        """Queue an envelope, to which its row may be added to until something else is queued.
+
+        The row before it must have ended: it may be the same one.
 
         Args:
-            row: The row.
-            handler: What is asked for when it goes on.
-            name: The handler's name.
-            packed: The arguments.
+            row: The row, in which the caller then puts the first message.
+            size: Bytes of an envelope with that one alone.
             most: Bytes of one envelope; 0 if nothing shall follow.
 
         Raises:
             LinkFull: More than the limit waits already.
         """
-        if self._row is not None:
-            self._end_row()
-        size = row.name(name) + len(packed)
         room = self._limit - self._waiting_bytes - size
         if room < 0 and self._waiting_bytes:
             raise LinkFull(self._who, self._limit)
-        row.handler, row.parts = handler, [packed]
         row.room = room
         for bound in (
             FRAME_BYTES - self._batch_bytes - size,

@@ -1,23 +1,21 @@
-"""Messages between actors of different nodes: out as envelopes, in as calls, back as replies."""
+"""Messages to actors of other nodes, and what comes back: out as envelopes, in as replies."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from actormq import message
-from actormq.address import NODE_SERIAL, Address
-from actormq.cell import Cell
-from actormq.cluster.far import FarAnswer, FarReply, FarRoute
+from actormq.address import Address
+from actormq.cluster.calls import Calls
+from actormq.cluster.far import FarReply, FarRoute
 from actormq.cluster.member import Member
 from actormq.cluster.probes import Probes
-from actormq.cluster.row import PLAIN, Row, packed_plain
+from actormq.cluster.row import NUMBER_BYTES, PLAIN, ROW_LIMIT, AskRow, TellRow, packed_plain
 from actormq.codec import Codec
 from actormq.deadlines import Deadlines
 from actormq.errors import (
-    ActormqError,
-    ActorNotFound,
     ActorStopped,
     DeliveryError,
     MessageTooLarge,
@@ -49,6 +47,13 @@ class Post:
         member: Gives the member of a node id, None if it is not in the mesh.
         has_ended: Says of a node that is not in the mesh whether it is gone for good.
         books: Where messages are counted that no actor takes.
+
+    Attributes:
+        calls: Takes what is for the actors of this node.
+        number: Gives a number that no other ask of this node has.
+        pending: The asks that wait for an answer, by number, the earliest first.
+        probes: Follow them where they may have become circles.
+        sends: How many wait for room elsewhere.
     """
 
     def __init__(
@@ -70,21 +75,17 @@ class Post:
         self.deadlines = deadlines
         self.settings = settings
         self.events = events
-        self._registry = registry
         self.member = member
         self._has_ended = has_ended
-        self._books = books
         self.sends = 0
-        self.call_count = 0  # messages from other nodes, but not those for this node's own actor
-        self._ids = itertools.count(1)
-        self._pending: dict[int, tuple[FarReply, Address]] = {}
+        self.number = itertools.count(1).__next__
+        self.pending: dict[int, FarReply] = {}
+        self.calls = Calls(loop, codec, events, registry, settings, books)
         self.probes = Probes(self, registry)
         self._takers: dict[int, Callable[[Member, Envelope], bool]] = {
-            message.TELL: self._take_tell,
-            message.TELLS: self._take_tells,
-            message.ASK: self._take_ask,
-            message.SEND: self._take_send,
+            **self.calls.takers,
             message.REPLY: self._take_reply,
+            message.REPLIES: self._take_replies,
             message.FAIL: self._take_fail,
             message.PROBE: self._take_probe,
         }
@@ -103,48 +104,73 @@ class Post:
         """
         self._send(address, (message.TELL, address.serial, handler), args, kwargs)
 
-    def tell_row(self, row: Row, address: Address, handler: Any, name: str, packed: bytes) -> None:
+    def tell_row(self, row: TellRow, address: Address, handler: Any, packed: bytes) -> None:
         """Send a message without an answer, and let more like it go on in a row.
 
         Args:
             row: That of its sender's ref.
             address: The receiver.
             handler: The handler as it was given.
-            name: Its name.
             packed: The arguments, packed.
 
         Raises:
             DeliveryError: It cannot leave.
         """
-        if len(packed) > self.settings.message_limit:
-            raise MessageTooLarge(address.label, len(packed), self.settings.message_limit)
+        self._begin_row(row, address, handler, len(packed))
+        row.parts.append(packed)
+
+    def _begin_row(self, row: TellRow, address: Address, handler: Any, size: int) -> None:
+        limit = self.settings.message_limit
+        if size > limit:
+            raise MessageTooLarge(address.label, size, limit)
         member = self._member(address)
-        # A guest may be a small program in another language, which knows single tells only.
-        most = 0 if member.facts.is_guest else self.settings.message_limit
-        member.outbox.begin_row(row, handler, name, packed, most)
+        member.outbox.end_row()
+        size += row.rename(handler, handler if isinstance(handler, str) else handler.__name__)
+        # A guest may be a small program in another language, which knows no rows.
+        member.outbox.begin_row(row, size, 0 if member.facts.is_guest else limit)
 
     def ask(
         self,
-        address: Address,
+        reply: FarReply,
         handler: str,
         args: Any,
         kwargs: dict[str, Any],
-        reply: FarReply,
         kind: int = message.ASK,
     ) -> None:
         """Send a message with an answer; a failure to send rejects the reply."""
-        number = next(self._ids)
+        number = self.number()
         left = max(reply.deadline - self.loop.now(), 0.0)
         try:
-            head = (kind, number, left, address.serial, handler)
-            self._send(address, head, args, kwargs)
-            self.loop.expect()
+            head = (kind, number, left, reply.address.serial, handler)
+            self._send(reply.address, head, args, kwargs)
         except DeliveryError as error:
             error.undelivered = (handler, tuple(args), kwargs)
             reply.reject(error)
+        else:
+            reply.number = number
+            self.pending[number] = reply
+            self.loop.expect()
+
+    def ask_row(
+        self, row: AskRow, reply: FarReply, handler: Any, args: tuple[Any, ...], packed: bytes
+    ) -> None:
+        """As `ask`, and let more like it go on in a row.
+
+        Args:
+            row: That of its sender's ref.
+            reply: What waits for the answer.
+            handler: The handler as it was given.
+            args: The arguments, for whoever hears that they cannot leave.
+            packed: The same, packed.
+        """
+        try:
+            self._begin_row(row, reply.address, handler, len(packed) + NUMBER_BYTES)
+        except DeliveryError as error:
+            error.undelivered = (reply.handler, args, {})
+            reply.reject(error)
             return
-        self._pending[number] = (reply, address)
-        reply.number = number
+        row.begin(reply, packed)
+        self.loop.expect()
 
     def _send(
         self,
@@ -186,27 +212,15 @@ class Post:
             raise NodeUnreachable(node)
         member.outbox.put(self.codec.pack_whole(member.facts.name, envelope))
 
-    def number(self) -> int:
-        """A number that no other ask of this node has."""
-        return next(self._ids)
-
-    def pending(self) -> Iterable[tuple[FarReply, Address]]:
-        """The asks that wait for an answer, the earliest first, and whom they went to."""
-        return self._pending.values()
-
     def asked(self, number: int) -> Address | None:
         """Whom an ask went to; None if it has been answered."""
-        _, address = self._pending.get(number, (None, None))
-        return address
-
-    def forget(self, number: int) -> None:
-        """The asker has given up."""
-        self._pending.pop(number, None)
+        reply = self.pending.get(number)
+        return reply.address if reply is not None else None
 
     # -- in -----------------------------------------------------------------------------------
 
     def take(self, member: Member, envelope: Envelope) -> None:
-        """Take a TELL, TELLS, ASK, SEND, REPLY, FAIL or PROBE.
+        """Take a message to an actor of this node, an answer or a probe.
 
         Raises:
             RemoteProtocolError: It has another shape.
@@ -214,186 +228,61 @@ class Post:
         if not self._takers[envelope[0]](member, envelope):
             raise RemoteProtocolError(f"an envelope of kind {envelope[0]} has another shape")
 
-    def _take_tell(self, member: Member, envelope: Envelope) -> bool:
-        match envelope:
-            case [_, to, str(handler), list(args), *rest]:
-                self._told(member, to, handler, args, _keywords(rest))
-                return True
-        return False
-
-    def _take_tells(self, member: Member, envelope: Envelope) -> bool:
-        match envelope:
-            case [_, to, str(handler), [_, *_] as rows, *_] if set(map(type, rows)) == {list}:
-                self._told_all(member, to, handler, rows)
-                return True
-        return False
-
-    def _take_ask(self, member: Member, envelope: Envelope) -> bool:
-        if len(envelope) < 6:  # noqa: PLR2004 its elements; a pattern costs twice as much
-            return False
-        _, number, left, to, handler, args, *rest = envelope
-        if not (type(number) is int and type(handler) is str and type(args) is list):
-            return False
-        if type(left) is not float and type(left) is not int:
-            return False
-        keywords = _keywords(rest) if rest else {}
-        answer = FarAnswer(self, member, number, self.loop.now() + left)
-        try:
-            self._call(to, handler, args, keywords, answer)
-        except DeliveryError as error:
-            answer.reject(error)
+    def _take_probe(self, member: Member, envelope: Envelope) -> bool:
+        self.probes.take(member, envelope)
         return True
-
-    def _take_send(self, member: Member, envelope: Envelope) -> bool:
-        match envelope:
-            case [_, int(number), _, to, str(handler), list(args), *rest]:
-                answer: Envelope = [message.REPLY, number, None]  # it is queued; no more is said
-                try:
-                    self._call(to, handler, args, _keywords(rest), None)
-                except DeliveryError as error:
-                    answer = [message.FAIL, number, type(error).__name__, list(error.facts)]
-                self.reply(member, answer)
-                return True
-        return False
 
     def _take_reply(self, member: Member, envelope: Envelope) -> bool:
         match envelope:
             case [_, int(number), value, *_]:
-                self._answered(member, number, value, None)
+                reply = self._answered(member, number)
+                if reply is not None:
+                    reply.resolve(value)
+                return True
+        return False
+
+    def _take_replies(self, member: Member, envelope: Envelope) -> bool:
+        match envelope:
+            case [_, [_, *_] as numbers, list(values), *_] if len(numbers) == len(
+                values
+            ) <= ROW_LIMIT and set(map(type, numbers)) == {int}:
+                member.received_count += len(numbers) - 1
+                for number, value in zip(numbers, values, strict=True):
+                    reply = self._answered(member, number)
+                    if reply is not None:
+                        reply.resolve(value)
                 return True
         return False
 
     def _take_fail(self, member: Member, envelope: Envelope) -> bool:
         match envelope:
             case [_, int(number), str(name), list(facts), *_]:
-                self._answered(member, number, None, rebuilt(name, facts))
+                error = rebuilt(name, facts)  # whether it is one counts, late or not
+                reply = self._answered(member, number)
+                if reply is not None:
+                    reply.reject(error)
                 return True
         return False
 
-    def _take_probe(self, member: Member, envelope: Envelope) -> bool:
-        self.probes.take(member, envelope)
-        return True
-
-    def _told(
-        self, member: Member, to: Any, handler: str, args: list[Any], kwargs: dict[str, Any]
-    ) -> None:
-        try:
-            self._call(to, handler, args, kwargs, None)
-        except DeliveryError as error:
-            reason, detail = type(error).__name__, f"from {member.facts.name}: {error}"
-            letter = DeadLetter(
-                _label(to), handler, reason, detail, args=tuple(args), kwargs=kwargs
-            )
-            self.events.emit(letter)
-
-    def _told_all(self, member: Member, to: Any, handler: str, rows: list[Any]) -> None:
-        """Take a row of tells: what they have in common is looked up once."""
-        member.received_count += len(rows) - 1
-        cell = self._registry.by_serial(to) if type(to) is int else None
-        taken = 0
-        if cell is not None:
-            spec = cell.handler(handler)
-            if spec is not None and spec.arguments.are_exact_rows(rows):
-                taken = cell.put_all(spec, rows)
-                self.call_count += taken if to != NODE_SERIAL else 0
-        for args in rows[taken:]:  # what is not as usual is looked at one by one
-            self._told(member, to, handler, args, {})
-
-    def _call(
-        self,
-        to: Any,
-        handler: str,
-        args: list[Any],
-        kwargs: dict[str, Any],
-        answer: FarAnswer | None,
-    ) -> None:
-        self.call_count += to != NODE_SERIAL
-        try:
-            cell = self._registry.by_serial(to) if type(to) is int else None
-            if cell is None:
-                cell = self._named(to)
-            spec = cell.find(handler)
-            checked = spec.arguments.checked(cell.address.label, args, kwargs)
-        except DeliveryError as error:
-            self._books.refuse(type(error).__name__)
-            raise
-        if answer is not None:
-            answer.actor, answer.handler = cell.address.label, handler
-        cell.put((spec, checked, kwargs, answer))
-
-    def _named(self, to: Any) -> Cell:
-        """Whom a message is for that is for no serial of an actor that lives."""
-        if isinstance(to, int):
-            raise ActorStopped(_label(to))
-        cell = self._registry.by_name(to) if isinstance(to, str) else None
-        if cell is None:
-            raise ActorNotFound(_label(to), self.settings.mesh)
-        return cell
-
-    def _answered(
-        self, member: Member, number: int, value: Any, error: ActormqError | None
-    ) -> None:
-        reply, address = self._pending.get(number, (None, None))
-        if reply is None or address is None or address.node != member.facts.node:
+    def _answered(self, member: Member, number: int) -> FarReply | None:
+        """What waits for the answer of an ask; no more from now on."""
+        reply = self.pending.get(number)
+        if reply is None or reply.address.node != member.facts.node:
             self.events.emit(DeadLetter(member.facts.name, "reply", "late reply"))
-            return
-        del self._pending[number]
-        if error is not None:
-            reply.reject(error)
-        else:
-            reply.resolve(value)
-
-    def answer(self, member: Member, number: int, value: Any) -> None:
-        """Send a result; one that cannot be encoded becomes the reason why."""
-        if type(value) in PLAIN:
-            envelope = (message.REPLY, number, value)
-            packed = packed_plain(envelope, self.settings.message_limit)
-            if packed is not None:
-                self._put_reply(member, packed, ())
-                return
-        name = member.facts.name
-        try:
-            value = self.codec.aside(name, value)
-            packed, buffers = self.codec.pack(name, [message.REPLY, number, value])
-        except DeliveryError as error:
-            self.reply(member, [message.FAIL, number, type(error).__name__, list(error.facts)])
-        else:
-            self._put_reply(member, packed, buffers)
-
-    def reply(self, member: Member, envelope: Envelope) -> None:
-        """Send an answer of plain values."""
-        self._put_reply(member, self.codec.pack_whole(member.facts.name, envelope), ())
-
-    def _put_reply(self, member: Member, packed: bytes, buffers: Sequence[Any]) -> None:
-        try:
-            member.outbox.put(packed, buffers)
-        except DeliveryError as error:
-            name = type(error).__name__
-            self.events.emit(DeadLetter(member.facts.name, "reply", name, str(error)))
+            return None
+        del self.pending[number]
+        return reply
 
     def lost(self, member: Member, reason: str) -> None:
         """A member is gone: whoever waits for it is told now, not at the deadline."""
         node = member.facts.node
-        for number, (reply, address) in list(self._pending.items()):
-            if address.node == node:
-                del self._pending[number]
+        for number, reply in list(self.pending.items()):
+            if reply.address.node == node:
+                del self.pending[number]
                 reply.reject(PeerLost(member.facts.name, reason))
 
     def close(self) -> None:
         """This node stops: nobody will hear an answer any more."""
-        while self._pending:
-            _, (reply, address) = self._pending.popitem()
-            reply.reject(PeerLost(address.node, "this node has stopped"))
-
-
-def _keywords(rest: list[Any]) -> dict[str, Any]:
-    if not rest:
-        return {}
-    match rest:
-        case [dict(keywords), *_] if all(isinstance(key, str) for key in keywords):
-            return keywords
-    raise RemoteProtocolError("keyword arguments are a map with texts for keys")
-
-
-def _label(to: Any) -> str:
-    return to[:255] if isinstance(to, str) else f"#{to}"
+        while self.pending:
+            _, reply = self.pending.popitem()
+            reply.reject(PeerLost(reply.address.node, "this node has stopped"))

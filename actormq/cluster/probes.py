@@ -73,7 +73,7 @@ class Probes:
             self._numbers = {one: n for one, n in self._numbers.items() if not one.is_done}
         due = []
         serving: dict[Any, set[Served]] = {}
-        for reply, _ in self._post.pending():
+        for reply in self._post.pending.values():
             if type(reply) is not FarReply:
                 continue  # it waits for room
             if reply.deadline - reply.seconds + PROBE_AFTER > now:

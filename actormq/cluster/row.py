@@ -1,18 +1,26 @@
-"""Tells in a row: one ref to one handler, with nothing between them, become one envelope.
+"""Messages in a row: what is the same in each is said once, and all are one envelope.
 
-Most messages between two nodes come in such rows. Their actor and handler are then said, looked
-up and checked once; each of the others costs its arguments, on both sides. That is a third of what
-an envelope each costs, joined into frames as they may be (measured).
+Most messages between two nodes come in such rows: tells of one ref to one handler with nothing
+between them, asks likewise, and the answers to what one peer has asked. Actor and handler are then
+said, looked up and checked once; each message costs its arguments, on both sides. That is a third
+of what an envelope each costs, joined into frames as they may be (measured).
 """
 
 from __future__ import annotations
 
-from typing import Any
+import abc
+import math
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from actormq import message
+from actormq.deadlines import Bucket, bucket_end
 from actormq.settings import ASIDE_BYTES, FRAME_BYTES, FRAME_MESSAGES
+
+if TYPE_CHECKING:
+    from actormq.cluster.far import FarReply
+    from actormq.cluster.post import Post
 
 PLAIN = frozenset((str, int, float, bool, bytes, type(None)))
 """Types whose values, if of exactly that type, msgspec packs into the same bytes as `codec.py`."""
@@ -22,74 +30,217 @@ pack_plain = msgspec.msgpack.Encoder().encode
 say what is wrong."""
 
 
-def packed_plain(envelope: tuple[Any, ...], limit: int) -> bytes | None:
-    """Pack an envelope of `PLAIN` values.
+def packed_arguments(args: tuple[Any, ...]) -> bytes | None:
+    """Pack arguments of `PLAIN` values; None if they are for the codec."""
+    for value in args:
+        if type(value) not in PLAIN:
+            return None
+    try:
+        packed = pack_plain(args)
+    except (ValueError, OverflowError):
+        return None  # the codec says what is wrong
+    return packed if len(packed) < ASIDE_BYTES else None
+
+
+def packed_plain(value: Any, limit: int) -> bytes | None:
+    """Pack an envelope of `PLAIN` values, or one such value.
 
     Args:
-        envelope: The envelope.
-        limit: Bytes of a message.
+        value: The envelope, or the value.
+        limit: Bytes that it may have.
 
     Returns:
         None if it is one for the codec: with a buffer to be set aside, or one that cannot be.
     """
     try:
-        packed = pack_plain(envelope)
+        packed = pack_plain(value)
     except (ValueError, OverflowError):
         return None
     return packed if len(packed) < min(limit, ASIDE_BYTES) else None
 
 
 LEAST = FRAME_BYTES // FRAME_MESSAGES
-"""Bytes of room that a tell takes at least, so that room bounds their number as well."""
+"""Bytes of room that a message takes at least, so that room bounds their number as well."""
 
-_TELL, _TELLS = b"\x94" + bytes([message.TELL]), b"\x94" + bytes([message.TELLS])
+ROW_LIMIT = 0xFFFF  # asks or answers of one envelope; a sender's frame holds `FRAME_MESSAGES`
+NUMBER_BYTES = 9  # of an ask's number, and of its seconds, at most
+HEAD_BYTES = 8 + NUMBER_BYTES  # of a row, at most, without actor and handler
 _FEW = 16  # elements of an array whose header is one byte
-HEAD_BYTES = len(_TELLS) + 3  # of a row, at most, without actor and handler
+_TELL, _TELLS = b"\x94" + bytes([message.TELL]), b"\x94" + bytes([message.TELLS])
+_ASK, _ASKS = b"\x96" + bytes([message.ASK]), b"\x96" + bytes([message.ASKS])
+_REPLY, _REPLIES = b"\x93" + bytes([message.REPLY]), b"\x93" + bytes([message.REPLIES])
 
 
-class Row:
-    """The tells of one ref, gathered for as long as they are in a row.
+class Row(abc.ABC):
+    """Messages that become one envelope, gathered for as long as they are in a row.
+
+    Attributes:
+        parts: What is packed of each: its arguments, or its value.
+        numbers: Those of asks, and of what is answered.
+        room: Bytes that may still be added, each message counted as `LEAST` at least; none once it
+            is an envelope.
+    """
+
+    __slots__ = ("numbers", "parts", "room")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.numbers: list[int] = []
+        self.room = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of what has gathered, at most."""
+        return HEAD_BYTES + sum(map(len, self.parts)) + NUMBER_BYTES * len(self.numbers)
+
+    def end(self) -> list[bytes]:
+        """Take the envelope, in pieces; nothing may be added any more."""
+        parts, self.parts, self.room = self.parts, [], 0
+        numbers, self.numbers = self.numbers, []
+        return self._envelope(parts, numbers)
+
+    @abc.abstractmethod
+    def _envelope(self, parts: list[bytes], numbers: list[int]) -> list[bytes]:
+        """Make the envelope."""
+
+
+class TellRow(Row):
+    """The tells of one ref.
 
     Args:
         serial: The actor's.
 
     Attributes:
-        handler: As it was named; None while nothing may be added.
-        parts: The packed arguments of each.
-        room: Bytes that may still be added, each tell counted as `LEAST` at least.
+        handler: As it was named.
+        name: The handler's name.
     """
 
-    __slots__ = ("_name", "_serial", "_whom", "handler", "parts", "room")
+    __slots__ = ("_serial", "_whom", "handler", "name")
 
     def __init__(self, serial: int) -> None:
+        super().__init__()
         self.handler: Any = None
-        self.parts: list[bytes] = []
-        self.room = 0
+        self.name = ""
         self._serial = serial
-        self._name = ""
         self._whom = b""
 
-    def name(self, name: str) -> int:
-        """Say whose handler it is for, and how many bytes that takes, at most."""
-        if name != self._name:
-            self._name = name
+    def rename(self, handler: Any, name: str) -> int:
+        """Say which handler it is for, and how many bytes it takes without a message, at most."""
+        self.handler = handler
+        if name != self.name:
+            self.name = name
             self._whom = pack_plain(self._serial) + pack_plain(name)
         return HEAD_BYTES + len(self._whom)
 
     @property
     def size(self) -> int:
-        """Bytes of what has gathered."""
-        return len(self._whom) + sum(map(len, self.parts)) + HEAD_BYTES
+        """Bytes of what has gathered, at most."""
+        return super().size + len(self._whom)
 
-    def end(self) -> list[bytes]:
-        """Take the envelope, in pieces; nothing may be added any more."""
-        parts, self.parts, self.handler, self.room = self.parts, [], None, 0
-        count = len(parts)
-        if count == 1:
+    def _envelope(self, parts: list[bytes], _numbers: list[int]) -> list[bytes]:
+        if len(parts) == 1:
             return [_TELL + self._whom + parts[0]]
-        header = bytes([0x90 | count]) if count < _FEW else b"\xdc" + count.to_bytes(2, "big")
-        return [_TELLS, self._whom, header, *parts]
+        return [_TELLS, self._whom, _header(len(parts)), *parts]
 
 
-NO_ROW = Row(0)
-"""That of a ref that has told nothing; nothing may ever be added to it."""
+class AskRow(TellRow):
+    """The asks of one ref that may take as long, or end with the same ask that they serve.
+
+    Args:
+        serial: The actor's.
+        post: Draws their numbers, and keeps who waits for answers.
+    """
+
+    __slots__ = ("_bucket", "_deadline", "_post", "_seconds", "_until")
+
+    def __init__(self, serial: int, post: Post) -> None:
+        super().__init__(serial)
+        self._post = post
+        self._seconds = self._deadline = self._until = 0.0
+        self._bucket: Bucket = {}
+
+    def begin(self, reply: FarReply, packed: bytes) -> None:
+        """Add the first ask.
+
+        Args:
+            reply: What waits for the answer.
+            packed: The arguments.
+        """
+        self._seconds = reply.seconds
+        self._deadline = reply.deadline
+        self._until = -math.inf
+        self._add(reply, packed)
+
+    def took(self, reply: FarReply, packed: bytes, now: float) -> bool:
+        """Add one more ask, if it has the same time and there is room for it; say whether.
+
+        Args:
+            reply: What waits for the answer.
+            packed: The arguments.
+            now: The node's time.
+        """
+        size = len(packed) + NUMBER_BYTES
+        if size > self.room or not (
+            reply.seconds == self._seconds or reply.deadline == self._deadline > now
+        ):
+            return False
+        self.room -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
+        self._add(reply, packed)
+        return True
+
+    def _add(self, reply: FarReply, packed: bytes) -> None:
+        post = self._post
+        number = reply.number = post.number()
+        self.numbers.append(number)
+        self.parts.append(packed)
+        post.pending[number] = reply
+        # Mostly what holds the deadline of the one before holds this one's as well.
+        if reply.deadline < self._until:
+            bucket = reply.bucket = self._bucket
+            bucket[reply] = None
+        else:
+            reply.arm(post.deadlines, reply.deadline)
+            if reply.bucket is not None:
+                self._bucket, self._until = reply.bucket, bucket_end(reply.deadline)
+
+    def _envelope(self, parts: list[bytes], numbers: list[int]) -> list[bytes]:
+        seconds = pack_plain(self._seconds)
+        if len(parts) == 1:
+            return [_ASK + pack_plain(numbers[0]) + seconds + self._whom + parts[0]]
+        return [_ASKS, pack_plain(numbers), seconds, self._whom, _header(len(parts)), *parts]
+
+
+class ReplyRow(Row):
+    """The answers to what one peer has asked."""
+
+    __slots__ = ()
+
+    def took(self, number: int, value: Any) -> bool:
+        """Add the answer to an ask, if it is plain and there is room for it; say whether."""
+        if type(value) not in PLAIN:
+            return False
+        try:
+            packed = pack_plain(value)
+        except (ValueError, OverflowError):
+            return False  # the codec says what is wrong
+        size = len(packed) + NUMBER_BYTES
+        if size > self.room:
+            return False
+        self.room -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
+        self.numbers.append(number)
+        self.parts.append(packed)
+        return True
+
+    def _envelope(self, parts: list[bytes], numbers: list[int]) -> list[bytes]:
+        if len(parts) == 1:
+            return [_REPLY + pack_plain(numbers[0]) + parts[0]]
+        return [_REPLIES, pack_plain(numbers), _header(len(parts)), *parts]
+
+
+def _header(count: int) -> bytes:
+    """The header of an array."""
+    return bytes([0x90 | count]) if count < _FEW else b"\xdc" + count.to_bytes(2, "big")
+
+
+NO_ROW = TellRow(0)
+"""That of a ref that has told or asked nothing; nothing may ever be added to it."""

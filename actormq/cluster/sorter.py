@@ -145,8 +145,8 @@ class Sorter:
 
 _OF_ACTORS = frozenset(
     (
-        *(message.TELL, message.TELLS, message.ASK, message.SEND, message.REPLY, message.FAIL),
-        message.PROBE,
+        *(message.TELL, message.TELLS, message.ASK, message.ASKS, message.SEND),
+        *(message.REPLY, message.REPLIES, message.FAIL, message.PROBE),
     )
 )
 _OF_MEMORY = frozenset((message.SHARE, message.OPENED, message.LEND))

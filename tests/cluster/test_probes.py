@@ -316,8 +316,8 @@ async def test_where_there_are_too_many_each_has_its_turn(mesh, soon, until, mon
     made = await crew(mesh, "a", "b")
     asks = [made.refs["a"].within(20).ask("ask_aside", [["b", "wait"]]) for _ in range(3)]
     post = made.homes["a"]._post
-    await until(lambda: len(list(post.pending())) == 3)
-    await until(lambda: all(reply.probe_at for reply, _ in post.pending()))
+    await until(lambda: len(post.pending) == 3)
+    await until(lambda: all(reply.probe_at for reply in post.pending.values()))
     made.inside("b").gate.set()
     assert await asyncio.gather(*asks) == ["waited"] * 3
 
@@ -331,7 +331,7 @@ async def test_equal_probes_go_the_same_way_once(mesh, soon, until, monkeypatch)
     monkeypatch.setattr(node._post, "say", lambda *words: said.append(words))
     for ahead in range(3):
         node._post.probes.look(node._runtime.loop.now() + 3.0 * ahead)
-    number, address = next(iter(node._post._pending)), made.refs["b"].address
+    number, address = next(iter(node._post.pending)), made.refs["b"].address
     assert said == [(made.homes["b"].id, [message.PROBE, number, address.serial, None, []])]
     made.inside("b").gate.set()
     assert await waiting == "waited"
@@ -341,8 +341,8 @@ async def test_nobody_is_probed_for_a_handler_that_nobody_waits_for(mesh, soon, 
     made = await crew(mesh, "a", "b")
     made.refs["a"].tell("ask", [["b", "wait"]])
     post = made.homes["a"]._post
-    await until(post.pending)
-    [(reply, _)] = post.pending()
+    await until(lambda: post.pending)
+    [reply] = post.pending.values()
     loop = made.homes["a"]._runtime.loop
     await until(lambda: loop.now() > reply.awaiter.awaits[reply][0] + 2 * probes.PROBE_AFTER)
     assert post.probes._passed == {}
@@ -381,7 +381,7 @@ async def test_a_probe_after_an_ask_that_was_answered_leads_nowhere(mesh, soon, 
     waiting = made.refs["a"].within(20).ask("ask", [["b", "wait"]])
     await until(lambda: made.cell("b").serving())
     here, there = made.homes["a"], made.homes["b"]
-    number = next(iter(here._post._pending))
+    number = next(iter(here._post.pending))
     for probe in (
         message.probe(number + 1, made.refs["b"].address.serial, None, ()),
         message.probe(number, made.refs["b"].address.serial + 99, None, ()),

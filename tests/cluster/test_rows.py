@@ -6,9 +6,10 @@ import math
 import msgpack
 import msgspec
 import pytest
+from overheard import Said
 
 from actormq import Actor, LinkFull, NotEncodable, handler, message
-from actormq.cluster.row import LEAST, PLAIN, Row, pack_plain
+from actormq.cluster.row import LEAST, PLAIN, TellRow, pack_plain
 from actormq.codec import Codec
 from actormq.events import DeadLetter
 from actormq.settings import BUFFER_BYTES, FRAME_BYTES, FRAME_MESSAGES
@@ -37,26 +38,6 @@ class Small(Keeper):
     mailbox_limit = 100
 
 
-class Said:
-    """What a node sends to its peers, read as envelopes."""
-
-    def __init__(self, node, monkeypatch):
-        self.envelopes = []
-        codec = Codec(1 << 30, 1 << 30)
-        for member in node.mesh_view.members.values():
-            port = member.outbox._port
-            send = port.send
-
-            def sending(frames, copy=True, send=send):
-                self.envelopes += codec.unpack([bytes(frame) for frame in frames])
-                return send(frames, copy)
-
-            monkeypatch.setattr(port, "send", sending)
-
-    def of(self, *kinds):
-        return [envelope for envelope in self.envelopes if envelope[0] in kinds]
-
-
 @pytest.fixture
 def two(mesh, monkeypatch):
     """A keeper on one node, and a ref to it on another one that is listened to."""
@@ -83,17 +64,17 @@ def test_plain_values_have_the_bytes_that_the_codec_gives_them(value):
 
 
 def test_a_row_ends_as_one_envelope_and_begins_anew():
-    row = Row(7)
+    row = TellRow(7)
     for count in (1, 2, 15, 16, 256):
-        row.name("note")
-        row.handler, row.parts = "note", [pack_plain((number,)) for number in range(count)]
+        row.rename("note", "note")
+        row.parts = [pack_plain((number,)) for number in range(count)]
         size = row.size
         packed = b"".join(row.end())
         rows = [[number] for number in range(count)]
         one, more = [message.TELL, 7, "note", *rows[:1]], [message.TELLS, 7, "note", rows]
         assert msgpack.unpackb(packed) == (one if count == 1 else more)
         assert len(packed) <= size
-        assert (row.handler, row.parts) == (None, [])
+        assert row.parts == []
 
 
 async def test_what_is_told_in_a_row_is_one_envelope_and_arrives_in_order(two):
@@ -247,9 +228,9 @@ async def test_a_mailbox_over_its_limit_takes_none_of_a_row(two):
 
 
 def test_nothing_is_added_to_a_row_that_has_ended():
-    row = Row(7)
-    row.handler, row.parts, row.room = "note", [b"\x90"], 100
-    row.name("note")
+    row = TellRow(7)
+    row.parts, row.room = [b"\x90"], 100
+    row.rename("note", "note")
     row.end()
 
     assert row.room == 0

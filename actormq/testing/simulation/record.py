@@ -38,6 +38,8 @@ def count_of(frames: Sequence[Any]) -> int:
 def _count_of(envelope: Envelope) -> int:
     if envelope[0] == message.TELLS:
         return len(envelope[3])  # as our own senders make it
+    if envelope[0] in (message.ASKS, message.REPLIES):
+        return len(envelope[1])  # likewise
     return envelope[0] not in _LINK
 
 
@@ -105,8 +107,12 @@ def _said(envelope: Envelope) -> str:  # noqa: C901, PLR0911, PLR0912 a table of
             return f"tell {to}.{handler}"
         case [message.ASK, number, _, to, handler, *_]:
             return f"ask {number} {to}.{handler}"
+        case [message.ASKS, numbers, _, to, handler, *_]:
+            return f"ask {' '.join(map(str, numbers))} {to}.{handler}"
         case [message.REPLY, number, *_]:
             return f"reply {number}"
+        case [message.REPLIES, numbers, *_]:
+            return f"reply {' '.join(map(str, numbers))}"
         case [message.FAIL, number, name, *_]:
             return f"fail {number} {name}"
         case [message.PROBE, number, to, *_]:
