@@ -9,11 +9,12 @@ import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import islice
+from operator import length_hint
 from types import CoroutineType, MethodType, TracebackType
 from typing import Any, ClassVar, cast
 
 from actormq.actor import Actor
-from actormq.context import Call, Flow
+from actormq.context import ALONE, Call, Flow
 from actormq.deadlines import Served
 from actormq.errors import (
     ActormqError,
@@ -258,21 +259,41 @@ class Turns(Mailbox):
 
         The messages behind the first are counted as sent and as received in one moment.
         """
-        mailbox, running = self._mailbox, RUNNING
-        method = MethodType(flow.method, self.actor)  # takes half the time of passing the actor
-        clock = self.runtime.loop.clock
-        end, waiting = clock() + TURN_SECONDS, flow.waiting
-        for args in islice(flow.calls(), TURN_MESSAGES):
-            try:
-                method(*args)
-            except BaseException as error:  # noqa: BLE001 a border, as in `turn`
-                self._raised((flow, args, None, None), error)
-            if mailbox or clock() > end or self.state is not running:
-                break
+        waiting = flow.waiting
+        self._handle_rows(flow)
         further = waiting - flow.waiting - 1
         self.sent_count += further
         self.received_count += further
         flow.rest()
+
+    def _handle_rows(self, flow: Flow) -> None:
+        """As `turn` handles messages; most of what follows is done once in `ROW_MESSAGES`."""
+        mailbox, running = self._mailbox, RUNNING
+        method = MethodType(flow.method, self.actor)  # takes half the time of passing the actor
+        clock = self.runtime.loop.clock
+        looked = clock()
+        end, left, size = looked + TURN_SECONDS, TURN_MESSAGES, 1
+        for first, row in flow.rows():
+            is_alone = first is ALONE
+            seconds = iter((row,)) if is_alone else row
+            while length_hint(seconds):
+                for second in islice(seconds, size):
+                    try:
+                        if is_alone:
+                            method(*second)
+                        else:
+                            method(first, second)  # twice as fast
+                    except BaseException as error:  # noqa: BLE001 a border, as in `turn`
+                        args = second if is_alone else (first, second)
+                        self._raised((flow, args, None, None), error)
+                    if mailbox or self.state is not running:
+                        return
+                now = clock()
+                left -= size
+                if now > end or left <= 0:
+                    return
+                size = min(ROW_MESSAGES if now - looked < ROW_SECONDS else 1, left)
+                looked = now
 
     def _ended_alone(self, task: asyncio.Future[Any]) -> None:
         if not self._tasks or task not in self._tasks:  # its instance was given up
