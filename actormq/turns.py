@@ -39,6 +39,7 @@ GAVE_UP = "asker gave up"
 
 AHEAD_DEPTH = 8  # first steps within first steps; each takes a dozen of Python's 1 000 frames
 ROW_SECONDS = TURN_SECONDS / ROW_MESSAGES  # a message that took less may begin a row of as many
+ROW_MOST = 4 * ROW_MESSAGES  # of what comes on a socket, for twice as many as were quick by then
 
 
 class Again:
@@ -267,7 +268,10 @@ class Turns(Mailbox):
         flow.rest()
 
     def _handle_rows(self, flow: Flow) -> None:
-        """As `turn` handles messages; most of what follows is done once in `ROW_MESSAGES`."""
+        """As `turn` handles messages; the quicker they are, the fewer looks at the clock.
+
+        A look takes 250 ns with all that belongs to it, and the inside of the loop 20 a message.
+        """
         mailbox, running = self._mailbox, RUNNING
         method = MethodType(flow.method, self.actor)  # takes half the time of passing the actor
         clock = self.runtime.loop.clock
@@ -289,10 +293,10 @@ class Turns(Mailbox):
                     if mailbox or self.state is not running:
                         return
                 now = clock()
-                left -= size
+                left -= 1 if is_alone else size
                 if now > end or left <= 0:
                     return
-                size = min(ROW_MESSAGES if now - looked < ROW_SECONDS else 1, left)
+                size = min(2 * size if now - looked < ROW_SECONDS else 1, ROW_MOST, left)
                 looked = now
 
     def _ended_alone(self, task: asyncio.Future[Any]) -> None:
