@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from actormq.runtime import Runtime
 
 
+ALONE = object()
+"""In place of the first argument of a row: a message by itself."""
+
+
 class Timer(Protocol):
     """A message that will be sent later."""
 
@@ -49,10 +53,15 @@ class Flow(Call, Protocol):
     def waiting(self) -> int:
         """Messages that are not begun yet, the one in the mailbox included, a count."""
 
-    def calls(self) -> Iterator[Sequence[Any]]:
-        """The arguments of one message after the other, each begun as it is asked for.
+    def rows(self) -> Iterator[tuple[Any, Any]]:
+        """What comes next, in rows of messages that share their first argument.
 
         They may end although messages wait.
+
+        Yields:
+            The first argument, and an iterator of the second ones, which can tell how many are
+            left: to take one begins a message. Or `ALONE` and all arguments of a message, which is
+            begun.
         """
 
     def rest(self) -> None:

@@ -25,13 +25,19 @@ Buffer = bytes | bytearray | memoryview
 def struct_form(value: msgspec.Struct) -> Any:
     """One level of a Struct as a map or array; its values are the packer's, they may be refs."""
     kind = type(value)
-    values = [getattr(value, name) for name in kind.__struct_fields__]
     config = kind.__struct_config__
+    form: dict[Any, Any] = msgspec.structs.asdict(value)
     if config.array_like:
-        return values if config.tag is None else [config.tag, *values]
-    form: dict[Any, Any] = {} if config.tag is None else {config.tag_field: config.tag}
-    form.update(zip(kind.__struct_encode_fields__, values, strict=True))
-    return {k: v for k, v in form.items() if v is not msgspec.UNSET}
+        return [*form.values()] if config.tag is None else [config.tag, *form.values()]
+    if kind.__struct_encode_fields__ is not kind.__struct_fields__:
+        form = dict(zip(kind.__struct_encode_fields__, form.values(), strict=True))
+    if config.tag is not None:
+        form = {config.tag_field: config.tag, **form}
+    unset = msgspec.UNSET
+    for one in form.values():
+        if one is unset:  # seldom: to leave nothing out takes as long as all the rest
+            return {k: v for k, v in form.items() if v is not unset}
+    return form
 
 
 def array_from(parts: Any) -> Any:

@@ -9,11 +9,12 @@ import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import islice
+from operator import length_hint
 from types import CoroutineType, MethodType, TracebackType
 from typing import Any, ClassVar, cast
 
 from actormq.actor import Actor
-from actormq.context import Answer, Call, Flow
+from actormq.context import ALONE, Answer, Call, Flow
 from actormq.deadlines import Served
 from actormq.errors import (
     ActormqError,
@@ -39,6 +40,7 @@ GAVE_UP = "asker gave up"
 
 AHEAD_DEPTH = 8  # first steps within first steps; each takes a dozen of Python's 1 000 frames
 ROW_SECONDS = TURN_SECONDS / ROW_MESSAGES  # a message that took less may begin a row of as many
+ROW_MOST = 4 * ROW_MESSAGES  # of what comes on a socket, for twice as many as were quick by then
 
 
 class Again:
@@ -303,22 +305,45 @@ class Turns(Mailbox):
 
         The messages behind the first are counted as sent and as received in one moment.
         """
-        mailbox, running = self._mailbox, RUNNING
-        method = MethodType(flow.method, self.actor)  # takes half the time of passing the actor
-        clock = self.runtime.loop.clock
-        end, waiting = clock() + TURN_SECONDS, flow.waiting
-        most = 1 if self._room else TURN_MESSAGES  # those who wait for room have theirs behind it
-        for args in islice(flow.calls(), most):
-            try:
-                method(*args)
-            except BaseException as error:  # noqa: BLE001 a border, as in `turn`
-                self._raised((flow, args, None, None), error)
-            if mailbox or clock() > end or self.state is not running:
-                break
+        waiting = flow.waiting
+        self._handle_rows(flow)
         further = waiting - flow.waiting - 1
         self.sent_count += further
         self.received_count += further
         flow.rest()
+
+    def _handle_rows(self, flow: Flow) -> None:
+        """As `turn` handles messages; the quicker they are, the fewer looks at the clock.
+
+        A look takes 250 ns with all that belongs to it, and the inside of the loop 20 a message.
+        """
+        mailbox, running = self._mailbox, RUNNING
+        method = MethodType(flow.method, self.actor)  # takes half the time of passing the actor
+        clock = self.runtime.loop.clock
+        looked = clock()
+        left = 1 if self._room else TURN_MESSAGES  # those who wait for room have theirs behind it
+        end, size = looked + TURN_SECONDS, 1
+        for first, row in flow.rows():
+            is_alone = first is ALONE
+            seconds = iter((row,)) if is_alone else row
+            while length_hint(seconds):
+                for second in islice(seconds, size):
+                    try:
+                        if is_alone:
+                            method(*second)
+                        else:
+                            method(first, second)  # twice as fast
+                    except BaseException as error:  # noqa: BLE001 a border, as in `turn`
+                        args = second if is_alone else (first, second)
+                        self._raised((flow, args, None, None), error)
+                    if mailbox or self.state is not running:
+                        return
+                now = clock()
+                left -= 1 if is_alone else size
+                if now > end or left <= 0:
+                    return
+                size = min(2 * size if now - looked < ROW_SECONDS else 1, ROW_MOST, left)
+                looked = now
 
     def _ended_alone(self, task: asyncio.Future[Any]) -> None:
         if not self._tasks or task not in self._tasks:  # its instance was given up

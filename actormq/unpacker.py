@@ -83,8 +83,9 @@ class Unpacker:
                 self._check_claims(frame)
             is_large = len(frame) > FRAME_BYTES and _containers_at_most(frame) > CONTAINERS_LIMIT
             count = _Counter() if is_large else None
-            # One byte is looked for a hundred times as fast as two: 0.2 us and not 21 in 9 kB.
-            if _MARK_BEGIN in frame and MARK in frame:
+            # One byte is looked for a hundred times as fast as two, and two more than twice as fast
+            # from the end (in 35 kB: 0.1, 26 and 10 us).
+            if _MARK_BEGIN in frame and frame.rfind(MARK) >= 0:
                 return self._kept_values(frame, count)
             if count is not None:
                 return _values(self._new_unpacker(list_hook=count, object_hook=count), frame)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from actormq.arguments import Arguments
-from actormq.context import Answer, Context
+from actormq.context import ALONE, Answer, Context
 from actormq.errors import ArgumentMismatch, SetupError
 from actormq.marks import marks_of
 from actormq.patterns.burst import Burst
@@ -166,22 +166,26 @@ class Intake:
 
     # -- out ----------------------------------------------------------------------------------
 
-    def calls(self) -> Iterator[Sequence[Any]]:
-        """The arguments of one message after the other, each begun as it is asked for.
+    def rows(self) -> Iterator[tuple[Any, Any]]:
+        """What comes next, in rows of messages that share their first argument.
 
         They end behind one that does not fit, for to say so takes longer than most methods do:
         the turn shall look at the clock.
+
+        Yields:
+            The first argument, and an iterator of the second ones: to take one begins a message.
+            Or `ALONE` and all arguments of a message, which is begun.
         """
         self.stands = False
         while self.waiting:
-            burst = self._burst
-            if burst is not None and burst.fitting is not None and burst.waiting:
-                yield from burst.fitting
+            burst = self._next_burst()
+            if burst is not None and burst.is_fit:
+                yield burst.first, burst.left
             else:
                 args = self._next()
                 if args is None:
                     return
-                yield args
+                yield ALONE, args
 
     def _run(self, actor: Any, *_: Any) -> Any:
         """Handle the one that stands in the mailbox."""
@@ -201,16 +205,26 @@ class Intake:
 
     def _next(self) -> Sequence[Any] | None:
         """Begin the next message; None if it does not fit the method, and is dropped."""
+        burst = self._next_burst()
+        if burst is not None:
+            return burst.take() if burst.is_fit else self._checked(burst.take())
+        item = self._items.popleft()
+        assert not isinstance(item, Burst)
+        self._behind -= 1
+        if self._begun is not None:
+            self._begun(None)
+        return self._checked(item[0])
+
+    def _next_burst(self) -> Burst | None:
+        """The burst that the next message is from, made to fit; None if that came alone."""
         burst = self._burst
-        if burst is None or not burst.waiting:
-            item = self._items.popleft()
-            if not isinstance(item, Burst):
-                self._behind -= 1
-                if self._begun is not None:
-                    self._begun(None)
-                return self._checked(item[0])
-            burst = self._turn_to(item)
-        return next(burst.fitting) if burst.fitting is not None else self._checked(burst.take())
+        if burst is not None and burst.waiting:
+            return burst
+        item = self._items[0]
+        if not isinstance(item, Burst):
+            return None
+        del self._items[0]
+        return self._turn_to(item)
 
     def _turn_to(self, burst: Burst) -> Burst:
         self._burst = burst

