@@ -7,9 +7,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from side_by_side import Turns, held, is_worker
 
+from actormq.testing import leaks, meshes, testloop
+
 # Others share the machine: how long an example took says nothing of it.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+# s; as `within` below
+leaks.GRACE = testloop.GRACE = meshes.MEETING = 60.0
 
 
 def pytest_configure(config):
@@ -20,6 +25,16 @@ def pytest_configure(config):
 @pytest.fixture(autouse=True)
 def nothing_left(no_leaks, logged):
     """Each test, those without a fixture of their own too."""
+
+
+@pytest.fixture
+def until(until):
+    """As users have it, and patient: a condition that never comes ends the test all the same."""
+
+    async def until_(condition, within=60.0):
+        return await until(condition, within)
+
+    return until_
 
 
 @pytest.fixture

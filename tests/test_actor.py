@@ -313,7 +313,7 @@ class Failing(Actor):
     ],
 )
 async def test_an_actor_that_cannot_start_leaves_nothing_behind(mesh, where, sentence):
-    node = await mesh.start(start_timeout=0.05)
+    node = await mesh.start(start_timeout=0.05 if where == "hang" else 30.0)
     ports = len(node._runtime.transport._ports)
     with pytest.raises(StartFailed, match=sentence) as failed:
         await node.spawn(Failing, "it", where)

@@ -312,8 +312,9 @@ async def test_who_holds_the_loop_is_the_one_who_was_asked(mesh, until):
             await heavy.ask(Heavy.crunch)
 
     def note(event):
-        held.append((event.actor, event.handler))
-        go.set()
+        if event.actor:  # else the machine stood still while something else ran
+            held.append((event.actor, event.handler))
+            go.set()
 
     heavy, boss = await node.spawn(Heavy, "heavy"), await node.spawn(Boss, "boss")
     node.events.listen(note, LoopHeld, any_thread=True)
@@ -327,7 +328,7 @@ async def test_a_deadline_beyond_all_time_does_not_hurt_the_loop(mesh):
     waiting = desk.within(1e308).ask(Desk.wait)
     await asyncio.sleep(0)
     inside(node, desk).gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await waiting == "waited"
 
 

@@ -8,7 +8,6 @@ import secrets
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import msgpack
 import pytest
 import zmq
 import zmq.asyncio
+from granted import Granted
 
 from actormq import (
     Actor,
@@ -75,7 +75,7 @@ def actormq(folder, *args):
     """Run a command in a folder, to its end."""
     command = [sys.executable, "-W", "error", "-m", "actormq", *args]
     return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=30, check=False
+        command, cwd=folder, capture_output=True, text=True, timeout=100, check=False
     )
 
 
@@ -185,9 +185,11 @@ def test_a_node_that_cannot_run_ends_in_one_sentence(ended, args, says):
     ],
 )
 def test_what_cannot_be_is_said_before_anything_is_looked_for(shop, command, says):
-    begun = time.monotonic()
-    assert says in sentence(actormq(shop, *command))
-    assert time.monotonic() - begun < 2.0  # s, which the search alone would take
+    with Granted() as taken:
+        assert says in sentence(actormq(shop, *command))
+    with Granted() as usual:
+        actormq(shop, "--version")
+    assert taken.seconds - usual.seconds < 1.5  # s; the search alone would take 2
 
 
 @pytest.mark.slow

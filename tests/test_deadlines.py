@@ -32,7 +32,7 @@ def on_a_loop(test):
         loop = Loop()
         deadlines = Deadlines(loop)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await test(loop, deadlines)
         finally:
             deadlines.close()

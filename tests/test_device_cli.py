@@ -43,7 +43,7 @@ class Command:
     def end(self, number=signal.SIGTERM):
         """Tell it to end; returns what it printed since."""
         self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=100)
         assert (err, self.process.returncode) == ("", 0)
         return out.splitlines()
 
@@ -145,7 +145,7 @@ def test_a_device_whose_output_nobody_reads_ends_without_a_word(begin):
     queue = begin("queue", *both(ANYWHERE, ANYWHERE), "--stats", "0.05")
     queue.process.stdout.close()
     assert queue.process.stderr.read() == ""
-    assert queue.process.wait(20) == 0
+    assert queue.process.wait(100) == 0
 
 
 # -- what it says ---------------------------------------------------------------------------------
@@ -224,7 +224,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("words", "status", "says"), MISTAKES)
 def test_a_mistake_gets_one_line_and_a_status(words, status, says):
     done = subprocess.run(
-        [*ACTORMQ, *words], capture_output=True, text=True, timeout=30, check=False
+        [*ACTORMQ, *words], capture_output=True, text=True, timeout=100, check=False
     )
     assert (done.returncode, done.stdout) == (status, "")
     assert done.stderr.startswith("actormq: ")
@@ -241,7 +241,7 @@ def test_a_port_in_use_gets_one_line_and_a_status():
             [*ACTORMQ, "queue", *both(ANYWHERE, taken)],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=100,
             check=False,
         )
     assert (done.returncode, done.stdout) == (1, "")

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.slow
 def run(name):
     """What an example prints; it has to end by itself, without a word on stderr."""
     command = [sys.executable, "-W", "error", str(EXAMPLES / name)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert (done.stderr, done.returncode) == ("", 0)
     return done.stdout.splitlines()
 
@@ -76,7 +76,7 @@ def test_farm_counts_all_primes():
 
 def test_supervised_fails_once_and_comes_back_with_what_it_had():
     command = [sys.executable, "-W", "error", str(EXAMPLES / "supervised.py")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
         "roof is back after: there is no -1.0 K",
@@ -109,16 +109,16 @@ def test_home_runs_a_station_until_it_is_told_to_stop(mesh_name):
         ask = [*actormq, "ask", "station-98101", "progress", *join]
         found = _until_it_works(ask)
         node.send_signal(signal.SIGINT)
-        assert node.wait(10) == 0
+        assert node.wait(100) == 0
         assert "Traceback" not in node.stderr.read()
     assert f"roof: started in mesh {mesh_name}" in started
     assert '"station":"98101"' in found
 
 
 def _until_it_works(command):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
         if done.returncode == 0:
             return done.stdout
         assert time.monotonic() < end, done.stderr
@@ -141,7 +141,7 @@ def test_a_program_of_the_deck_has_15_to_40_lines_of_code(name):
 @pytest.mark.parametrize("name", DECK)
 def test_a_program_of_the_deck_tells_its_options(name):
     command = [sys.executable, "-W", "error", str(EXAMPLES / name), "--help"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert (done.stderr, done.returncode) == ("", 0)
     assert "--host" in done.stdout
     assert "port" in done.stdout

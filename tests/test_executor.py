@@ -405,6 +405,6 @@ def test_a_script_needs_no_guard_may_fork_and_is_finished_at_exit(tmp_path, mesh
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     command = [sys.executable, str(script), mesh_name]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert (done.stdout.split("\n"), done.stderr) == (["6", "fork True", "last 15", ""], "")
     assert done.returncode == 0

@@ -31,7 +31,7 @@ def test_a_program_of_the_page_prints_what_stands_below_it(program, printed, tmp
     path = tmp_path / name(program)
     path.write_text(program, encoding="utf-8")
     command = [sys.executable, "-W", "error", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert (done.stdout, done.returncode) == (printed, STATUS.get(path.name, 0)), done.stderr
 
 

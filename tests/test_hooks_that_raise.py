@@ -169,7 +169,7 @@ async def test_a_hook_that_wants_the_program_to_end_is_heard(mesh, logged, where
             await plain.stop()
         else:
             await ref.stop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await node.stopped()
     assert isinstance(node.failure, error)
 

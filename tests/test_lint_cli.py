@@ -127,7 +127,7 @@ def lint(folder):
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=50,
+            timeout=100,
             check=False,
             **options,
         )

@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
+from granted import Granted
 
 from actormq import (
     Actor,
@@ -262,7 +262,7 @@ async def test_what_a_leaving_node_cuts_off_is_of_unknown_outcome(mesh, until):
     await until(lambda: actor.is_working)
     await far.stop()
     with pytest.raises(OutcomeUnknown):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await reply
 
 
@@ -273,7 +273,7 @@ async def test_a_node_that_stops_answers_what_its_own_side_asked_of_others(mesh,
     await until(lambda: actor.is_working)
     await near.stop()
     with pytest.raises((OutcomeUnknown, LifecycleError)):
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(10):
             await reply
 
 
@@ -327,15 +327,15 @@ class Program:
             target=lambda: self._lines.append(self._process.stdout.readline())
         )
         reading.start()
-        reading.join(10)
-        assert self._lines, f"no {line!r} within 10 s"
+        reading.join(30)
+        assert self._lines, f"no {line!r} within 30 s"
         assert self._lines.pop() == f"{line}\n"
 
     def send(self, number):
         self._process.send_signal(number)
 
     def end(self):
-        out, err = self._process.communicate(timeout=10)
+        out, err = self._process.communicate(timeout=100)
         return self._process.returncode, out, err
 
 
@@ -356,11 +356,11 @@ def test_a_second_signal_ends_it_at_once(mesh_name, number):
         program.send(number)
         program.read("main ends")
         program.read("second stops")
-        began = time.monotonic()
-        program.send(number)
-        status, _, _ = program.end()
+        with Granted() as taken:
+            program.send(number)
+            status, _, _ = program.end()
         assert status != 0
-        assert time.monotonic() - began < 5  # of the 30 s that it might have taken
+        assert taken.seconds < 5  # of the 30 s that it might have taken
 
 
 async def test_a_guest_hears_of_nodes_that_come_later(mesh):

@@ -456,7 +456,7 @@ asyncio.run(main())
 def test_a_monitor_stops_no_other_socket_and_no_process(body):
     program = PROGRAM.replace("BODY", body.strip("\n"))
     command = [sys.executable, "-W", "error", "-c", program]
-    done = subprocess.run(command, timeout=30, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, timeout=100, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 

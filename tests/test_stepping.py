@@ -43,7 +43,7 @@ def staged(test):
     async def body():
         stage = Stage()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await test(stage)
         finally:
             await stage.stepper.close()

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 
 import pytest
+from yardstick import slowness
 
 from actormq import Actor, Supervisor, child, handler
 from actormq.events import ActorFailed
@@ -13,7 +14,7 @@ from actormq.events import ActorFailed
 pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(120)]
 
 COUNT = 1_000
-SHARE_LIMIT = 0.3  # of a core
+SHARE_LIMIT = 0.3  # of a usual core: a slower one takes more of itself for the same
 ASK_LIMIT = 0.020  # s that 99 of 100 local asks take at most
 PAUSE = 0.005  # s between two asks: they are to cost little themselves
 TRIES = 3
@@ -101,9 +102,10 @@ async def storm_of(node, kind):
     """Let all actors of a kind crash at once, and go on crashing.
 
     Returns:
-        The share of a core in all, and once the back-off is long; the slowest asks meanwhile.
+        The share of a core in all, and once the back-off is long; the slowest asks meanwhile: as
+        it were on a usual machine.
     """
-    storm = Storm(node)
+    before, storm = slowness(), Storm(node)
     kind.is_lost = False
     await node.spawn(Rack, "rack", kind)
     calm = await node.spawn(Calm, "calm")
@@ -121,13 +123,14 @@ async def storm_of(node, kind):
         end_wall, end_cpu = time.monotonic(), time.process_time()
     finally:
         asks.cancel()
-    whole = (end_cpu - cpu) / (end_wall - wall)
-    steady = (end_cpu - calm_cpu) / (end_wall - calm_wall)
+    slower = max(before, slowness())
+    whole = (end_cpu - cpu) / (end_wall - wall) / slower
+    steady = (end_cpu - calm_cpu) / (end_wall - calm_wall) / slower
     print(  # noqa: T201 the figures, for -s
         f"cpu {whole:.1%} of a core, {steady:.1%} once calm; ask p99 "
         f"{slowest_of(seconds) * 1e3:.2f} ms, {slowest_of(busy) * 1e3:.2f} ms of them on the loop"
     )
-    return whole, steady, slowest_of(busy)
+    return whole, steady, slowest_of(busy) / slower
 
 
 @pytest.mark.parametrize("kind", [Unborn, Shaky], ids=["at their start", "at their first message"])
@@ -140,7 +143,7 @@ async def test_a_thousand_actors_that_crash_at_once_and_always_cost_little_and_b
         whole, steady, slowest = await storm_of(node, kind)
         assert node.ledger().is_balanced
         await node.stop()
-        if whole < SHARE_LIMIT:
+        if whole < SHARE_LIMIT and steady < SHARE_LIMIT and slowest < ASK_LIMIT:
             break
     assert whole < SHARE_LIMIT
     assert steady < SHARE_LIMIT

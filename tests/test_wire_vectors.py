@@ -430,7 +430,7 @@ def against_a_node(test, caplog):
     async def body():
         context = zmq.asyncio.Context()
         try:
-            async with asyncio.timeout(20), Node(discovery=False, mesh="home", name="roof") as node:
+            async with asyncio.timeout(60), Node(discovery=False, mesh="home", name="roof") as node:
                 await node.spawn(Greeter, "greeter")
                 await test(node, lambda **facts: Guest(context, node, **facts), context)
         finally:

@@ -239,7 +239,7 @@ def test_ctrl_c_keeps_what_there_is():
     ) as process:
         lines = [process.stdout.readline() for _ in LOCAL]
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=100)
     assert [line.partition(": ")[0] for line in lines] == ["this process"] * len(LOCAL)
     assert (process.returncode, err) == (128 + signal.SIGINT, "")
     assert "ended before all was measured\n" in out

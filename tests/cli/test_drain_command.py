@@ -115,11 +115,11 @@ def test_a_program_that_is_drained_ends_as_after_sigterm(mesh_name):
         options = ["--mesh", mesh_name, "--join", where]
         wrong, right = (
             subprocess.run(
-                [*command, name, *options], capture_output=True, text=True, timeout=30, check=False
+                [*command, name, *options], capture_output=True, text=True, timeout=100, check=False
             )
             for name in ("programme", "program")
         )
-        assert program.wait(20) == 143
+        assert program.wait(100) == 143
         assert (program.stdout.read(), program.stderr.read()) == ("main ends\n", "")
     sentence = f"actormq: no node 'programme' in mesh '{mesh_name}': it has program\n"
     assert (wrong.stdout, wrong.stderr, wrong.returncode) == ("", sentence, 1)

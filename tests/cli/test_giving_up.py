@@ -64,7 +64,7 @@ def node(tmp_path, mesh_name):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=100,
             check=False,
         )
 

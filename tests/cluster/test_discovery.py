@@ -126,11 +126,11 @@ def test_random_values_raise_nothing_but_an_announcement_error(items):
     ],
 )
 def test_64_kb_of_anything_is_refused_at_once(text):
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(AnnouncementError, match="the limit is 8192"):
         split_txt(text)
 
-    assert time.perf_counter() - started < 0.05  # takes microseconds: its length is all that counts
+    assert time.thread_time() - started < 0.05  # takes microseconds: its length is all that counts
 
 
 @pytest.mark.parametrize("text", [b"\1", b"\5v=1", b"\3v=1\xff"])

@@ -17,7 +17,7 @@ async def main():
         met = []
         for place in ("127.0.0.1", "[::1]", "localhost", "127.0.0.1:" + ports[1]):
             async with Node(**options, name="third", join=[place]) as third:
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(60):
                     while len(list(third.mesh_view.peers())) < 1:
                         await asyncio.sleep(0.01)
                 met.append(place)

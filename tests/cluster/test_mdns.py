@@ -12,13 +12,14 @@ import time
 
 import msgspec
 import pytest
+from granted import Granted
 from zeroconf import ServiceInfo
 from zeroconf.asyncio import AsyncZeroconf
 
 from actormq.cluster.discovery import Announcement, AnnouncementError, Discovery, to_txt
 from actormq.cluster.mdns import SERVICE_TYPE, Mdns
 
-DEADLINE = 10.0  # s
+DEADLINE = 25.0  # s; all of it takes one or two
 INTERVAL = 0.1  # s, in place of 3
 
 
@@ -299,10 +300,10 @@ def test_stop_takes_less_than_half_a_second_and_may_be_called_twice():
             await mdns.start(lambda _: None)
             # Withdrawn in the same breath, while the announcements are still going out.
             await mdns.announce(told(new_mesh()))
-            started = time.monotonic()
-            await asyncio.gather(mdns.stop(), mdns.stop())
-            await mdns.stop()
-            assert time.monotonic() - started < 0.5
+            with Granted() as taken:
+                await asyncio.gather(mdns.stop(), mdns.stop())
+                await mdns.stop()
+            assert taken.seconds < 0.5
 
     in_time(scene())
 

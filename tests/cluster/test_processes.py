@@ -1,9 +1,9 @@
 """What holds between processes: they find each other, die, hang, leave and come back."""
 
 import signal
-import time
 
 import pytest
+from granted import Granted
 
 from actormq import Actor, Node, PeerLost, Ref, Terminated, handler
 from actormq.events import MemberChanged
@@ -11,11 +11,11 @@ from actormq.events import MemberChanged
 pytestmark = pytest.mark.slow
 
 KILLED = 2.0  # s until a killed node is out of every view: DESIGN 6
-LEFT = 0.2  # s until a node that left is
+LEFT = 0.2  # s until a node that left is; the best of three: a busy machine is not our subject
 
 
 class Watcher:
-    """When a node changed its mind about others."""
+    """How a node changed its mind about others."""
 
     def __init__(self, node):
         self.changes = []
@@ -23,10 +23,10 @@ class Watcher:
 
     def note(self, event):
         if isinstance(event, MemberChanged):
-            self.changes.append((time.monotonic(), event))
+            self.changes.append(event)
 
     def of(self, name, state):
-        return [at for at, e in self.changes if (e.name, e.state) == (name, state)]
+        return [e for e in self.changes if (e.name, e.state) == (name, state)]
 
 
 async def test_processes_find_each_other_by_zeroconf_whichever_is_first(programs, mesh_name, until):
@@ -65,12 +65,12 @@ async def test_a_killed_node_is_out_of_all_views_in_time_and_fails_what_waits_fo
         refs = [await node.find("c", timeout=20) for node in (one, other)]
         watchers = [Watcher(node) for node in (one, other)]
         replies = [ref.within(60).ask("wait", 60.0) for ref in refs]
-        begun = time.monotonic()
-        victim.kill()
-        for reply in replies:
-            with pytest.raises(PeerLost, match="'c' was lost"):
-                await reply
-        assert time.monotonic() - begun < KILLED
+        with Granted() as taken:
+            victim.kill()
+            for reply in replies:
+                with pytest.raises(PeerLost, match="'c' was lost"):
+                    await reply
+        assert taken.seconds < KILLED
         for node, watcher in zip((one, other), watchers, strict=True):
             assert watcher.of("c", "dead")
             assert node.find_all("c") == []
@@ -84,13 +84,13 @@ async def test_a_clean_leave_is_seen_at_once(programs, mesh_name, until):
         for name in ("c", "d", "e"):
             process = programs.worker(name, "--no-zeroconf", "--join", place)
             await node.find(name, timeout=20)
-            begun = time.monotonic()
-            process.send_signal(signal.SIGINT)  # SIGTERM has it drained before
-            await until(lambda name=name: watcher.of(name, "left"))
-            waits.append(watcher.of(name, "left")[0] - begun)
-            assert process.wait(10) == 0
+            with Granted() as taken:
+                process.send_signal(signal.SIGINT)  # SIGTERM has it drained before
+                await until(lambda name=name: watcher.of(name, "left"))
+            waits.append(taken.seconds)
+            assert process.wait(100) == 0
             assert not watcher.of(name, "dead")
-        assert min(waits) < LEFT  # the best of three: a busy machine is not our subject
+        assert min(waits) < LEFT
 
 
 @pytest.mark.timeout(90)
@@ -103,8 +103,8 @@ async def test_a_hung_node_is_held_for_dead_and_comes_back_as_a_new_incarnation(
         process = programs.worker("c", "--no-zeroconf", "--join", place)
         await node.find("c", timeout=20)
         process.send_signal(signal.SIGSTOP)
-        await until(lambda: watcher.of("c", "suspect"), 10)
-        await until(lambda: watcher.of("c", "dead"), 10)
+        await until(lambda: watcher.of("c", "suspect"), 30)
+        await until(lambda: watcher.of("c", "dead"), 30)
         process.send_signal(signal.SIGCONT)
         ref = await node.find("c", timeout=20)
         assert await ref.ask("ping") == "c"
@@ -125,14 +125,14 @@ async def test_a_node_that_hangs_for_a_moment_is_not_held_for_dead(programs, mes
 
 class Mourner(Actor):
     def __init__(self) -> None:
-        self.terminated: list[tuple[float, Terminated]] = []
+        self.terminated: list[Terminated] = []
 
     @handler
     def begin(self, ref: Ref) -> None:
         self.watch(ref)
 
     async def on_terminated(self, terminated: Terminated) -> None:
-        self.terminated.append((time.monotonic(), terminated))
+        self.terminated.append(terminated)
 
 
 async def test_who_watches_an_actor_of_a_node_that_is_killed_is_told_in_time(
@@ -145,9 +145,9 @@ async def test_who_watches_an_actor_of_a_node_that_is_killed_is_told_in_time(
             "c", "--no-zeroconf", "--join", node.address.removeprefix("tcp://")
         )
         await mourner.ask("begin", await node.find("c", timeout=20))
-        begun = time.monotonic()
-        process.kill()
-        await until(lambda: seen)
-        (at, terminated), *others = seen
+        with Granted() as taken:
+            process.kill()
+            await until(lambda: seen)
+        terminated, *others = seen
         assert (terminated.ref.name, terminated.reason, others) == ("c", "node lost", [])
-        assert at - begun < KILLED
+        assert taken.seconds < KILLED

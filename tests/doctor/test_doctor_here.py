@@ -36,7 +36,7 @@ main(["doctor"])
 
 def doctor(*args, before=()):
     command = [*before, *ACTORMQ, "doctor", *args]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_ctrl_c_ends_it_without_a_word():
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout.readline() == "begun\n"
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=100)
     assert (process.returncode, out, err.strip()) == (130, "", "")
 
 

@@ -2,7 +2,8 @@
 
     python durable_batch.py FILE COUNT SECONDS
 
-SECONDS is how long the input takes to give its tasks. Each line that it prints is one result.
+SECONDS is how long the input takes to give its tasks; if it takes any time, it keeps the last one
+back. Each line that it prints is one result.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ async def inputs(count, seconds):
     begun = time.monotonic()
     for number in range(count):
         await asyncio.sleep(max(begun + seconds * number / count - time.monotonic(), 0))
+        if seconds and number == count - 1:
+            await asyncio.Event().wait()  # whoever kills it while it takes them in may be slow
         yield number
 
 

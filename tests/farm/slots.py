@@ -58,7 +58,7 @@ class Owner:
         self._note("lost")
 
     async def until(self, is_so):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not is_so():
                 self.changed.clear()
                 await self.changed.wait()

@@ -101,7 +101,7 @@ async def test_a_task_that_kills_its_workers_fails_alone_after_five_tries(mesh):
 async def test_a_task_that_takes_too_long_is_ended_and_holds_up_no_other(mesh):
     node = await mesh.start()
     async with node.farm(chores.hang_at_three, workers=2) as farm:
-        found = await results(farm, range(30), timeout=0.2, retries=1)
+        found = await results(farm, range(30), timeout=0.6, retries=1)
     failed = [result for result in found if result.error is not None]
     assert len(found) == 30
     assert [(result.input, result.tries) for result in failed] == [(3, 2)]

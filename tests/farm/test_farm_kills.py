@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import chores
 import figures
 import pytest
+from granted import Granted
 from hosts import Troubles
 
 pytestmark = [
@@ -56,12 +57,12 @@ class Runs:
                 if was_at_it and self.ended.get((number, pid), trouble.at + 1) > trouble.at:
                     yield number, pid
 
-    def delays(self, trouble):
+    def delays(self, trouble, passed):
         """Seconds from a trouble until what was cut off is begun by somebody else."""
         for number, pid in self.cut_off(trouble):
             later = [at for at, by in self.begun[number] if by != pid and at > trouble.at]
             if later:
-                yield min(later) - trouble.at
+                yield passed.between(trouble.at, min(later))
             elif (number, pid) not in self.ended:
                 yield float("inf")
 
@@ -73,8 +74,14 @@ def troubles(mesh_name):
     troubles.end()
 
 
+@pytest.fixture
+def passed():
+    with Granted() as passed:
+        yield passed
+
+
 async def test_whatever_dies_every_result_is_there_once_and_soon(
-    mesh, mesh_name, troubles, until, tmp_path, logged
+    mesh, mesh_name, troubles, until, tmp_path, logged, passed
 ):
     notes = tmp_path / "notes"
     notes.touch()
@@ -91,7 +98,7 @@ async def test_whatever_dies_every_result_is_there_once_and_soon(
                 number += 1
 
         async def slots_ready():
-            await until(lambda: farm.progress().workers == HOSTS * SLOTS, within=20)
+            await until(lambda: farm.progress().workers == HOSTS * SLOTS, within=60)
 
         happening = asyncio.ensure_future(
             troubles.befall(kinds, PAUSE, time.monotonic, slots_ready)
@@ -104,8 +111,8 @@ async def test_whatever_dies_every_result_is_there_once_and_soon(
     values = {result.input[1]: result.value for result in found}
     assert len(found) == len(values) == progress.done >= TASKS
     assert values == {number: number**2 for number in range(len(found))}
-    kills = [d for t in troubles.done if t.kind == "kill" for d in runs.delays(t)]
-    stops = [d for t in troubles.done if t.kind == "stop" for d in runs.delays(t)]
+    kills = [d for t in troubles.done if t.kind == "kill" for d in runs.delays(t, passed)]
+    stops = [d for t in troubles.done if t.kind == "stop" for d in runs.delays(t, passed)]
     extra = sum(map(len, runs.begun.values())) - len(found)
     tell(found, troubles, kills, stops, extra, progress)
     assert kills

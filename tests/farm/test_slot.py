@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from granted import Granted
+from msgspec.structs import replace
 from slots import Bench
 from work import (
     kill_myself_at,
@@ -22,6 +24,7 @@ from work import (
     sleep_if,
     start_another_and_wait,
     stop_myself,
+    wait_for,
 )
 
 from actormq.farm import slot as slot_module
@@ -85,14 +88,16 @@ async def test_what_was_done_before_a_task_leaves_counts(bench):
 
 async def test_a_task_that_takes_too_long_ends_its_process_at_its_time(bench):
     await bench.run(same, 0)
-    ids = bench.give(sleep, 0.1, 0.1, 60, 0.1, timeout=0.3)
+    ids = bench.give(sleep, 0.4, 0.4, 0.4, 60, 0.4, timeout=1.0)  # s, and more in all
     before = time.monotonic()
 
-    await bench.owner.until(lambda: bench.owner.lost)
+    with Granted() as taken:
+        await bench.owner.until(lambda: bench.owner.lost)
 
-    assert bench.owner.lost == (ids[2], ids[2:], "took longer than 0.3 s")
-    assert 0.5 <= time.monotonic() - before < 0.5 + 0.4  # s; the rest is the end of the process
-    assert bench.owner.results[ids[1]] == 0.1
+    assert bench.owner.lost == (ids[3], ids[3:], "took longer than 1 s")
+    assert time.monotonic() - before >= 2.2
+    assert taken.seconds < 2.2 + 0.8  # s; the rest is the end of the process
+    assert bench.owner.results[ids[2]] == 0.4
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,7 @@ async def test_a_task_that_takes_too_long_ends_its_process_at_its_time(bench):
     [
         ("import os; os._exit(0)", "ended by itself with status 0 while it loaded ending:f"),
         ("import sys; sys.exit(5)", "ended by itself with status 5 while it loaded ending:f"),
-        ("import time; time.sleep(60)", "took longer than 2 s while it loaded ending:f"),
+        ("import time; time.sleep(60)", "took longer than 0.2 s while it loaded ending:f"),
     ],
 )
 async def test_a_module_that_ends_the_process_is_told_of_as_that(
@@ -108,8 +113,11 @@ async def test_a_module_that_ends_the_process_is_told_of_as_that(
 ):
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "ending.py").write_text(text)
-    bench = Bench(await mesh.start(start_timeout=2.0))
+    bench = Bench(await mesh.start())
     await bench.owner.until(lambda: bench.owner.count("ready"))
+    runtime = bench.slot._runtime  # the process itself may take its time to start
+    if "sleep" in text:
+        monkeypatch.setattr(runtime, "settings", replace(runtime.settings, start_timeout=0.2))
     ids = bench.give_anew(Job("ending:f"), 1, 2)
     await bench.owner.until(lambda: bench.owner.lost)
     assert bench.owner.lost == (ids[0], ids, how)
@@ -125,34 +133,37 @@ async def test_a_process_that_does_not_start_is_lost(mesh, monkeypatch):
 
 async def test_a_long_task_holds_no_results_back(bench):
     ids = bench.give(sleep_if, 0, 0, 0, 60)
-    before = time.monotonic()
     await bench.owner.until(lambda: ids[2] in bench.owner.results)
-    assert time.monotonic() - before < 5  # s; a start, and not a minute
     assert list(bench.slot.held) == ids[3:]
     done = [told for told in bench.owner.told if told[1] == "done"]
-    assert sum(told[3] for told in done) < 1.0, "the time of the long one was counted"
+    assert sum(told[3] for told in done) < 10.0, "the time of the long one was counted"
 
 
 async def test_a_process_that_is_stopped_is_lost(bench):
     ids = bench.give(stop_myself, 0, 0)
     await bench.owner.until(lambda: bench.owner.count("ready"))
     before = time.monotonic()
-    await bench.owner.until(lambda: bench.owner.lost)
+    with Granted() as taken:
+        await bench.owner.until(lambda: bench.owner.lost)
     assert bench.owner.lost == (ids[0], ids, "was stopped")
-    assert slot_module.STOPPED_LIMIT <= time.monotonic() - before < 4.0  # s, as the issue asks
+    assert time.monotonic() - before >= slot_module.STOPPED_LIMIT
+    assert taken.seconds < 4.0  # s, as the issue asks
 
 
-async def test_a_short_stop_is_forgiven(bench, until, monkeypatch):
+async def test_a_short_stop_is_forgiven(bench, until, monkeypatch, tmp_path):
     monkeypatch.setattr(slot_module, "LOOK_MOST", 0.02)
     monkeypatch.setattr(slot_module, "STATUS_INTERVAL", 0.02)
-    [id_] = bench.give(sleep, 0.5)
+    monkeypatch.setattr(slot_module, "STOPPED_LIMIT", 60.0)  # short, however long it takes us
+    gate = tmp_path / "gate"
+    [id_] = bench.give(wait_for, str(gate))
     await bench.owner.until(lambda: bench.owner.count("ready"))
     os.kill(bench.slot.pid, signal.SIGSTOP)
-    await until(lambda: bench.slot._stopped_at is not None, within=5)
+    await until(lambda: bench.slot._stopped_at is not None)
     os.kill(bench.slot.pid, signal.SIGCONT)
+    await until(lambda: bench.slot._stopped_at is None)
+    gate.touch()
     await bench.owner.until(lambda: bench.slot.is_idle)
-    assert bench.owner.results == {id_: 0.5}
-    assert bench.slot._stopped_at is None
+    assert bench.owner.results == {id_: "there"}
 
 
 async def test_it_ends_with_its_node_however_that_ends(tmp_path, until):
@@ -161,22 +172,22 @@ async def test_it_ends_with_its_node_however_that_ends(tmp_path, until):
     node = await asyncio.create_subprocess_exec(
         *(sys.executable, Path(__file__).with_name("slots.py"), str(path)), env=os.environ
     )
-    await until(lambda: path.exists() and path.read_text(), within=15)
+    await until(lambda: path.exists() and path.read_text(), within=20)
     slot = psutil.Process(int(path.read_text()))
     node.kill()
     await node.wait()
-    await until(lambda: not slot.is_running() or slot.status() == "zombie", within=5)
+    await until(lambda: not slot.is_running() or slot.status() == "zombie")
 
 
 async def test_what_a_task_has_started_ends_with_it(bench, tmp_path, until):
     path = tmp_path / "pid"
     bench.give(start_another_and_wait, str(path))
-    await until(lambda: path.exists() and path.read_text(), within=10)
+    await until(lambda: path.exists() and path.read_text(), within=20)
     other = psutil.Process(int(path.read_text()))
     bench.slot.kill("was cancelled")
     await bench.owner.until(lambda: bench.owner.lost)
     assert bench.owner.lost[2] == "was cancelled"
-    await until(lambda: not other.is_running() or other.status() == "zombie", within=5)
+    await until(lambda: not other.is_running() or other.status() == "zombie")
 
 
 async def test_after_close_nothing_is_said_and_nothing_is_left(node, until):
@@ -189,13 +200,13 @@ async def test_after_close_nothing_is_said_and_nothing_is_left(node, until):
     assert not psutil.pid_exists(pid)
     assert len(bench.owner.told) == told
     await bench.slot.close(0)
-    await until(lambda: process.num_fds() <= open_before, within=5)  # ZeroMQ takes its time
+    await until(lambda: process.num_fds() <= open_before)  # ZeroMQ takes its time
 
 
 async def test_close_takes_no_longer_than_it_may(bench):
     bench.give(sleep, 60)
     await bench.owner.until(lambda: bench.owner.count("ready"))
-    before = time.monotonic()
-    await bench.slot.close(0.1)
-    assert time.monotonic() - before < 2.0
+    with Granted() as taken:
+        await bench.slot.close(0.1)
+    assert taken.seconds < 2.0
     assert bench.owner.lost is None

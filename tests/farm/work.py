@@ -67,6 +67,12 @@ def sleep(seconds):
     return seconds
 
 
+def wait_for(path):
+    while not Path(path).exists():
+        time.sleep(0.01)
+    return "there"
+
+
 def sleep_if(value):
     if value:
         time.sleep(value)

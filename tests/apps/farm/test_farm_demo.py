@@ -20,7 +20,7 @@ def test_the_demo_kills_a_worker_and_loses_nothing(tmp_path):
     for number in range(300):
         (tmp_path / f"{number}.py").write_text(f"one = {number}\nprint(one)\n" * 50)
     command = [sys.executable, "-m", "actormq", "demo", "farm", "--folder", str(tmp_path), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stderr
     outcome = json.loads(done.stdout)
     expected = {"files": 300, "results": 300, "words": 300 * 50 * 3, "different": 2}
@@ -40,7 +40,7 @@ def test_ctrl_c_ends_the_demo_like_any_other_end(tmp_path):
         assert demo.stdout.readline().startswith("1 file; three nodes: ")
         demo.send_signal(signal.SIGINT)
         assert demo.stdout.read() == "stopped early: 0 of 1 were done\n"
-        assert demo.wait(20) == 0
+        assert demo.wait(100) == 0
 
 
 def files(folder):
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_picture_fails_by_name_and_the_sheet_shows_the_others(
     sheet = str(tmp_path / "sheet.png")
     command = [sys.executable, "-m", "actormq", "demo", "farm", "--pictures", str(folder)]
     done = subprocess.run(
-        [*command, "--sheet", sheet], capture_output=True, text=True, timeout=50, check=False
+        [*command, "--sheet", sheet], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 1, done.stderr
     *_, shown, failed, last = done.stdout.splitlines()

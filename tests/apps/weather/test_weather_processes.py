@@ -184,7 +184,7 @@ def test_an_interrupted_demo_ends_with_a_table_and_leaves_nothing(number, tmp_pa
     process.send_signal(number)
     rest = process.stdout.read()
     process.stdout.close()
-    assert process.wait(20) == 0, rest
+    assert process.wait(100) == 0, rest
     assert "averages and extremes" in rest
     assert "Traceback" not in rest
     assert not [pid for pid in children if is_alive(pid)]

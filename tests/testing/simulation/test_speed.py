@@ -1,38 +1,20 @@
 """A simulated mesh that idles costs little; judged against a plain loop, not against a clock.
 
-How many seconds of a core something takes says as much of the machine, and of who else uses it, as
-of the code. So a loop that does next to nothing is timed between the runs, and the mesh may cost so
-many turns of it. Both slow down alike where a neighbour takes of the core's caches.
+A loop that does next to nothing is timed between the runs, and the mesh may cost so many turns of
+it.
 """
 
-import heapq
 import time
 
 import pytest
+from yardstick import plain
 
 from actormq.testing import simulate
 
 SECONDS = 300.0  # virtual
-TURNS = 50_000  # of the plain loop in one go: some 15 ms
 # Of the plain loop in a virtual second. It does 2.5 to 3.5 millions in a second of a core: a mesh
 # at this limit passes its time a thousand times faster than real time, or somewhat more.
 TURNS_MOST = 2_500
-
-
-def turn(timers, kept, number):
-    """What any loop does that keeps timers in a heap: take one, call, set the next."""
-    at, which = heapq.heappop(timers)
-    kept[which] = kept.get(which, 0) + number
-    heapq.heappush(timers, (at + 1.0 + which / 64, which))
-
-
-def plain():
-    """Seconds of this process that a turn of a plain loop takes."""
-    timers, kept = [(float(which), which) for which in range(32)], {}
-    begun = time.process_time()
-    for number in range(TURNS):
-        turn(timers, kept, number)
-    return (time.process_time() - begun) / TURNS
 
 
 async def idle(world):
