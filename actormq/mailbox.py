@@ -109,7 +109,7 @@ class Mailbox(abc.ABC):
     state: State
     _address: Address | None
     _first: Queued | None
-    """What waits alone. A cell that has this or a mailbox stands in the queue, unless it is busy."""
+    """What waits alone. A cell with this or a mailbox stands in the queue, unless it is busy."""
     _handlers: dict[Any, HandlerSpec]
     _inlet: Inlet | None
     _is_busy: bool
