@@ -335,8 +335,7 @@ class Cell(Instance):
         """Stop behind the handler that runs now; see `Ref.stop`."""
         loop = self.runtime.loop
         if self._is_at_rest and loop.is_current() and not loop.is_pause_due():
-            self.end(STOPPED, "")
-            self.actor = GONE  # else both hold each other, until the garbage collector comes by
+            self._end_at_rest()
             return self.runtime.stopped
         seconds = within or self.runtime.settings.shutdown_timeout
         label = self.address.label if self.state is not State.STOPPED else ""  # nobody will wait
@@ -350,19 +349,30 @@ class Cell(Instance):
 
     @property
     def _is_at_rest(self) -> bool:
-        """Whether it may end in this very moment, as most can: a task would take ten times as long.
+        """Whether it may end in this very moment, as most can.
 
         An actor in its turn is busy or has a mailbox.
         """
         return (
             self._first is None
             and self._mailbox is None
-            and not self._is_busy
             and self.state is RUNNING
+            and self._has_nothing_to_end
+        )
+
+    @property
+    def _has_nothing_to_end(self) -> bool:
+        """Whether its end needs no task, which would take ten times as long."""
+        return (
+            not self._is_busy
             and self.is_bare
             and self._extras.children is None
             and (self.family is None or self.family.rules is None)
         )
+
+    def _end_at_rest(self) -> None:
+        self.end(STOPPED, "")
+        self.actor = GONE  # else both hold each other, until the garbage collector comes by
 
     def _stop(self, reply: Reply[None], seconds: float) -> None:
         if self.state is State.STOPPED:
@@ -381,6 +391,18 @@ class Cell(Instance):
         else:
             extras.stop_replies = [reply]
             self.state = State.STOPPING
+            if self.is_bare:  # it may be in its turn
+                self.runtime.loop.ready(_Behind(self, seconds))
+            else:
+                self.finish(seconds)
+
+    def finish(self, seconds: float) -> None:
+        """End in order, now that the turn is over in which it was stopped."""
+        if self.state is State.STOPPED:  # it was cut off
+            return
+        if self._has_nothing_to_end:
+            self._end_at_rest()
+        else:
             task = self.runtime.loop.aio.create_task(self._finish(seconds))
             self.runtime.node.keep(task)
 
@@ -452,3 +474,22 @@ class Cell(Instance):
         for reply in (*(extras.stop_replies or ()), *(extras.end_replies or ())):
             reply.resolve(None)
         extras.stop_replies = extras.end_replies = None
+
+
+class _Behind:
+    """The end of an actor, as a turn behind the one in which it was stopped.
+
+    Args:
+        cell: The actor's.
+        seconds: That it may take.
+    """
+
+    __slots__ = ("_cell", "_seconds")
+
+    def __init__(self, cell: Cell, seconds: float) -> None:
+        self._cell = cell
+        self._seconds = seconds
+
+    def turn(self) -> None:
+        """End it."""
+        self._cell.finish(self._seconds)

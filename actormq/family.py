@@ -209,7 +209,10 @@ class Family:
 
     def left(self, cell: Cell) -> None:
         """A child has ended for good."""
-        self._leave(cell.serial)
+        if self.rules is None:
+            self._cells.pop(cell.serial, None)  # of those that nobody restarts no more is kept
+        else:
+            self._leave(cell.serial)
 
     # -- what the rules say -------------------------------------------------------------------
 
