@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Coroutine
 from typing import Any
 
 from actormq.actor import Actor, unmarked
 from actormq.context import Answer
-from actormq.errors import (
-    ActormqError,
-    ActorStopped,
-    RestartLimitReached,
-    SetupError,
-    StartFailed,
-)
+from actormq.errors import ActormqError, RestartLimitReached, SetupError, StartFailed
 from actormq.events import ActorFailed
-from actormq.extras import GONE, NO_EXTRAS, Watcher
+from actormq.extras import NO_EXTRAS, Watcher
 from actormq.family import Family
-from actormq.instance import Instance
-from actormq.mailbox import RUNNING, State
+from actormq.mailbox import State
+from actormq.parting import Parting
 from actormq.ref import Ref
-from actormq.reply import Reply
 from actormq.runtime import Runtime
-from actormq.signals import FAILED, STOPPED, Failure, Reason, Terminated
+from actormq.signals import FAILED, Failure, Terminated
 from actormq.supervisor import Child, Supervisor
 from actormq.wording import described
 
 
-class Cell(Instance):
+class Cell(Parting):
     """Runs one actor on one node.
 
     Args:
@@ -44,7 +36,7 @@ class Cell(Instance):
         family: The same.
     """
 
-    __slots__ = ("family",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -80,12 +72,6 @@ class Cell(Instance):
         return Ref(self)
 
     @property
-    def children(self) -> list[Cell]:
-        """The cells of its children, in the order of their start."""
-        children = self._extras.children
-        return children.cells if children is not None else []
-
-    @property
     def restart_count(self) -> int:
         """How often it was restarted."""
         return self._extras.restart_count
@@ -102,11 +88,6 @@ class Cell(Instance):
         return self.is_open and self.was_started and holds
 
     @property
-    def is_supervised(self) -> bool:
-        """Whether a supervisor decides what becomes of it when it fails."""
-        return self.family is not None and self.family.rules is not None
-
-    @property
     def is_down(self) -> bool:
         """Whether it has no instance, and waits for the next one."""
         return self.state is State.DOWN
@@ -115,12 +96,6 @@ class Cell(Instance):
     def is_stopping(self) -> bool:
         """Whether an instance of it is about to end, and has not."""
         return self.state in (State.STOPPING, State.DOWN)
-
-    @property
-    def stop_timeout(self) -> float:
-        """Seconds that an instance may take to end."""
-        own = self.family.stop_timeout(self) if self.family is not None else None
-        return own or self.runtime.settings.shutdown_timeout
 
     # -- children and watching ----------------------------------------------------------------
 
@@ -315,7 +290,7 @@ class Cell(Instance):
     async def _fall(self, error: BaseException, handler: str) -> None:
         await self.wind_down(self.stop_timeout, at_once=True)
         if self.family is not None and self.family.rules is not None:
-            self.family.ended(self, error, handler)
+            self.family.ended(self.serial, error, handler)
         else:
             self.end(FAILED, described(error))
 
@@ -328,168 +303,3 @@ class Cell(Instance):
             self.runtime.node.fail(error)
         elif not self.is_supervised:
             self.family.parent.escalate(error)
-
-    # -- going --------------------------------------------------------------------------------
-
-    def stop(self, within: float | None) -> Reply[None]:
-        """Stop behind the handler that runs now; see `Ref.stop`."""
-        loop = self.runtime.loop
-        if self._is_at_rest and loop.is_current() and not loop.is_pause_due():
-            self._end_at_rest()
-            return self.runtime.stopped
-        seconds = within or self.runtime.settings.shutdown_timeout
-        label = self.address.label if self.state is not State.STOPPED else ""  # nobody will wait
-        reply: Reply[None] = Reply(loop, label, "stop", seconds)
-        reply.target = self  # who awaits that in its own handler waits for itself
-        if loop.is_current():
-            self._stop(reply, seconds)
-        else:
-            loop.call_from_thread(self._stop, reply, seconds)
-        return reply
-
-    @property
-    def _is_at_rest(self) -> bool:
-        """Whether it may end in this very moment, as most can.
-
-        An actor in its turn is busy or has a mailbox.
-        """
-        return (
-            self._first is None
-            and self._mailbox is None
-            and self.state is RUNNING
-            and self._has_nothing_to_end
-        )
-
-    @property
-    def _has_nothing_to_end(self) -> bool:
-        """Whether its end needs no task, which would take ten times as long."""
-        return (
-            not self._is_busy
-            and self.is_bare
-            and self._extras.children is None
-            and (self.family is None or self.family.rules is None)
-        )
-
-    def _end_at_rest(self) -> None:
-        self.end(STOPPED, "")
-        self.actor = GONE  # else both hold each other, until the garbage collector comes by
-
-    def _stop(self, reply: Reply[None], seconds: float) -> None:
-        if self.state is State.STOPPED:
-            reply.resolve(None)
-            return
-        extras = self._own_extras()
-        if self.state is not State.RUNNING and self.is_supervised and not extras.stop_replies:
-            # Between two instances, or about to be one: there is nothing to end in order.
-            assert self.family is not None
-            self._at_end(reply)
-            self.family.remove(self.serial)
-        elif extras.stop_replies is not None:
-            extras.stop_replies.append(reply)
-        elif self.state is State.DOWN:
-            self._at_end(reply)  # it is about to end
-        else:
-            extras.stop_replies = [reply]
-            self.state = State.STOPPING
-            if self.is_bare:  # it may be in its turn
-                self.runtime.loop.ready(_Behind(self, seconds))
-            else:
-                self.finish(seconds)
-
-    def finish(self, seconds: float) -> None:
-        """End in order, now that the turn is over in which it was stopped."""
-        if self.state is State.STOPPED:  # it was cut off
-            return
-        if self._has_nothing_to_end:
-            self._end_at_rest()
-        else:
-            task = self.runtime.loop.aio.create_task(self._finish(seconds))
-            self.runtime.node.keep(task)
-
-    async def _finish(self, seconds: float) -> None:
-        await self.wind_down(seconds)
-        if self.state is State.STOPPED:  # it was cut off, and all who asked know
-            return
-        extras = self._extras
-        replies, extras.stop_replies = extras.stop_replies or [], None
-        if self.family is not None and self.is_supervised:
-            self.state = State.DOWN
-            self.family.ended(self, None, "")  # which may want it to be started again
-        else:
-            self.end(STOPPED, "")
-        for reply in replies:
-            reply.resolve(None)
-
-    def when_ended(self) -> Reply[None]:
-        """A reply that comes when the actor has ended for good."""
-        reply: Reply[None] = Reply(self.runtime.loop, self.address.label, "stop", math.inf)
-        if self.state is State.STOPPED:
-            reply.resolve(None)
-        else:
-            self._at_end(reply)
-        return reply
-
-    def _at_end(self, reply: Reply[None]) -> None:
-        extras = self._own_extras()
-        extras.end_replies = [*(extras.end_replies or ()), reply]
-
-    async def bring_down(self, seconds: float) -> None:
-        """Let the instance go in order: its supervisor wants it so; messages wait meanwhile."""
-        if self.state is not State.RUNNING:
-            return
-        self.state = State.DOWN
-        await self.wind_down(seconds)
-
-    def cut_off(self) -> None:
-        """End without another word, children first, because time is up."""
-        for task in self._tasks or ():
-            task.cancel()
-        self._end_timers()
-        self.abandon()
-        self.end(STOPPED, "it was told to stop, and did not in time")
-
-    def end(self, reason: Reason, detail: str) -> None:
-        """End for good: answer what is left, tell who watches, let the name go."""
-        if self.state is State.STOPPED:
-            return
-        extras, runtime = self._extras, self.runtime
-        if extras.children is not None:
-            for cell in reversed(self.children):  # there are some only if their time was up
-                cell.cut_off()
-        self.state = State.STOPPED
-        runtime.registry.remove(self)
-        if self.place is not None and self.place.is_open:  # it was left behind: by force
-            runtime.node.keep(runtime.loop.aio.create_task(self.place.close(0.0)))
-        if self._first is not None or self._mailbox is not None or self._inlet is not None:
-            self._empty(ActorStopped(self.address.label))
-        runtime.books.close(self.sent_count, self.received_count)
-        if self.family is not None:
-            self.family.left(self)
-        runtime.watching.forget(self)
-        if extras is NO_EXTRAS:
-            return
-        watchers, extras.watchers = extras.watchers, None
-        for watcher in (watchers or {}).values():
-            watcher(reason, detail)
-        for reply in (*(extras.stop_replies or ()), *(extras.end_replies or ())):
-            reply.resolve(None)
-        extras.stop_replies = extras.end_replies = None
-
-
-class _Behind:
-    """The end of an actor, as a turn behind the one in which it was stopped.
-
-    Args:
-        cell: The actor's.
-        seconds: That it may take.
-    """
-
-    __slots__ = ("_cell", "_seconds")
-
-    def __init__(self, cell: Cell, seconds: float) -> None:
-        self._cell = cell
-        self._seconds = seconds
-
-    def turn(self) -> None:
-        """End it."""
-        self._cell.finish(self._seconds)
