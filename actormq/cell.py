@@ -3,34 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Coroutine
 from typing import Any
 
 from actormq.actor import Actor
 from actormq.context import Answer
-from actormq.errors import (
-    ActormqError,
-    ActorStopped,
-    RestartLimitReached,
-    SetupError,
-    StartFailed,
-)
+from actormq.errors import ActormqError, RestartLimitReached, SetupError, StartFailed
 from actormq.events import ActorFailed
-from actormq.extras import GONE, NO_EXTRAS, Watcher
+from actormq.extras import NO_EXTRAS, Watcher
 from actormq.family import Family
-from actormq.instance import Instance
-from actormq.mailbox import RUNNING, State
+from actormq.mailbox import State
 from actormq.marks import unmarked
+from actormq.parting import Parting
 from actormq.ref import Ref
-from actormq.reply import Reply
 from actormq.runtime import Runtime
-from actormq.signals import FAILED, STOPPED, Failure, Reason, Terminated
+from actormq.signals import FAILED, Failure, Terminated
 from actormq.supervisor import Child, Supervisor
 from actormq.wording import described
 
 
-class Cell(Instance):
+class Cell(Parting):
     """Runs one actor on one node.
 
     Args:
@@ -45,7 +37,7 @@ class Cell(Instance):
         family: The same.
     """
 
-    __slots__ = ("family",)
+    __slots__ = ()
 
     def __init__(
         self,
@@ -81,12 +73,6 @@ class Cell(Instance):
         return Ref(self)
 
     @property
-    def children(self) -> list[Cell]:
-        """The cells of its children, in the order of their start."""
-        children = self._extras.children
-        return children.cells if children is not None else []
-
-    @property
     def restart_count(self) -> int:
         """How often it was restarted."""
         return self._extras.restart_count
@@ -103,11 +89,6 @@ class Cell(Instance):
         return self.is_open and self.was_started and holds
 
     @property
-    def is_supervised(self) -> bool:
-        """Whether a supervisor decides what becomes of it when it fails."""
-        return self.family is not None and self.family.rules is not None
-
-    @property
     def is_down(self) -> bool:
         """Whether it has no instance, and waits for the next one."""
         return self.state is State.DOWN
@@ -116,12 +97,6 @@ class Cell(Instance):
     def is_stopping(self) -> bool:
         """Whether an instance of it is about to end, and has not."""
         return self.state in (State.STOPPING, State.DOWN)
-
-    @property
-    def stop_timeout(self) -> float:
-        """Seconds that an instance may take to end."""
-        own = self.family.stop_timeout(self) if self.family is not None else None
-        return own or self.runtime.settings.shutdown_timeout
 
     # -- children and watching ----------------------------------------------------------------
 
@@ -316,7 +291,7 @@ class Cell(Instance):
     async def _fall(self, error: BaseException, handler: str) -> None:
         await self.wind_down(self.stop_timeout, at_once=True)
         if self.family is not None and self.family.rules is not None:
-            self.family.ended(self, error, handler)
+            self.family.ended(self.serial, error, handler)
         else:
             self.end(FAILED, described(error))
 
@@ -329,134 +304,3 @@ class Cell(Instance):
             self.runtime.node.fail(error)
         elif not self.is_supervised:
             self.family.parent.escalate(error)
-
-    # -- going --------------------------------------------------------------------------------
-
-    def stop(self, within: float | None) -> Reply[None]:
-        """Stop behind the handler that runs now; see `Ref.stop`."""
-        loop = self.runtime.loop
-        if self._is_at_rest and loop.is_current() and not loop.is_pause_due():
-            self.end(STOPPED, "")
-            self.actor = GONE  # else both hold each other, until the garbage collector comes by
-            return self.runtime.stopped
-        seconds = within or self.runtime.settings.shutdown_timeout
-        label = self.address.label if self.state is not State.STOPPED else ""  # nobody will wait
-        reply: Reply[None] = Reply(loop, label, "stop", seconds)
-        reply.target = self  # who awaits that in its own handler waits for itself
-        if loop.is_current():
-            self._stop(reply, seconds)
-        else:
-            loop.call_from_thread(self._stop, reply, seconds)
-        return reply
-
-    @property
-    def _is_at_rest(self) -> bool:
-        """Whether it may end in this very moment, as most can: a task would take ten times as long.
-
-        An actor in its turn is busy or has a mailbox.
-        """
-        return (
-            self._first is None
-            and self._mailbox is None
-            and not self._is_busy
-            and self.state is RUNNING
-            and self.is_bare
-            and self._extras.children is None
-            and (self.family is None or self.family.rules is None)
-        )
-
-    def _stop(self, reply: Reply[None], seconds: float) -> None:
-        if self.state is State.STOPPED:
-            reply.resolve(None)
-            return
-        extras = self._own_extras()
-        if self.state is not State.RUNNING and self.is_supervised and not extras.stop_replies:
-            # Between two instances, or about to be one: there is nothing to end in order.
-            assert self.family is not None
-            self._at_end(reply)
-            self.family.remove(self.serial)
-        elif extras.stop_replies is not None:
-            extras.stop_replies.append(reply)
-        elif self.state is State.DOWN:
-            self._at_end(reply)  # it is about to end
-        else:
-            extras.stop_replies = [reply]
-            if self.family is not None and self.family.wants_back(self):
-                self.state = State.DOWN  # messages wait for the next instance
-            else:
-                self.state = State.STOPPING
-                self._turn_away(ActorStopped(self.address.label))
-            task = self.runtime.loop.aio.create_task(self._finish(seconds))
-            self.runtime.node.keep(task)
-
-    async def _finish(self, seconds: float) -> None:
-        await self.wind_down(seconds)
-        if self.state is State.STOPPED:  # it was cut off, and all who asked know
-            return
-        extras = self._extras
-        replies, extras.stop_replies = extras.stop_replies or [], None
-        if self.family is not None and self.is_supervised:
-            if self.state is not State.DOWN:
-                self.state = State.DOWN
-            self.family.ended(self, None, "")  # which may want it to be started again
-        else:
-            self.end(STOPPED, "")
-        for reply in replies:
-            reply.resolve(None)
-
-    def when_ended(self) -> Reply[None]:
-        """A reply that comes when the actor has ended for good."""
-        reply: Reply[None] = Reply(self.runtime.loop, self.address.label, "stop", math.inf)
-        if self.state is State.STOPPED:
-            reply.resolve(None)
-        else:
-            self._at_end(reply)
-        return reply
-
-    def _at_end(self, reply: Reply[None]) -> None:
-        extras = self._own_extras()
-        extras.end_replies = [*(extras.end_replies or ()), reply]
-
-    async def bring_down(self, seconds: float) -> None:
-        """Let the instance go in order: its supervisor wants it so; messages wait meanwhile."""
-        if self.state is not State.RUNNING:
-            return
-        self.state = State.DOWN
-        await self.wind_down(seconds)
-
-    def cut_off(self) -> None:
-        """End without another word, children first, because time is up."""
-        for task in self._tasks or ():
-            task.cancel()
-        self._end_timers()
-        self.abandon()
-        self.end(STOPPED, "it was told to stop, and did not in time")
-
-    def end(self, reason: Reason, detail: str) -> None:
-        """End for good: answer what is left, tell who watches, let the name go."""
-        if self.state is State.STOPPED:
-            return
-        extras, runtime = self._extras, self.runtime
-        if extras.children is not None:
-            for cell in reversed(self.children):  # there are some only if their time was up
-                cell.cut_off()
-        self.state = State.STOPPED
-        runtime.registry.remove(self)
-        if self.place is not None and self.place.is_open:  # it was left behind: by force
-            runtime.node.keep(runtime.loop.aio.create_task(self.place.close(0.0)))
-        if self._first is not None or self._mailbox is not None or self._inlet is not None:
-            error = ActorStopped(self.address.label)
-            self._turn_away(error)
-            self._close_inlet(error)
-        runtime.books.close(self.sent_count, self.received_count)
-        if self.family is not None:
-            self.family.left(self)
-        runtime.watching.forget(self)
-        if extras is NO_EXTRAS:
-            return
-        watchers, extras.watchers = extras.watchers, None
-        for watcher in (watchers or {}).values():
-            watcher(reason, detail)
-        for reply in (*(extras.stop_replies or ()), *(extras.end_replies or ())):
-            reply.resolve(None)
-        extras.stop_replies = extras.end_replies = None

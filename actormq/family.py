@@ -68,9 +68,9 @@ class Family:
         """The children, in the order of their start."""
         return list(self._cells.values())
 
-    def stop_timeout(self, cell: Cell) -> float | None:
+    def stop_timeout(self, key: int) -> float | None:
         """Seconds that a child was given to stop; None if nothing was said."""
-        spec = self._specs.get(cell.serial)
+        spec = self._specs.get(key)
         return spec.stop_timeout if spec is not None else None
 
     # -- coming -------------------------------------------------------------------------------
@@ -152,9 +152,9 @@ class Family:
 
     # -- going --------------------------------------------------------------------------------
 
-    def wants_back(self, cell: Cell) -> bool:
+    def wants_back(self, key: int) -> bool:
         """Whether a child that stops is to be started again, as far as is known by now."""
-        return self.rules is not None and self.rules.wants_back(cell.serial)
+        return self.rules is not None and self.rules.wants_back(key)
 
     async def stop_child(self, child: Ref[Any] | str) -> None:
         """Stop a child for good; one that is not there is no error."""
@@ -197,9 +197,8 @@ class Family:
         self._leave_all()
         _settle(self._begun)  # `begin` may still wait; its cell sees that it is to stop
 
-    def ended(self, cell: Cell, error: BaseException | None, handler: str) -> None:
+    def ended(self, key: int, error: BaseException | None, handler: str) -> None:
         """A child has come down, because of a failure or in order; the rules say what then."""
-        key = cell.serial
         if self.rules is None or key not in self._cells:
             return
         if error is not None:
@@ -208,12 +207,16 @@ class Family:
         actions = self.rules.ended(key, error is not None, self._runtime.loop.now())
         if error is not None:
             what = self._consequence(key, actions)
-            self._runtime.events.emit(ActorFailed(cell.address.label, handler, error, what))
+            label = self._cells[key].address.label
+            self._runtime.events.emit(ActorFailed(label, handler, error, what))
         self._act(actions)
 
-    def left(self, cell: Cell) -> None:
+    def left(self, key: int) -> None:
         """A child has ended for good."""
-        self._leave(cell.serial)
+        if self.rules is None:
+            self._cells.pop(key, None)  # of those that nobody restarts no more is kept
+        else:
+            self._leave(key)
 
     # -- what the rules say -------------------------------------------------------------------
 
@@ -297,7 +300,7 @@ class Family:
         if self._done is not None:
             seconds = min(seconds, max(self._deadline - self._runtime.loop.now(), 0.0))
         await cell.bring_down(seconds)
-        self.ended(cell, None, "")
+        self.ended(key, None, "")
 
     def _wait(self, key: int, seconds: float) -> None:
         handle = self._waits.pop(key, None)

@@ -21,6 +21,7 @@ from actormq.errors import (
 )
 from actormq.events import HandlerFailed
 from actormq.extras import NO_EXTRAS, Extras
+from actormq.failing import Again
 from actormq.mailbox import State
 from actormq.marks import HandlerSpec, unmarked
 from actormq.place import Place, Reported
@@ -28,7 +29,7 @@ from actormq.signals import Failure
 from actormq.stepping import Exit, contained
 from actormq.supervisor import Supervisor
 from actormq.timers import Once, Periodic
-from actormq.turns import Again, Turns, end_served
+from actormq.turns import Turns, end_served
 from actormq.wording import kind_of, text_of
 
 CUT_OFF = 0.5  # s that a handler has to end once it was cancelled; one that swallows that is left

@@ -2,65 +2,35 @@
 
 from __future__ import annotations
 
-import abc
 import asyncio
-import inspect
 import math
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import islice
 from operator import length_hint
-from types import CoroutineType, MethodType, TracebackType
-from typing import Any, ClassVar, cast
+from types import CoroutineType, MethodType
+from typing import Any, cast
 
 from actormq.actor import Actor
 from actormq.context import ALONE, Answer, Call, Flow
 from actormq.deadlines import Served
-from actormq.errors import (
-    ActormqError,
-    ActorStopped,
-    ArgumentMismatch,
-    HandlerCancelled,
-    ProcessLost,
-)
-from actormq.events import HandlerFailed
-from actormq.mailbox import RUNNING, Mailbox, Message, Queued, State
-from actormq.place import Place, Reported
+from actormq.errors import HandlerCancelled
+from actormq.failing import Failing
+from actormq.mailbox import RUNNING, Message, Queued
+from actormq.place import Place
 from actormq.reply import Reply
 from actormq.settings import CONCURRENT_LIMIT, ROW_MESSAGES, TURN_MESSAGES, TURN_SECONDS
 from actormq.stepping import SUSPENDED, Exit
-from actormq.wording import described, remote_error
-
-RETRIES_EXHAUSTED = "retries exhausted"
-"""Why a message is dead whose handler raised once more than `retry` allows."""
 
 GAVE_UP = "asker gave up"
 """Why a message is dead whose asker waits no more."""
-
 
 AHEAD_DEPTH = 8  # first steps within first steps; each takes a dozen of Python's 1 000 frames
 ROW_SECONDS = TURN_SECONDS / ROW_MESSAGES  # a message that took less may begin a row of as many
 ROW_MOST = 4 * ROW_MESSAGES  # of what comes on a socket, for twice as many as were quick by then
 
 
-class Again:
-    """A call that failed and is tried again; `retry` says how often still."""
-
-    __slots__ = ("concurrent", "function", "is_async", "is_plain", "name", "raises", "retry")
-
-    is_flow: ClassVar[bool] = False
-
-    def __init__(self, call: Call) -> None:
-        self.name = call.name
-        self.function = call.function
-        self.is_plain = call.is_plain
-        self.is_async = call.is_async
-        self.concurrent = call.concurrent
-        self.raises = call.raises
-        self.retry = call.retry - 1
-
-
-class Turns(Mailbox):
+class Turns(Failing):
     """The mailbox of one actor, and its turns.
 
     Attributes:
@@ -77,15 +47,6 @@ class Turns(Mailbox):
     def serving(self) -> list[tuple[asyncio.Future[Any], Served]]:
         """The handlers under way that have suspended, with the task that carries each."""
         return [(task, served) for task, (_, served) in (self._tasks or {}).items()]
-
-    @property
-    @abc.abstractmethod
-    def is_supervised(self) -> bool:
-        """Whether a supervisor decides what becomes of it when it fails."""
-
-    @abc.abstractmethod
-    def failed(self, error: BaseException, handler: str) -> None:
-        """A handler raised what is no answer."""
 
     def turn(self) -> None:
         """Handle messages until none waits, a handler suspends, or the turn is over."""
@@ -241,15 +202,6 @@ class Turns(Mailbox):
                 self._raised(message, error)
         return self.state is not RUNNING
 
-    def _forgotten(self, message: Message, coroutine: CoroutineType[Any, Any, Any]) -> None:
-        """A plain handler has returned a coroutine."""
-        coroutine.close()
-        error = TypeError(
-            f"{message[0].name} returned a coroutine that nobody awaits: "
-            "make it `async def`, and await"
-        )
-        self.runtime.loop.run_apart(self._raised, message, error)
-
     def _given_up(self, message: Message) -> None:
         """Bury a message whose asker waits no more."""
         self.runtime.books.dropped[GAVE_UP] += 1
@@ -378,92 +330,11 @@ class Turns(Mailbox):
         else:
             _retrieve(task)
 
-    # -- failures -----------------------------------------------------------------------------
-
-    def _raised(self, message: Message, error: BaseException) -> None:
-        """A handler raised: answer, try again, bury; and see whether the actor goes on."""
-        call, args, kwargs, answer = message
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            self._report(message, error, is_told=False)
-            self.runtime.node.fail(error)  # somebody wants the program to end, not this message
-            return
-        misfit = _misfit(self.address.label, message, error)
-        if misfit is not None:
-            self.received_count -= 1  # no handler has seen it
-            self.bury(message, misfit)
-            return
-        is_answer = isinstance(error, call.raises)
-        if isinstance(error, Reported):
-            if not error.has_run:
-                self.received_count -= 1  # it was refused on the way there
-                self.bury(message, error.error)
-                return
-            is_answer = error.is_answer
-        else:
-            error.__traceback__ = _inward(error, call.name)
-        if not is_answer and call.retry > 0:
-            self._put_first((Again(call), args, kwargs, answer))
-        else:
-            self._report(message, error, is_told=self.is_supervised and not is_answer)
-        if not is_answer:
-            self.failed(error.error if isinstance(error, Reported) else error, call.name)
-
-    def _report(self, message: Message, error: BaseException, is_told: bool) -> None:
-        """Tell the asker, or whoever reads the log unless that is told in another way."""
-        call, _, _, answer = message
-        label = self.address.label
-        remote: ActormqError | None = None
-        if isinstance(error, Reported):
-            error = remote = error.error
-            is_told = is_told or isinstance(error, ProcessLost)
-        if isinstance(call, Again):
-            self.received_count -= 1  # nobody has handled it
-            self.runtime.books.dropped[RETRIES_EXHAUSTED] += 1
-            self.report_dead(message, RETRIES_EXHAUSTED, described(error))
-        if not (is_told or (answer is not None and answer.is_asked)):
-            self.runtime.events.emit(HandlerFailed(label, call.name, error))
-        if answer is not None:
-            answer.reject(remote or remote_error(label, call.name, error))
-
-    def _put_first(self, message: Message) -> None:
-        """Put a message that was being handled before all others, whatever the limit."""
-        self.received_count -= 1
-        if self.state is State.STOPPING:
-            self.bury(message, ActorStopped(self.address.label))
-            return
-        if self._first is None and self._mailbox is None:
-            # It is idle, and a concurrent handler of it has ended; or it is about to go on.
-            if self.state is RUNNING and not self._is_busy:
-                self.runtime.loop.ready(self)
-            self._first = message
-        else:
-            mailbox = self._mailbox
-            if mailbox is None:
-                mailbox = self._open_mailbox()
-            mailbox.appendleft(message)
-
 
 def _retrieve(task: asyncio.Future[Any]) -> None:
     """Take what a task has raised that nobody waits for, or asyncio would complain of it."""
     if not task.cancelled():
         task.exception()
-
-
-def _misfit(actor: str, message: Message, error: BaseException) -> ArgumentMismatch | None:
-    """What is wrong with arguments that a handler cannot even be called with.
-
-    Near ones are not checked beforehand, for that costs more than the call.
-    """
-    called = error.__traceback__
-    if type(error) is not TypeError or called is None or called.tb_next is not None:
-        return None  # it was raised within the handler
-    call, args, kwargs, _ = message
-    try:
-        inspect.signature(call.function).bind(None, *args, **(kwargs or {}))
-    except TypeError as reason:
-        wanted = str(inspect.signature(call.function))
-        return ArgumentMismatch(actor, call.name, "*args", wanted, str(reason))
-    return None
 
 
 def end_served(served: Served) -> None:
@@ -479,11 +350,3 @@ def _run_blocking(
     except StopIteration as error:
         # No future can hold one; coroutines do the same (PEP 479).
         raise RuntimeError("the handler raised StopIteration") from error
-
-
-def _inward(error: BaseException, handler: str) -> TracebackType | None:
-    """The traceback from the handler on, without what called it."""
-    step = error.__traceback__
-    while step is not None and step.tb_frame.f_code.co_name != handler:
-        step = step.tb_next
-    return step or error.__traceback__

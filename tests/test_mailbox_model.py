@@ -29,9 +29,10 @@ from actormq import (
     child,
     handler,
 )
+from actormq.failing import RETRIES_EXHAUSTED
 from actormq.mailbox import State
 from actormq.settings import CONCURRENT_LIMIT
-from actormq.turns import GAVE_UP, RETRIES_EXHAUSTED
+from actormq.turns import GAVE_UP
 
 CLOSED = (State.STOPPING, State.STOPPED)
 TIMES = st.sampled_from([0.25, 0.5, 1.0, 4.0])  # s, sums of powers of 2

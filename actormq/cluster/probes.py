@@ -31,10 +31,10 @@ from actormq.cluster.far import FarAnswer, FarReply
 from actormq.cluster.member import Member
 from actormq.deadlines import Served
 from actormq.errors import AskCircle, DeliveryError
+from actormq.failing import Again
 from actormq.message import STEP_LIMIT, STEPS_LIMIT, Envelope
 from actormq.registry import Registry
 from actormq.rules.circles import Ask, Trail
-from actormq.turns import Again
 from actormq.waits import awaited, name_of
 
 if TYPE_CHECKING:
