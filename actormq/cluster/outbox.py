@@ -180,9 +180,16 @@ class Outbox:
             self._pump()
 
     def _seal(self) -> None:
-        if self._row is not None:
+        row, batch = self._row, self._batch
+        if row is not None and not batch:  # as it mostly is
+            self._row = None
+            count, frame = len(row.parts), row.end()
+            self._waiting_bytes += len(frame)
+            self._queue.append(([frame], len(frame), count))
+            return
+        if row is not None:
             self._end_row()
-        batch = self._batch
+            batch = self._batch
         if batch:
             frame = batch[0] if len(batch) == 1 else b"".join(batch)
             self._queue.append(([frame], self._batch_bytes, self._batch_count))
