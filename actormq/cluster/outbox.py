@@ -125,20 +125,15 @@ class Outbox:
         Raises:
             LinkFull: More than the limit waits already.
         """
-        room = self._limit - self._waiting_bytes - size
-        if room < 0 and self._waiting_bytes:
+        waiting = self._waiting_bytes
+        if waiting and waiting + size > self._limit:
             raise LinkFull(self._who, self._limit)
-        row.room = room
-        for bound in (
-            FRAME_BYTES - self._batch_bytes - size,
-            FRAME_BYTES - LEAST * (self._batch_count + 1),
-            most - size,
-        ):
-            if bound < row.room:  # noqa: PLR1730 a call each is a seventh of a tell to many in turn
-                row.room = bound
+        room = min(self._limit - waiting, FRAME_BYTES - self._batch_bytes, most) - size
+        row.room = min(room, FRAME_BYTES - LEAST * (self._batch_count + 1))
         self._row = row
         if not self._is_dirty:
-            self._flush_soon()
+            self._is_dirty = True
+            self._loop.flush_soon(self)
 
     def _flush_soon(self) -> None:
         if not self._is_dirty:
@@ -175,20 +170,26 @@ class Outbox:
     def _end_row(self) -> None:
         row, self._row = self._row, None
         assert row is not None
-        self._batch_count += len(row.parts)
-        pieces = row.end()
-        size = len(pieces[0]) if len(pieces) == 1 else sum(map(len, pieces))
-        self._batch += pieces
-        self._batch_bytes += size
-        self._waiting_bytes += size
-        if self._batch_count >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
+        count = self._batch_count = self._batch_count + len(row.parts)
+        packed = row.end()
+        self._batch.append(packed)
+        self._waiting_bytes += len(packed)
+        size = self._batch_bytes = self._batch_bytes + len(packed)
+        if count >= FRAME_MESSAGES or size >= FRAME_BYTES:
             self._seal()
             self._pump()
 
     def _seal(self) -> None:
-        if self._row is not None:
+        row, batch = self._row, self._batch
+        if row is not None and not batch:  # as it mostly is
+            self._row = None
+            count, frame = len(row.parts), row.end()
+            self._waiting_bytes += len(frame)
+            self._queue.append(([frame], len(frame), count))
+            return
+        if row is not None:
             self._end_row()
-        batch = self._batch
+            batch = self._batch
         if batch:
             frame = batch[0] if len(batch) == 1 else b"".join(batch)
             self._queue.append(([frame], self._batch_bytes, self._batch_count))

@@ -93,15 +93,23 @@ class Row(abc.ABC):
         """Bytes of what has gathered, at most."""
         return HEAD_BYTES + sum(map(len, self.parts)) + NUMBER_BYTES * len(self.numbers)
 
-    def end(self) -> list[bytes]:
-        """Take the envelope, in pieces; nothing may be added any more."""
-        parts, self.parts, self.room = self.parts, [], 0
-        numbers, self.numbers = self.numbers, []
-        return self._envelope(parts, numbers)
+    def end(self) -> bytes:
+        """Take the envelope; nothing may be added any more."""
+        parts, numbers = self.parts, self.numbers
+        self.parts, self.numbers, self.room = [], [], 0
+        if len(parts) == 1:
+            return self._single(parts[0], numbers)
+        count = len(parts)
+        header = bytes([0x90 | count]) if count < _FEW else b"\xdc" + count.to_bytes(2, "big")
+        return b"".join((self._head(numbers), header, *parts))
 
     @abc.abstractmethod
-    def _envelope(self, parts: list[bytes], numbers: list[int]) -> list[bytes]:
-        """Make the envelope."""
+    def _single(self, part: bytes, numbers: list[int]) -> bytes:
+        """Make the envelope of one message."""
+
+    @abc.abstractmethod
+    def _head(self, numbers: list[int]) -> bytes:
+        """Make what stands before the parts in the envelope of several."""
 
 
 class TellRow(Row):
@@ -137,10 +145,11 @@ class TellRow(Row):
         """Bytes of what has gathered, at most."""
         return super().size + len(self._whom)
 
-    def _envelope(self, parts: list[bytes], _numbers: list[int]) -> list[bytes]:
-        if len(parts) == 1:
-            return [_TELL + self._whom + parts[0]]
-        return [_TELLS, self._whom, _header(len(parts)), *parts]
+    def _single(self, part: bytes, _numbers: list[int]) -> bytes:
+        return _TELL + self._whom + part
+
+    def _head(self, _numbers: list[int]) -> bytes:
+        return _TELLS + self._whom
 
 
 class AskRow(TellRow):
@@ -203,11 +212,11 @@ class AskRow(TellRow):
             if reply.bucket is not None:
                 self._bucket, self._until = reply.bucket, bucket_end(reply.deadline)
 
-    def _envelope(self, parts: list[bytes], numbers: list[int]) -> list[bytes]:
-        seconds = pack_plain(self._seconds)
-        if len(parts) == 1:
-            return [_ASK + pack_plain(numbers[0]) + seconds + self._whom + parts[0]]
-        return [_ASKS, pack_plain(numbers), seconds, self._whom, _header(len(parts)), *parts]
+    def _single(self, part: bytes, numbers: list[int]) -> bytes:
+        return _ASK + pack_plain(numbers[0]) + pack_plain(self._seconds) + self._whom + part
+
+    def _head(self, numbers: list[int]) -> bytes:
+        return _ASKS + pack_plain(numbers) + pack_plain(self._seconds) + self._whom
 
 
 class ReplyRow(Row):
@@ -217,7 +226,7 @@ class ReplyRow(Row):
 
     def took(self, number: int, value: Any) -> bool:
         """Add the answer to an ask, if it is plain and there is room for it; say whether."""
-        if type(value) not in PLAIN:
+        if self.room <= 0 or type(value) not in PLAIN:
             return False
         try:
             packed = pack_plain(value)
@@ -231,16 +240,12 @@ class ReplyRow(Row):
         self.parts.append(packed)
         return True
 
-    def _envelope(self, parts: list[bytes], numbers: list[int]) -> list[bytes]:
-        if len(parts) == 1:
-            return [_REPLY + pack_plain(numbers[0]) + parts[0]]
-        return [_REPLIES, pack_plain(numbers), _header(len(parts)), *parts]
+    def _single(self, part: bytes, numbers: list[int]) -> bytes:
+        return _REPLY + pack_plain(numbers[0]) + part
 
-
-def _header(count: int) -> bytes:
-    """The header of an array."""
-    return bytes([0x90 | count]) if count < _FEW else b"\xdc" + count.to_bytes(2, "big")
+    def _head(self, numbers: list[int]) -> bytes:
+        return _REPLIES + pack_plain(numbers)
 
 
 NO_ROW = TellRow(0)
-"""That of a ref that has told or asked nothing; nothing may ever be added to it."""
+"""That of a ref that has told nothing; nothing may ever be added to it."""

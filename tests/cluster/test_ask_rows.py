@@ -138,7 +138,7 @@ def test_rows_end_as_one_envelope_and_begin_anew(count):
         numbers = list(range(first, first + count))
         for number in range(count):
             assert replies.took(first + number, number)
-        sizes, packed = [asks.size, replies.size], [b"".join(asks.end()), b"".join(replies.end())]
+        sizes, packed = [asks.size, replies.size], [asks.end(), replies.end()]
         asked, answered = map(msgpack.unpackb, packed)
 
         if count == 1:
