@@ -141,11 +141,14 @@ class Arguments:
             for name, value in zip(self._positional, args, strict=False)
         ]
 
-    def converted(self, columns: Sequence[list[Any]]) -> list[list[Any]] | None:
+    def converted(
+        self, columns: Sequence[list[Any]], is_last_fit: bool = False
+    ) -> list[list[Any]] | None:
         """Check and convert the arguments of many calls in one go.
 
         Args:
             columns: All the first arguments, all the second ones, and so on: plain values.
+            is_last_fit: Whether the last ones have been read by a `decoder`.
 
         Returns:
             The same, converted; None if they have to be checked one by one, since one of them
@@ -153,12 +156,35 @@ class Arguments:
         """
         if not (self._is_simple and self._required <= len(columns) <= len(self._positional)):
             return None
+        kinds = [*self._kinds.values()][: len(columns)]
+        if is_last_fit:
+            kinds[-1] = Any
         try:
             return [
                 column if kind is Any else _convert(column, list[kind], self._is_strict)  # type: ignore[valid-type]  # made at run time
-                for column, kind in zip(columns, self._kinds.values(), strict=False)
+                for column, kind in zip(columns, kinds, strict=True)
             ]
         except Exception:  # noqa: BLE001 a border: a `__post_init__` is not ours
+            return None
+
+    def decoder(
+        self, place: int, extension: Callable[[int, memoryview], Any]
+    ) -> msgspec.msgpack.Decoder[list[Any]] | None:
+        """Make what reads one argument of many calls from msgpack, checked and converted.
+
+        Args:
+            place: Which one, from 0.
+            extension: Reads ext types.
+
+        Returns:
+            None if msgspec cannot, or there is no such argument.
+        """
+        if not (self._is_simple and self._is_strict and place < len(self._positional)):
+            return None
+        kind = self._kinds[self._positional[place]]
+        try:
+            return msgspec.msgpack.Decoder(list[kind], dec_hook=_as_it_is, ext_hook=extension)  # type: ignore[valid-type]  # made at run time
+        except TypeError:  # a union of types that it knows with others
             return None
 
     def _bound(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:

@@ -17,7 +17,9 @@ from actormq.settings import FRAME_BYTES
 CONTAINERS_LIMIT = 250_000  # per frame: 1 MiB of empty lists would decode to 70 MiB (measured)
 _NIL = b"\xc0"
 _MARK_BEGIN = MARK[:1]
-_CONTAINER_MARKS = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])  # msgpack's lists and maps
+CONTAINER_MARKS = bytes([*range(0x80, 0xA0), 0xDC, 0xDD, 0xDE, 0xDF])
+"""How msgpack's maps and arrays begin."""
+
 _LONG_ARRAY, _LONGER_ARRAY = b"\xdc", b"\xdd"  # headers that may claim elements which never come
 _REF_BYTES, _REF_TEXT_BYTES = 2_048, 1_024  # a label has 255 characters of up to 4 bytes
 _DIMENSIONS_LIMIT = 64  # as numpy
@@ -80,7 +82,7 @@ class Unpacker:
         """
         try:
             if _LONG_ARRAY in frame or _LONGER_ARRAY in frame:
-                self._check_claims(frame)
+                self._walk(frame)
             is_large = len(frame) > FRAME_BYTES and _containers_at_most(frame) > CONTAINERS_LIMIT
             count = _Counter() if is_large else None
             # One byte is looked for a hundred times as fast as two, and two more than twice as fast
@@ -140,8 +142,19 @@ class Unpacker:
         reader.check()
         return values
 
-    def _check_claims(self, frame: bytes) -> None:
-        """Walk a frame without making its values.
+    def count(self, frame: bytes) -> int:
+        """How many values a frame has, of which none claims elements that are not there.
+
+        0 if they are no msgpack, or the last one is cut off.
+        """
+        try:
+            return self._walk(frame)
+        except (msgpack.UnpackException, ValueError, RecursionError):
+            self._skipper = self._new_unpacker()
+            return 0
+
+    def _walk(self, frame: bytes) -> int:
+        """Walk a frame without making its values; how many there are.
 
         An array header of five bytes may claim a million elements, and msgpack makes room for
         them at once, at every level of nesting.
@@ -149,11 +162,13 @@ class Unpacker:
         Raises:
             msgpack.UnpackException: Some of the elements are not there.
         """
-        skipper = self._skipper
+        skipper, count = self._skipper, 0
         end = skipper.tell() + len(frame)
         skipper.feed(frame)
         while skipper.tell() < end:
             skipper.skip()
+            count += 1
+        return count
 
     def _new_unpacker(self, **hooks: Any) -> Any:
         # Every bound is given by name: with max_buffer_size alone, strings and containers could
@@ -161,7 +176,7 @@ class Unpacker:
         # Nesting is bounded by msgpack itself, at 1024 containers.
         limit = self.message_limit + FRAME_BYTES
         return msgpack.Unpacker(
-            ext_hook=self._extension,
+            ext_hook=self.extension,
             read_size=FRAME_BYTES,  # what it sets aside at once
             max_buffer_size=2 * limit,
             max_str_len=limit,
@@ -174,7 +189,13 @@ class Unpacker:
             **hooks,
         )
 
-    def _extension(self, code: int, data: bytes) -> Any:
+    def extension(self, code: int, body: bytes | memoryview) -> Any:
+        """Read an ext type.
+
+        Raises:
+            ValueError: It is none, or has no place here.
+        """
+        data = bytes(body)
         if code == EXT_BUFFER:
             return self._copied(data)
         if code == EXT_REF:
@@ -253,7 +274,7 @@ def _as_key(key: Any) -> Any:
 
 def _containers_at_most(frame: bytes) -> int:
     """An upper bound of the lists and maps in a frame, in one pass of C over its bytes."""
-    return len(frame) - len(frame.translate(None, _CONTAINER_MARKS))
+    return len(frame) - len(frame.translate(None, CONTAINER_MARKS))
 
 
 class _Counter:

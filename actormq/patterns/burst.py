@@ -17,8 +17,10 @@ class Burst:
         topic: Their topic.
         first: The number of the first.
         values: One for each message.
+        are_fit: Whether the values are as the method wants them; the topic may not be.
 
     Attributes:
+        are_fit: As given.
         columns: The arguments of all, as they came: the topic once, which stands for all, and all
             the values.
         is_fit: Whether they were made to fit the method, so that none needs a check.
@@ -29,13 +31,26 @@ class Burst:
         topic: Their topic.
     """
 
-    __slots__ = ("_end", "columns", "first", "is_fit", "left", "noted", "stream", "topic")
+    __slots__ = (
+        "_end",
+        "are_fit",
+        "columns",
+        "first",
+        "is_fit",
+        "left",
+        "noted",
+        "stream",
+        "topic",
+    )
 
-    def __init__(self, stream: int, topic: str, first: int, values: list[Any]) -> None:
+    def __init__(
+        self, stream: int, topic: str, first: int, values: list[Any], *, are_fit: bool = False
+    ) -> None:
         self.stream = stream
         self.topic = topic
         self.noted = first - 1
         self.columns: tuple[list[Any], list[Any]] = ([topic], values)
+        self.are_fit = are_fit
         self.is_fit = False
         self.first: Any = topic
         self.left: Iterator[Any] = iter(values)

@@ -229,7 +229,7 @@ class Intake:
     def _turn_to(self, burst: Burst) -> Burst:
         self._burst = burst
         self._behind -= burst.waiting
-        columns = self.arguments.converted(burst.columns)
+        columns = self.arguments.converted(burst.columns, burst.are_fit)
         if columns is not None:
             burst.fit(columns)
         if self._begun is not None:

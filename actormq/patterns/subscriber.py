@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from actormq.context import Context
 from actormq.errors import AskTimeout, RemoteProtocolError, SetupError
+from actormq.patterns.body import NUMBERS_END, BodyReader
 from actormq.patterns.burst import Burst
 from actormq.patterns.intake import Intake
 from actormq.patterns.live import PortLive
@@ -27,8 +28,6 @@ PLAIN_GRACE = (
 
 Place = tuple[int, str, int]
 """The stream, topic and number of a message."""
-
-_NUMBERS_END = 2**63  # a publisher of a message a nanosecond gets there in 292 years
 
 
 class Subscriber(ReceivingSocket["LiveSubscriber"]):
@@ -89,6 +88,9 @@ class LiveSubscriber(PortLive):
             self._begun,
             are_texts=self._codec == "text",
         )
+        codec = self._runtime.codec
+        decoder = self._intake.arguments.decoder(1, codec.extension)
+        self._bodies = None if decoder is None else BodyReader(codec, decoder)
         self._open(SUBSCRIBER, self._arrived)
         self._intake.feed_from(self._port)
         self._attachment.is_changed = self._changed.set
@@ -268,6 +270,10 @@ class LiveSubscriber(PortLive):
                 f"a message of {len(frames)} frames where topic and body were expected: "
                 'is the publisher a plain one? then take codec="text" or "raw"'
             )
+        body = self._bodies.read(frames[1]) if self._bodies and len(frames) == 2 else None  # noqa: PLR2004 as above
+        if body is not None:
+            self._take_in_burst(frames[0], *body, are_fit=True)
+            return
         unpack_all = self._runtime.codec.unpack_all
         values = unpack_all(frames[1])
         for frame in frames[2:]:
@@ -276,18 +282,23 @@ class LiveSubscriber(PortLive):
             case [int(stream), 0] if len(values) % 3 == 0:
                 self._take_in_last_values(stream, frames[0], values)
             case [int(stream), int(first)] if len(frames) == 2 and _is_number(first):  # noqa: PLR2004 as above
-                try:
-                    topic = frames[0].decode()
-                except UnicodeDecodeError as error:
-                    raise RemoteProtocolError("a topic that is no UTF-8 text") from error
-                self._hear(stream, topic, first + len(values) - 1)
-                if values:
-                    self._intake.put_all(Burst(stream, topic, first, values))
+                self._take_in_burst(frames[0], stream, first, values)
             case _:
                 raise RemoteProtocolError(
                     f"a message of {len(frames)} frames that is none of a Publisher's: "
                     'is it a plain one? then take codec="text" or "raw"'
                 )
+
+    def _take_in_burst(
+        self, frame: bytes, stream: int, first: int, values: list[Any], *, are_fit: bool = False
+    ) -> None:
+        try:
+            topic = frame.decode()
+        except UnicodeDecodeError as error:
+            raise RemoteProtocolError("a topic that is no UTF-8 text") from error
+        self._hear(stream, topic, first + len(values) - 1)
+        if values:
+            self._intake.put_all(Burst(stream, topic, first, values, are_fit=are_fit))
 
     def _take_in_last_values(self, stream: int, beginning: bytes, rest: Sequence[Any]) -> None:
         """Read `topic, number, value, …`: what a publisher hands over as we subscribe.
@@ -336,4 +347,4 @@ class LiveSubscriber(PortLive):
 
 def _is_number(number: object) -> bool:
     """Whether a message may have that number."""
-    return type(number) is int and 0 < number < _NUMBERS_END
+    return type(number) is int and 0 < number < NUMBERS_END

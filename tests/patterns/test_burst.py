@@ -9,7 +9,7 @@ import pytest
 
 from actormq import Actor, Publisher, Subscriber, Supervisor, child, handler
 from actormq.patterns.burst import Burst
-from actormq.settings import TURN_MESSAGES
+from actormq.settings import TURN_MESSAGES, TURN_SECONDS
 
 COUNT = 200  # fewer than one frame holds
 WORK = 0.001  # s that a message may take
@@ -179,10 +179,8 @@ async def test_a_slow_method_holds_the_loop_for_a_turn_and_not_for_a_burst(mesh,
     assert asked >= COUNT // 10
 
 
-async def test_a_burst_has_as_many_messages_a_turn_as_a_mailbox(mesh, until, monkeypatch):
-    node, _, ear = await placed(mesh)
-    monkeypatch.setattr(node._runtime.loop, "clock", lambda: 0.0)  # no time passes
-    ear.feed._intake.put_all(Burst(1, "t", 1, [*range(3 * TURN_MESSAGES)]))
+def turns_of(monkeypatch, ear):
+    """How many it has handled after each of its turns."""
     turns = []
     go_on = type(ear._actormq_context)._go_on_with
     monkeypatch.setattr(
@@ -190,8 +188,52 @@ async def test_a_burst_has_as_many_messages_a_turn_as_a_mailbox(mesh, until, mon
         "_go_on_with",
         lambda self, flow: (go_on(self, flow), turns.append(len(ear.order)))[0],
     )
-    await until(lambda: len(ear.order) == 3 * TURN_MESSAGES)
-    assert turns == [TURN_MESSAGES, 2 * TURN_MESSAGES, 3 * TURN_MESSAGES]
+    return turns
+
+
+@pytest.mark.parametrize("are_alone", [False, True])
+async def test_a_row_has_as_many_messages_a_turn_as_a_mailbox(mesh, until, monkeypatch, are_alone):
+    class Notes(Ear):
+        feed = Subscriber(service="bursts")
+
+        @feed.received
+        def note(self, topic: str, value: int) -> None:
+            self.order.append(value)
+
+    node, _, ear = await placed(mesh, Notes)
+    monkeypatch.setattr(node._runtime.loop, "clock", lambda: 0.0)  # no time passes
+    turns = turns_of(monkeypatch, ear)
+    values = range(3 * TURN_MESSAGES)
+    if are_alone:
+        for value in values:
+            ear.feed._intake.put(("t", value))
+    else:
+        ear.feed._intake.put_all(Burst(1, "t", 1, [*values]))
+    await until(lambda: len(ear.order) == len(values))
+    assert turns[1] - turns[0] == TURN_MESSAGES
+    # The first of those that came alone was in the mailbox before they were many: a turn of that.
+    assert turns[0] <= (2 * TURN_MESSAGES if are_alone else TURN_MESSAGES)
+
+
+async def test_a_method_that_is_not_quick_has_the_clock_looked_at_behind_each_message(
+    mesh, until, monkeypatch
+):
+    now = [0.0]
+
+    class Works(Ear):
+        feed = Subscriber(service="bursts")
+
+        @feed.received
+        def note(self, topic: str, value: int) -> None:
+            self.order.append(value)
+            now[0] += TURN_SECONDS / 5
+
+    node, _, ear = await placed(mesh, Works)
+    monkeypatch.setattr(node._runtime.loop, "clock", lambda: now[0])
+    turns = turns_of(monkeypatch, ear)
+    ear.feed._intake.put_all(Burst(1, "t", 1, [*range(COUNT)]))
+    await until(lambda: len(ear.order) == COUNT)
+    assert len(turns) >= COUNT // 6
 
 
 # -- what fits, raises, stops ---------------------------------------------------------------------
