@@ -1,5 +1,6 @@
 """The executors that CPython's own tests are run against, as its tests make them."""
 
+import logging
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor
@@ -21,5 +22,7 @@ class Actors(actormq.Executor):
         mesh = os.environ["ACTORMQ_TEST_MESH"]
         super().__init__(max_workers, mesh=mesh, discovery=False, **options)
 
+
+logging.getLogger("actormq").setLevel(logging.ERROR)  # that it waits for workers, for one
 
 KINDS = {"pool": Pool, "actormq": Actors}
