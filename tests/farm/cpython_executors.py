@@ -19,10 +19,10 @@ class Actors(actormq.Executor):
     """Ours, in a mesh of its own."""
 
     def __init__(self, max_workers=None, mp_context=None, **options):
+        # The tests read all of what is printed: no word that it waits for workers, for one.
+        logging.getLogger("actormq").setLevel(logging.ERROR)
         mesh = os.environ["ACTORMQ_TEST_MESH"]
         super().__init__(max_workers, mesh=mesh, discovery=False, **options)
 
-
-logging.getLogger("actormq").setLevel(logging.ERROR)  # that it waits for workers, for one
 
 KINDS = {"pool": Pool, "actormq": Actors}
