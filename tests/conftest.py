@@ -1,6 +1,7 @@
 """What every test of the project stands on: nothing left behind, nothing unexpected in the log."""
 
 import secrets
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,19 @@ from actormq.testing import leaks, meshes, testloop
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
 
-# s; as `within` below
-leaks.GRACE = testloop.GRACE = meshes.MEETING = 60.0
+# s; what they wait for always comes, and others may have the machine for a while
+leaks.GRACE = testloop.GRACE = meshes.MEETING = PATIENCE = 60.0
 
 
 def pytest_configure(config):
+    # Whoever starts the suite in the background has the shell ignore these for it, and for all
+    # programs that it starts: those that a test interrupts would go on.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(
+                number,
+                signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL,
+            )
     if is_worker(config):
         config.pluginmanager.register(Turns(), "turns")
 
@@ -31,7 +40,7 @@ def nothing_left(no_leaks, logged):
 def until(until):
     """As users have it, and patient: a condition that never comes ends the test all the same."""
 
-    async def until_(condition, within=60.0):
+    async def until_(condition, within=PATIENCE):
         return await until(condition, within)
 
     return until_

@@ -18,8 +18,8 @@ def examples_count(usual=USUAL):
     return int(os.environ.get("ACTORMQ_EXAMPLES", usual))
 
 
-def seconds_allowed(usual=120):
-    """What a test of a state machine may take: the usual time for each round."""
+def seconds_allowed(usual=600):
+    """What a test of a state machine may take: much more than the usual time for each round."""
     return usual * max(1, examples_count() // ROUND)
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 
 ROUND = 0.002  # s
-COUNTED = 0.01  # s of a round at most; what is beyond that this process did not have
+COUNTED = 0.005  # s of a round at most; what is beyond that this process did not have
 
 
 class Granted:

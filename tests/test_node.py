@@ -109,7 +109,7 @@ async def test_an_actor_is_found_on_its_own_node_and_on_others(mesh):
 
 async def test_find_waits_until_somebody_has_the_name(mesh):
     near, far = await mesh.pair()
-    finding = asyncio.create_task(near.find("desk", timeout=10))
+    finding = asyncio.create_task(near.find("desk", timeout=60))
     await asyncio.sleep(0)
     assert not finding.done()
     ref = await far.spawn(Desk, "desk")
@@ -369,5 +369,5 @@ async def test_a_guest_hears_of_nodes_that_come_later(mesh):
     async with Node.guest(mesh=mesh.name, discovery=False, join=[place]) as guest:
         later = await mesh.start()
         await later.spawn(Desk, "late")
-        ref = await guest.find("late", timeout=10)
+        ref = await guest.find("late", timeout=60)
         assert ref.address.node == later.id

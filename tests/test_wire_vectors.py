@@ -1097,18 +1097,18 @@ class Feed(Actor):
 
     @handler
     async def say(self, topic: str, values: list[Any]) -> None:
-        await self.feed.ready(1, timeout=5)
+        await self.feed.ready(1, timeout=60)
         for value in values:
             await self.feed.publish(topic, value)
 
     @handler
     async def write(self, topic: str, text: str) -> None:
-        await self.words.ready(1, timeout=5)
+        await self.words.ready(1, timeout=60)
         await self.words.publish(topic, text)
 
     @handler
     async def hand(self, topic: str, part: bytes, more: bytes) -> None:
-        await self.parts.ready(1, timeout=5)
+        await self.parts.ready(1, timeout=60)
         await self.parts.publish(topic, part, more)
 
 

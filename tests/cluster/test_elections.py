@@ -549,7 +549,7 @@ async def test_an_actor_in_a_thread_is_told_as_well_and_a_guest_finds_it(mesh):
     await node.spawn(Threaded, "lead", told)
     place = node.address.removeprefix("tcp://")
     async with Node.guest(mesh=mesh.name, discovery=False, join=[place]) as guest:
-        ref = await guest.find("lead", timeout=10)
+        ref = await guest.find("lead", timeout=60)
         assert await ref.ask("where") == "n0"
         assert node._elections._electorate.living_count() == 1  # a guest makes no majority
     assert told == [("n0", "elected")]

@@ -72,7 +72,7 @@ async def two(mesh_name, **options):
         place = node.address.removeprefix("tcp://")
         async with Node(mesh=mesh_name, name="b", discovery=False, join=[place]) as other:
             await other.spawn(Keeper, "keeper")
-            yield node, other, await node.find("keeper", timeout=20)
+            yield node, other, await node.find("keeper", timeout=60)
 
 
 def lender(node, to):
@@ -237,7 +237,7 @@ async def test_what_was_lent_arrives_although_its_sender_has_left(mesh_name, unt
         keeper = await stays.spawn(Keeper, "keeper")
         place = stays.address.removeprefix("tcp://")
         async with Node(mesh=mesh_name, name="goes", discovery=False, join=[place]) as goes:
-            ref = await goes.find("keeper", timeout=20)
+            ref = await goes.find("keeper", timeout=60)
             there = await lent_to(goes, stays, ref)
             ref.tell(Keeper.keep, np.ones(MIB, "u1"))
             assert there.lent_count == 1
@@ -283,7 +283,7 @@ async def test_kill_9_of_either_side_leaves_no_memory_behind(mesh_name, until):
         Node(mesh=mesh_name, name="a", discovery=False) as node,
         process_of(node, mesh_name) as process,
     ):
-        ref = await node.find("keeper", timeout=20)
+        ref = await node.find("keeper", timeout=60)
         kept = []
         for number in range(4):
             kept.append(await ref.ask(Keeper.echo, np.full(MIB, number, "u1")))

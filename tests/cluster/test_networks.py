@@ -79,6 +79,6 @@ async def test_nodes_meet_over_a_cable_that_is_plugged_in_later_with_nothing_but
     assert not any("fe80" in hosts.log(name) for name in hosts.names)
     hosts.plug()
     one, other = hosts.names
-    await until(lambda: f"{other} is alive" in hosts.log(one), 15)
-    await until(lambda: f"{one} is alive" in hosts.log(other), 15)
+    await until(lambda: f"{other} is alive" in hosts.log(one))
+    await until(lambda: f"{one} is alive" in hosts.log(other))
     assert "Traceback" not in hosts.log(one) + hosts.log(other)

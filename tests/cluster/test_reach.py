@@ -78,7 +78,7 @@ async def test_a_thousand_forged_hints_open_few_sockets_and_the_node_that_is_the
             node.mesh_view.hint(told_of(real))  # as discovery does, again and again
             return known(node) == {"real"}
 
-        await until(is_found, 30)
+        await until(is_found)
     assert DOUBTFUL_LIMIT <= max(counts) <= DOUBTFUL_LIMIT * DOUBTFUL_WIDTH
 
 

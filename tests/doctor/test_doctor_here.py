@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from free_ports import free_port
 
 from actormq import Node, SetupError
 from actormq.doctor import hosts, interfaces, multicast
@@ -41,8 +42,7 @@ def doctor(*args, before=()):
 
 @pytest.fixture
 def closed_port():
-    with socket.create_server((LO, 0)) as server:
-        return server.getsockname()[1]
+    return free_port()
 
 
 @pytest.mark.slow

@@ -172,7 +172,7 @@ async def test_it_ends_with_its_node_however_that_ends(tmp_path, until):
     node = await asyncio.create_subprocess_exec(
         *(sys.executable, Path(__file__).with_name("slots.py"), str(path)), env=os.environ
     )
-    await until(lambda: path.exists() and path.read_text(), within=20)
+    await until(lambda: path.exists() and path.read_text())
     slot = psutil.Process(int(path.read_text()))
     node.kill()
     await node.wait()
@@ -182,7 +182,7 @@ async def test_it_ends_with_its_node_however_that_ends(tmp_path, until):
 async def test_what_a_task_has_started_ends_with_it(bench, tmp_path, until):
     path = tmp_path / "pid"
     bench.give(start_another_and_wait, str(path))
-    await until(lambda: path.exists() and path.read_text(), within=20)
+    await until(lambda: path.exists() and path.read_text())
     other = psutil.Process(int(path.read_text()))
     bench.slot.kill("was cancelled")
     await bench.owner.until(lambda: bench.owner.lost)

@@ -8,15 +8,14 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -212,11 +211,10 @@ def ports():
     """Find free ports: `ports(2)`."""
 
     def ports(count):
-        with ExitStack() as held:  # all at once, or one could be found twice
-            sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-            for each in sockets:
-                each.bind(("127.0.0.1", 0))
-            return [each.getsockname()[1] for each in sockets]
+        found = set()
+        while len(found) < count:
+            found.add(free_port())
+        return list(found)
 
     return ports
 

@@ -4,11 +4,13 @@ Several LANs have their troubles at the same time, since most of it is waiting: 
 are cut, on the others processes are killed. The tests look at what all of them have found.
 """
 
+import contextlib
 import os
 import random
 import statistics
 
 import pytest
+from granted import Granted
 from lan_hosts import Shape
 from lan_nodes import Mesh
 from lan_story import CUT, HEALED, KILLED, Story
@@ -57,24 +59,22 @@ def stories(new_lan, nursery, tmp_path_factory):
     plots = [cuts_of(number, cut_on) for number in range(cut_on)]
     plots += [kills_of(count) for count in shares(KILLS, LANS - cut_on)]
     meshes, told = [], []
-    try:
+    with Granted() as passed, contextlib.ExitStack() as stack:
         for number, plot in enumerate(plots):
             is_slow = number < cut_on and number % 3 == 2
             lan = new_lan(HOSTS, shape=SLOW if is_slow else None)
             hosts = {f"w{host}": host for host in lan.hosts}
             mesh = Mesh(nursery, lan, folder / f"lan-{number}", f"lan-{number}", hosts)
             meshes.append(mesh)
+            stack.callback(mesh.close)
             for name in hosts:
                 mesh.start(name)
-            told.append(Story(mesh, plot, SEED * 1000 + number))
+            told.append(Story(mesh, plot, SEED * 1000 + number, passed))
             told[-1].start()
         for story in told:
             story.join()
         for mesh in meshes:
             mesh.stop()
-    finally:
-        for mesh in meshes:
-            mesh.close()
     for story in told:
         if story.error is not None:
             raise story.error

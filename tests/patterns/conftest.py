@@ -1,14 +1,12 @@
 """Plain peers, and actors that own one socket each."""
 
 import asyncio
-import contextlib
-import random
-import socket
 from typing import Any
 
 import msgpack
 import pytest
 import zmq
+from free_ports import free_port
 
 from actormq import Actor
 from actormq.patterns.sockets import ReceivingSocket
@@ -76,14 +74,8 @@ class Plain:
         return socket
 
     def free_endpoint(self):
-        """A tcp endpoint where nobody listens yet.
-
-        Below the ports that a system gives to those who connect: it would give them one another's.
-        """
-        while True:
-            with socket.socket() as probe, contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port := random.randrange(20_000, 32_000)))
-                return f"tcp://127.0.0.1:{port}"
+        """A tcp endpoint where nobody listens yet."""
+        return f"tcp://127.0.0.1:{free_port()}"
 
     async def say(self, socket, *frames):
         """Send as soon as somebody is there to take it."""

@@ -64,7 +64,7 @@ async def test_several_endpoints_are_served_in_turn_and_all_heard(owner, plain, 
     ipc = [f"ipc://{tmp_path}/{number}" for number in range(2)]
     dealer = await owner(Dealer(bind=ipc, connect=endpoints, codec="text"))
     peers += tuple(plain.connected(zmq.DEALER, endpoint) for endpoint in ipc)
-    await dealer.end.ready(4, timeout=5)
+    await dealer.end.ready(4, timeout=60)
     for number in range(20):
         await dealer.end.send(number)
     got = [await plain.heard(peer, 5) for peer in peers]
@@ -85,7 +85,7 @@ async def test_two_dealers_of_a_service_talk_both_ways(mesh, owner, until, count
         near = await mesh.start()
     there = await owner(Dealer(service="line", bind=True), mesh.running[0])
     here = await owner(Dealer(service="line"), near)
-    await here.end.ready(timeout=5)
+    await here.end.ready(timeout=60)
     await here.end.send("question", 1)
     await until(lambda: there.came == [("question", 1)])
     await there.end.send("answer", 2)
@@ -95,7 +95,7 @@ async def test_two_dealers_of_a_service_talk_both_ways(mesh, owner, until, count
 async def test_several_dealers_share_what_one_deals(owner, until):
     there = await owner(Dealer(service="line", bind=True))
     here = [await owner(Dealer(service="line")) for _ in range(3)]
-    await there.end.ready(3, timeout=5)
+    await there.end.ready(3, timeout=60)
     for number in range(30):
         await there.end.send(number)
     await until(lambda: [len(dealer.came) for dealer in here] == [10, 10, 10])
@@ -107,7 +107,7 @@ async def test_with_a_delimiter_it_talks_to_a_replier(owner, until):
 
     replier = await owner(Sums(service="sums"))
     dealer = await owner(Dealer(service="sums", delimiter=True))
-    await dealer.end.ready(timeout=5)
+    await dealer.end.ready(timeout=60)
     await dealer.end.send("a")
     await until(lambda: replier.came == [("a",)])
     await until(lambda: dealer.came == [(None,)])
@@ -117,7 +117,7 @@ async def test_with_a_delimiter_it_talks_to_a_replier(owner, until):
 async def test_its_identity_is_what_a_router_calls_it(owner, until, identity):
     router = await owner(Router(service="door"))
     dealer = await owner(Dealer(service="door", identity=identity), room="lab", shelf=3)
-    await dealer.end.ready(timeout=5)
+    await dealer.end.ready(timeout=60)
     name = identity.format(name=dealer.name, room="lab", shelf=3)
     await until(lambda: router.end.peer_count)
     await router.end.send(name, "hello")
@@ -148,7 +148,7 @@ def test_a_dealer_that_cannot_work_is_refused(options, sentence):
 async def test_what_comes_in_is_heard_while_nothing_can_go_out(owner, plain, until, full):
     dealer = await owner(Dealer(bind=LOCAL, codec="text", full=full))
     peer = plain.connected(zmq.DEALER, dealer.end.endpoint, **STUCK)
-    await dealer.end.ready(timeout=5)
+    await dealer.end.ready(timeout=60)
     count = 0
     while not dealer.end.waiting:
         dealer.end.send_nowait(f"{count}{LARGE}")

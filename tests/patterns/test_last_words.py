@@ -73,7 +73,7 @@ async def test_the_last_words_of_a_program_that_exits_arrive(mesh, until, kind, 
     await until(lambda: live.peer_count == 0 or live.waiting >= 1_000)
     await _heartbeats_would_have_gone_out()
     actor.gate.set()
-    await until(lambda: len(actor.heard) == COUNT, 20)
+    await until(lambda: len(actor.heard) == COUNT)
     assert actor.heard == [f"t {number}" for number in range(COUNT)]
 
 

@@ -75,7 +75,7 @@ async def test_a_line_that_owes_carries_the_next_request_once_it_has_been_answer
     owner, server, until
 ):
     client = await owner(Requester(connect=server.endpoint, codec="text", timeout=20))
-    await client.end.ready(1, 5)
+    await client.end.ready(1, 60)
     assert await give_up(client.end, "a")
     late = await server.next()
     reply = asking(client.end, "b")
@@ -92,7 +92,7 @@ async def test_a_line_that_owes_carries_the_next_request_once_it_has_been_answer
 
 async def test_at_the_limit_the_line_that_has_owed_longest_makes_room(owner, server, until):
     client = await owner(Requester(connect=server.endpoint, codec="text", timeout=20))
-    await client.end.ready(1, 5)
+    await client.end.ready(1, 60)
     late = {}
     for number in itertools.count():
         if await give_up(client.end, str(number)):
@@ -119,7 +119,7 @@ async def test_at_the_limit_the_line_that_has_owed_longest_makes_room(owner, ser
 async def test_a_thousand_requests_that_nobody_answers_keep_few_sockets(owner, server, mesh):
     client = await owner(Requester(connect=server.endpoint, codec="text", timeout=20))
     [node] = mesh.running
-    await client.end.ready(1, 5)
+    await client.end.ready(1, 60)
     before = ports(node)
     for first in range(0, 1_000, 20):
         await asyncio.gather(*(give_up(client.end, f"{first + number}") for number in range(20)))
@@ -143,7 +143,7 @@ async def test_of_several_endpoints_the_ones_with_free_lines_are_asked_first(own
     client = await owner(
         Requester(connect=[one.endpoint for one in servers], codec="text", timeout=20)
     )
-    await client.end.ready(2, 5)
+    await client.end.ready(2, 60)
     replies = [asking(client.end, text) for text in "ab"]
     late = [await one.next() for one in servers]
     assert [len(way._lines) for way in client.end._ways.values()] == [1, 1]
@@ -207,12 +207,12 @@ async def test_a_reply_that_is_there_unread_when_the_connection_breaks_is_read(
 
 async def test_a_line_without_a_request_outlives_its_connection(owner, server, plain, until):
     client = await owner(Requester(connect=server.endpoint, codec="text", timeout=20))
-    await client.end.ready(1, 5)
+    await client.end.ready(1, 60)
     [before] = lines(client.end)
     server.socket.close(0)
     await until(lambda: not client.end.peer_count)
     again = Server(await plain.bound_at(zmq.REP, server.endpoint), until, None)
-    await client.end.ready(1, 10)
+    await client.end.ready(1, 60)
     assert lines(client.end) == [before]
     reply = asking(client.end, "a")
     await again.serve()
@@ -243,7 +243,7 @@ async def test_what_a_bound_requester_is_owed_is_bounded(owner, plain, until, mo
     monkeypatch.setattr("actormq.patterns.line.OWED_LIMIT", 10)
     client = await owner(Requester(bind=LOCAL, codec="text", timeout=20))
     socket = plain.connected(zmq.DEALER, client.end.endpoint)
-    await client.end.ready(1, 5)
+    await client.end.ready(1, 60)
     kept = asking(client.end, "kept")
     asked = await plain.heard(socket)
     for number in range(30):
@@ -312,7 +312,7 @@ async def test_what_lacks_a_descriptor_leaves_nothing_open(owner, mesh, kind, co
 @needs_descriptors
 async def test_where_no_further_line_can_be_opened_requests_wait_for_those_there_are(owner, server):
     client = await owner(Requester(connect=server.endpoint, codec="text", timeout=20))
-    await client.end.ready(1, 5)
+    await client.end.ready(1, 60)
     for count in (0, 1):
         with descriptors_left(count):
             replies = [asking(client.end, text) for text in "abc"]

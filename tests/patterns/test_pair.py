@@ -54,7 +54,7 @@ async def test_the_two_ends_of_a_service_talk_both_ways(mesh, owner, until, coun
         near = await mesh.start()
     here = await owner(Pair(service="line"), near)
     there = await owner(Pair(service="line", bind=True), mesh.running[0])
-    await here.end.ready(timeout=5)
+    await here.end.ready(timeout=60)
     await here.end.send("question", [1])
     await until(lambda: there.came == [("question", [1])])
     await there.end.send("answer", [2])
@@ -103,7 +103,7 @@ async def test_behind_a_stuck_end_all_is_sent_dropped_or_counted_at_the_end(
     monkeypatch.setattr("actormq.patterns.outlet.CLOSE_SECONDS", 0.05)
     pair = await owner(Pair(bind=LOCAL, codec="text", full="drop"))
     plain.connected(zmq.PAIR, pair.end.endpoint, **STUCK)
-    await pair.end.ready(timeout=5)
+    await pair.end.ready(timeout=60)
     for number in range(5_000):
         await pair.end.send(f"{number}{LARGE}")
         if not number % 100:

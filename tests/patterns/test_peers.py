@@ -78,7 +78,7 @@ async def test_over_inproc_nobody_can_be_waited_for(owner, kind):
 async def test_where_some_can_be_seen_they_are_waited_for(owner, plain):
     one = await owner(Pusher(bind=["inproc://door", LOCAL]))
     plain.connected(zmq.PULL, one.end.endpoint)
-    await one.end.ready(timeout=5)
+    await one.end.ready(timeout=60)
 
 
 # -- coming and going -----------------------------------------------------------------------------
@@ -106,7 +106,7 @@ async def test_who_it_connects_to_is_counted_each_time_anew(owner, plain, until)
     one = await owner(Pusher(connect=[endpoint, plain.free_endpoint()]))
     for round_ in range(3):
         pull = await plain.bound_at(zmq.PULL, endpoint)
-        await one.end.ready(timeout=5)
+        await one.end.ready(timeout=60)
         pull.close()
         await until(lambda: not one.end.peer_count)
         assert one.end.lost_count == round_ + 1
@@ -132,7 +132,7 @@ async def test_an_endpoint_that_is_left_after_a_second_connection_is_counted_no_
     one = await owner(Pusher(connect=endpoint))
     for _ in range(2):
         pull = await plain.bound_at(zmq.PULL, endpoint)
-        await one.end.ready(timeout=5)
+        await one.end.ready(timeout=60)
         if one.end.lost_count == 0:
             pull.close()
             await until(lambda: not one.end.peer_count)

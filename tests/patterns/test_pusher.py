@@ -63,7 +63,7 @@ async def test_several_endpoints_are_served_in_turn(owner, plain, tmp_path):
     ipc = [f"ipc://{tmp_path}/{number}" for number in range(2)]
     pusher = await owner(Pusher(bind=ipc, connect=endpoints, codec="text"))
     pulls += tuple(plain.connected(zmq.PULL, endpoint) for endpoint in ipc)
-    await pusher.end.ready(4, timeout=5)
+    await pusher.end.ready(4, timeout=60)
     for number in range(40):
         await pusher.end.send(number)
     got = [await plain.heard(pull, 10) for pull in pulls]
@@ -101,7 +101,7 @@ async def test_a_service_joins_both_ends_whichever_binds(mesh, owner, until, cou
     else:
         pusher = await owner(Pusher(service="tasks", connect=True), near)
         puller = await owner(Puller(service="tasks", bind=True), far)
-    await pusher.end.ready(timeout=5)
+    await pusher.end.ready(timeout=60)
     await pusher.end.send("a", {"b": 1})
     await until(lambda: puller.came == [("a", {"b": 1})])
 
@@ -251,7 +251,7 @@ async def test_who_drops_keeps_the_newest_and_counts_the_rest(mesh, owner, plain
 async def test_behind_a_stuck_receiver_all_is_sent_dropped_or_waiting(owner, plain, until):
     pusher = await owner(Pusher(bind=LOCAL, codec="text", full="drop"))
     pull = plain.connected(zmq.PULL, pusher.end.endpoint, **STUCK)
-    await pusher.end.ready(timeout=5)
+    await pusher.end.ready(timeout=60)
     count = 8_000
     for number in range(count):
         await pusher.end.send(f"{number}{LARGE}")
@@ -299,7 +299,7 @@ async def test_at_the_end_a_slow_receiver_still_gets_what_waits(owner, until, wh
     puller = await owner(Puller(connect=pusher.end.endpoint))
     puller.gate.clear()
     if where == LOCAL:
-        await pusher.end.ready(timeout=5)
+        await pusher.end.ready(timeout=60)
     count, end = await fill(pusher), pusher.end
     stopping = pusher.ref.stop()
     puller.gate.set()
@@ -311,7 +311,7 @@ async def test_at_the_end_a_slow_receiver_still_gets_what_waits(owner, until, wh
 async def test_what_was_sent_before_the_end_arrives(owner, plain):
     pusher = await owner(Pusher(bind=LOCAL, codec="text"))
     pull = plain.connected(zmq.PULL, pusher.end.endpoint)
-    await pusher.end.ready(timeout=5)
+    await pusher.end.ready(timeout=60)
     for number in range(900):
         pusher.end.send_nowait(number)
     await pusher.ref.stop()

@@ -196,7 +196,7 @@ async def test_a_requester_and_a_replier_understand_each_other(serve, client, co
 async def test_a_requester_that_binds_is_answered_by_repliers_that_connect(serve, owner):
     asks = (await owner(Requester(bind=LOCAL, codec="text", timeout=20))).end
     doors = [await serve(echo, bind=None, connect=asks.endpoint, codec="text") for _ in range(2)]
-    await asks.ready(2, 5)
+    await asks.ready(2, 60)
     texts = [str(number) for number in range(20)]
     assert await asyncio.gather(*(asks.request(text) for text in texts)) == texts
     assert [door.end.sent for door in doors] == [10, 10]

@@ -156,7 +156,7 @@ async def test_several_endpoints_are_asked_in_turn_and_those_that_are_gone_left_
 ):
     servers = [server() for _ in range(3)]
     client = await owner(Requester(connect=[s.endpoint for s in servers], codec="text"))
-    await client.end.ready(3, 5)
+    await client.end.ready(3, 60)
 
     async def ask_all(count, of):
         for number in range(count):
@@ -181,7 +181,7 @@ async def test_a_server_that_does_not_answer_gets_nothing_more_while_another_is_
     client = await owner(
         Requester(connect=[dumb.endpoint, good.endpoint], codec="text", timeout=0.5, retries=1)
     )
-    await client.end.ready(2, 5)
+    await client.end.ready(2, 60)
     for number in range(6):
         serving = asyncio.ensure_future(good.serve())
         assert await client.end.request(str(number)) == f"re {number}"
@@ -221,7 +221,7 @@ async def test_a_thousand_requests_at_once_are_sent_first_come_first_served(owne
 async def test_a_requester_that_binds_tells_its_requests_apart(owner, plain):
     client = await owner(Requester(bind=LOCAL, codec="text", timeout=20))
     servers = [plain.connected(zmq.REP, client.end.endpoint) for _ in range(3)]
-    await client.end.ready(3, 5)
+    await client.end.ready(3, 60)
     texts = [str(number) for number in range(30)]
     replies = [asking(client.end, text) for text in texts]
     for _ in range(10):
@@ -235,7 +235,7 @@ async def test_a_requester_that_binds_tells_its_requests_apart(owner, plain):
 async def test_where_it_is_bound_and_the_last_server_goes_its_requests_are_lost(owner, plain):
     client = await owner(Requester(bind=LOCAL, codec="text", timeout=25))
     one, other = (plain.connected(zmq.REP, client.end.endpoint) for _ in range(2))
-    await client.end.ready(2, 5)
+    await client.end.ready(2, 60)
     replies = [asking(client.end, text) for text in "ab"]
     [[text]] = await plain.heard(one)
     await plain.heard(other)
@@ -284,7 +284,7 @@ async def test_repliers_come_to_a_requester_that_binds_for_the_service(mesh):
     for node in (near, far):
         await node.spawn(Answers)
     assert await replies == "EARLY"
-    await inside(near, client).servers.ready(2, 5)
+    await inside(near, client).servers.ready(2, 60)
     assert [await client.ask(Asks.ask, text) for text in "abcd"] == list("ABCD")
 
 
@@ -317,7 +317,7 @@ async def test_a_service_is_found_on_this_node_and_on_others(mesh, until):
     away = await far.spawn(Upper)
     assert await early == "EARLY"
     here = await near.spawn(Upper)
-    await actor.server.ready(2, 5)
+    await actor.server.ready(2, 60)
     assert [await client.ask(Asks.ask, text) for text in "abcd"] == list("ABCD")
     assert [inside(far, away).door.sent, inside(near, here).door.sent] == [3, 2]
     far._runtime.services.withdraw_all()  # a node that is about to stop: its actors still answer
@@ -343,7 +343,7 @@ async def test_where_nobody_serves_a_request_names_the_service(mesh):
 async def test_a_late_reply_is_dropped_and_counted(owner, server, until, kind):
     one = server(kind)
     client = await owner(Requester(connect=one.endpoint, codec="text"))
-    await client.end.ready(1, 5)
+    await client.end.ready(1, 60)
     with pytest.raises(RequestTimeout, match=r"no reply within [\d.]+ s, asked once"):
         await client.end.request("first", timeout=0.05)
     late = await one.next()
@@ -385,7 +385,7 @@ async def test_in_200_rounds_of_random_delays_no_reply_is_anothers(
         if transport == "bound":
             client = await owner(Requester(bind=LOCAL, codec="text"))
             server.connect(client.end.endpoint)
-            await client.end.ready(1, 5)
+            await client.end.ready(1, 60)
         else:
             endpoint = place(transport)
             server.bind(endpoint)
@@ -554,7 +554,7 @@ async def test_over_inproc_a_line_that_owes_does_not_hold_up_the_next(mesh, owne
 async def test_retries_are_counted_and_asked_one_after_the_other(owner, server):
     one = server(zmq.ROUTER)
     client = await owner(Requester(connect=one.endpoint, codec="text", timeout=0.3, retries=2))
-    await client.end.ready(1, 5)
+    await client.end.ready(1, 60)
     with pytest.raises(RequestTimeout, match=r"within [\d.]+ s, asked 3 times: it may have"):
         await client.end.request("a")
     for _ in range(3):
@@ -626,7 +626,7 @@ async def test_the_deadline_of_the_ask_bounds_the_request_and_its_retries(mesh, 
     node = await mesh.start()
     client = await node.spawn(Client, None, one.endpoint)
     actor = inside(node, client)
-    await actor.server.ready(1, 5)
+    await actor.server.ready(1, 60)
     with pytest.raises((TimeoutError, RemoteError)):  # both end in the same moment
         await client.within(0.5).ask(Client.ask, "a")
     await until(lambda: actor.errors)  # and not after a minute
@@ -649,7 +649,7 @@ async def test_nothing_is_sent_when_the_ask_has_no_time_left(mesh, server, until
     gone = asyncio.Event()
     client = await node.spawn(Late, None, one.endpoint)
     actor = inside(node, client)
-    await actor.server.ready(1, 5)
+    await actor.server.ready(1, 60)
     with pytest.raises(TimeoutError):
         await client.within(0.02).ask(Late.wait_and_ask)
     gone.set()
@@ -739,7 +739,7 @@ async def test_the_end_of_the_actor_is_no_answer_to_a_request_without_retries(ow
 async def test_ready_says_how_many_are_there(owner, server, plain):
     one = server()
     client = await owner(Requester(connect=[one.endpoint, plain.free_endpoint()], codec="text"))
-    await client.end.ready(1, 5)
+    await client.end.ready(1, 60)
     with pytest.raises(TimeoutError, match=r"owner#1\.end has 1 of 2 peers after 0\.01 s"):
         await client.end.ready(2, 0.01)
     assert client.end.peer_count == 1

@@ -108,7 +108,7 @@ async def test_a_router_may_connect_first_and_to_several(owner, plain, until, tm
         await plain.bound_at(zmq.DEALER, endpoint, routing_id=name)
         for endpoint, name in zip(endpoints, (b"one", b"two"), strict=True)
     ]
-    await router.end.ready(2, timeout=10)
+    await router.end.ready(2, timeout=60)
     for name, worker in zip(("one", "two"), workers, strict=True):
         await router.end.send(name, f"for {name}")
         assert await plain.heard(worker) == [[b"for %s" % name.encode()]]
@@ -143,7 +143,7 @@ async def test_a_service_joins_a_router_and_a_dealer_whichever_binds(
     there = await owner(binder(service="door", bind=True), mesh.running[0])
     here = await owner(connector(service="door", connect=True), near)
     router, dealer = (there, here) if binder is Router else (here, there)
-    await dealer.end.ready(timeout=5)
+    await dealer.end.ready(timeout=60)
     await dealer.end.send("a")
     await until(lambda: router.came)
     peer, text = router.came[0]
@@ -157,7 +157,7 @@ async def test_two_routers_talk_by_their_identities(mesh, owner, until, count):
         near = await mesh.start()
     there = await owner(Router(service="hub", identity="hub-{shelf}"), mesh.running[0], shelf=3)
     here = await owner(Router(service="hub", connect=True, identity="{name}"), near)
-    await here.end.ready(timeout=5)
+    await here.end.ready(timeout=60)
     await here.end.send("hub-3", "question")
     await until(lambda: there.came)
     peer, text = there.came[0]
@@ -215,7 +215,7 @@ async def stuck_peer(owner, plain, full):
     router = await owner(Router(bind=LOCAL, codec="text", full=full))
     stuck = plain.connected(zmq.DEALER, router.end.endpoint, routing_id=b"stuck", **STUCK)
     brisk = plain.connected(zmq.DEALER, router.end.endpoint, routing_id=b"brisk")
-    await router.end.ready(2, timeout=5)
+    await router.end.ready(2, timeout=60)
     return router, stuck, brisk
 
 
@@ -318,7 +318,7 @@ async def test_who_drops_counts_what_the_slow_one_lost_and_no_other(owner, plain
 async def test_answers_that_were_sent_before_the_end_arrive(owner, plain):
     router = await owner(Router(bind=LOCAL, codec="text"))
     dealer = plain.connected(zmq.DEALER, router.end.endpoint, routing_id=b"joe")
-    await router.end.ready(timeout=5)
+    await router.end.ready(timeout=60)
     for number in range(900):
         router.end.send_nowait("joe", number)
     await router.ref.stop()

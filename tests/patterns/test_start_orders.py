@@ -28,7 +28,7 @@ def station(wiring):
 
         @handler
         async def say(self) -> None:
-            await self.feed.ready(3, timeout=20)
+            await self.feed.ready(3, timeout=60)
             for number in range(MESSAGES):
                 await self.feed.publish(TOPICS[number % 3], number)
 

@@ -139,7 +139,7 @@ async def test_a_publisher_may_come_later(mesh, until):
     actor = inside(near, await near.spawn(Listener, None, "a"))
     station = await far.spawn(Station)
     feed = inside(far, station).feed
-    await feed.ready(1, timeout=5)
+    await feed.ready(1, timeout=60)
     await station.ask(Station.say, "a", 1, 2, 3)
     await until(lambda: len(actor.heard) == 3)
     assert actor.readings.missed == 0
@@ -152,7 +152,7 @@ async def test_a_whole_node_of_publishers_may_come_later(mesh, until):
     far = await mesh.start()
     stations = [await far.spawn(Station) for _ in range(5)]
     for number, station in enumerate(stations):
-        await inside(far, station).feed.ready(1, timeout=5)
+        await inside(far, station).feed.ready(1, timeout=60)
         await station.ask(Station.say, "a", number)
     await until(lambda: len(actor.heard) == 5)
     assert sorted(actor.heard) == [("a", number) for number in range(5)]
@@ -167,7 +167,7 @@ async def test_a_publisher_may_leave_and_another_take_its_place(mesh, where, unt
     await until(lambda: actor.readings.publisher_count == 0)
     await listener.ask(Listener.subscribe, "b")  # nobody to wait for
     second = await mesh.nodes[0].spawn(Station)
-    await inside(mesh.nodes[0], second).feed.ready(1, timeout=5)
+    await inside(mesh.nodes[0], second).feed.ready(1, timeout=60)
     await second.ask(Station.say, "b", 2)
     await until(lambda: len(actor.heard) == 2)
     assert actor.heard == [("a", 1), ("b", 2)]

@@ -71,9 +71,9 @@ async def test_after_a_kill_in_the_middle_every_message_is_received_or_counted_a
             Program("statistics", mesh_name, statistics),
             Program("disk", mesh_name, recorder) as victim,
         ):
-            await node.find("average", timeout=20)
-            await node.find("recorder", timeout=20)
-            stations = [await node.find(f"s-{n}", timeout=20) for n in STATIONS]
+            await node.find("average", timeout=60)
+            await node.find("recorder", timeout=60)
+            stations = [await node.find(f"s-{n}", timeout=60) for n in STATIONS]
             for station in stations:
                 station.tell("replay", 2)
 
@@ -81,17 +81,17 @@ async def test_after_a_kill_in_the_middle_every_message_is_received_or_counted_a
                 state = await recorded(node)
                 return state is not None and state.rows > 300
 
-            await until(is_in_the_middle, 20)
+            await until(is_in_the_middle)
             victim.kill()
             with Program("disk", mesh_name, recorder):
-                back = await node.find("recorder", timeout=20)
+                back = await node.find("recorder", timeout=60)
                 assert back is not None
 
                 async def is_done():
                     states = [await station.ask("progress") for station in stations]
                     return all(msgspec.convert(s, Progress).done for s in states)
 
-                await until(is_done, 30)
+                await until(is_done)
                 progress = [
                     msgspec.convert(await station.ask("repeat_end"), Progress)
                     for station in stations
@@ -102,7 +102,7 @@ async def test_after_a_kill_in_the_middle_every_message_is_received_or_counted_a
                     seqs = {} if state is None else {p.topic: p.seq for p in state.positions}
                     return all(seqs.get(p.station) == p.messages for p in progress)
 
-                await until(has_all, 20)
+                await until(has_all)
                 end = await recorded(node)
                 average = await (await node.find("average")).ask("account")
     published = sum(p.published for p in progress)
@@ -193,11 +193,12 @@ def test_an_interrupted_demo_ends_with_a_table_and_leaves_nothing(number, tmp_pa
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for children in /proc")
-async def test_nodes_of_a_killed_demo_end_by_themselves(until):
+async def test_nodes_of_a_killed_demo_end_by_themselves(until, tmp_path):
     process = subprocess.Popen(  # noqa: ASYNC220 the loop has nothing else to do
         [sys.executable, "-m", "actormq", "demo", "weather", "--speed", "20"],
         stdout=subprocess.PIPE,
         text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # where it leaves its file
     )
     for line in process.stdout:
         if "messages/s" in line:
@@ -207,7 +208,7 @@ async def test_nodes_of_a_killed_demo_end_by_themselves(until):
     process.kill()
     process.wait()
     process.stdout.close()
-    await until(lambda: not [pid for pid in children if is_alive(pid)], 20)
+    await until(lambda: not [pid for pid in children if is_alive(pid)])
 
 
 def children_of(pid):

@@ -64,7 +64,7 @@ async def ring(world):
     ]
     for number, node in enumerate(nodes):
         name = f"link-{(number + 1) % NODES}"
-        actors[number].next = await node.find(name, timeout=30)
+        actors[number].next = await node.find(name, timeout=60)
     return nodes, refs, actors
 
 
