@@ -3,6 +3,8 @@
 Most asks are answered long before their deadline.
 A timer each would cost more than the ask itself, so they share buckets of 10 ms, and the one timer
 stands at the earliest bucket.
+A bucket that all have left in time stays until there are twice as many as were in use: to see that
+it is empty as each leaves would cost more than all the rest.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from actormq.loop import Loop
 EARLY = 1e-6  # s that a timer may come too early by rounding; or it would be set for no time at all
 NEVER = 1e12  # s; 30 000 years, and far from where a number of buckets is none any more
 BUCKETS_PER_SECOND = 100  # an ask ends at most 10 ms late; the default deadline is 5 s
+BUCKETS_LEAST = 64  # below, nobody looks for empty ones: they are some 20 kB
 
 
 class Served:
@@ -101,6 +104,7 @@ class Deadlines:
         self._loop = loop
         self._buckets: dict[int, Bucket] = {}
         self._heap: list[int] = []
+        self._sweep_at = BUCKETS_LEAST
         self._new: list[Open] = []
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -116,12 +120,20 @@ class Deadlines:
         number = int((deadline + EARLY) * BUCKETS_PER_SECOND) + 1
         bucket = self._buckets.get(number)
         if bucket is None:
+            if len(self._heap) >= self._sweep_at:
+                self._sweep()
             bucket = self._buckets[number] = {}
             heapq.heappush(self._heap, number)
             if self._heap[0] == number:
                 self._arm()
         bucket[item] = None
         return bucket
+
+    def _sweep(self) -> None:
+        """Let go of buckets that all have left; the timer may then come for nothing, once."""
+        self._buckets = {number: bucket for number, bucket in self._buckets.items() if bucket}
+        self._heap = sorted(self._buckets)
+        self._sweep_at = max(2 * len(self._heap), BUCKETS_LEAST)
 
     def add_soon(self, item: Open) -> None:
         """Arm it at the end of the tick, unless it is done by then, as most asks are."""

@@ -19,7 +19,7 @@ from actormq.errors import (
 from actormq.events import ActorFailed
 from actormq.mailbox import State
 from actormq.ref import Ref
-from actormq.rules import supervision
+from actormq.rules import actions as to_do
 from actormq.rules.circles import drawn
 from actormq.rules.restart import RestartBudget
 from actormq.rules.supervision import Supervision
@@ -220,25 +220,25 @@ class Family:
 
     # -- what the rules say -------------------------------------------------------------------
 
-    def _act(self, actions: Iterable[supervision.Action]) -> None:
+    def _act(self, actions: Iterable[to_do.Action]) -> None:
         for action in actions:
             match action:
-                case supervision.Start(key):
+                case to_do.Start(key):
                     self._starts[key] = self._keep(self._start(key))
-                case supervision.Stop(key):
+                case to_do.Stop(key):
                     self._keep(self._stop(key))
-                case supervision.Wait(key, seconds):
+                case to_do.Wait(key, seconds):
                     self._wait(key, seconds)
-                case supervision.Forget(key):
+                case to_do.Forget(key):
                     self._forget(key)
-                case supervision.GiveUp(key):
+                case to_do.GiveUp(key):
                     self._give_up(key)
-                case supervision.Started():
+                case to_do.Started():
                     _settle(self._begun)
-                case supervision.StartFailed(key):
+                case to_do.StartFailed(key):
                     _settle(self._begun, self._failures[key][0])
                     self._leave_all()
-                case supervision.Done():
+                case to_do.Done():
                     _settle(self._done)
                     self._leave_all()
 
@@ -338,15 +338,15 @@ class Family:
         else:
             self.parent.escalate(limit)
 
-    def _consequence(self, key: int, actions: Iterable[supervision.Action]) -> str:
+    def _consequence(self, key: int, actions: Iterable[to_do.Action]) -> str:
         """What becomes of a child that failed, in words."""
         if self.rules is not None and self.rules.is_stopping:
             return "its supervisor stops" if self._done is not None else "its supervisor gives up"
         for action in actions:
             match action:
-                case supervision.Wait(_, seconds):
+                case to_do.Wait(_, seconds):
                     return f"it is restarted in {seconds:.2g} s"
-                case supervision.Forget(other) if other == key:
+                case to_do.Forget(other) if other == key:
                     return "it is not restarted"
         return "it is restarted"
 

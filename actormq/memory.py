@@ -17,17 +17,21 @@ memory on macOS can be neither listed nor swept, and would outlive a killed proc
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import mmap
 import os
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 NAME = re.compile(r"actormq-[0-9a-f]{32}\Z")
 _GUARD = 0 if sys.platform != "linux" else fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 HEAD = 4096  # bytes before the data, which begins with a page
+AT_ONCE = 4 * 1024 * 1024  # bytes that are unmapped where they stand: 1 ms, and a thread costs 0.1
 _LENT, _FREE = 0, 1
 _QUIETLY = os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -88,10 +92,12 @@ class Segment:
             os.close(self.descriptor)
             self.descriptor = -1
 
-    def close(self) -> None:
-        """Let go of it; who reads it keeps it."""
+    def release(self) -> mmap.mmap:
+        """Give up the memory, to be dropped; who reads it keeps it."""
         self.settle()
-        self._map.close()
+        released = self._map
+        del self._map
+        return released
 
 
 class Borrowed:
@@ -127,10 +133,31 @@ class Borrowed:
             os.close(here)
         self._reading = _reading(HEAD + size)
 
+    def release(self) -> mmap.mmap:
+        """Give up the memory, to be dropped; who still reads it keeps it."""
+        released = self._map
+        del self._map
+        return released
+
     def read(self, length: int) -> memoryview:
         """Give its first bytes, read-only and uncopied; it is free once the last view has gone."""
         reading = self._reading.from_buffer(self._map)
         return memoryview(reading).cast("B")[HEAD : HEAD + length].toreadonly()
+
+
+def give_back(segments: Iterable[Segment | Borrowed]) -> None:
+    """Let go of segments; of many bytes in a thread, for to unmap 100 MB takes 30 ms and more.
+
+    Python lets other threads run meanwhile, and the kernel lets them use their memory.
+    """
+    maps = [segment.release() for segment in segments]
+    if sum(map(len, maps)) > AT_ONCE:
+        # As the process ends, the kernel does it: nobody need wait for that thread.
+        thread = Thread(target=maps.clear, name="actormq-unmap", daemon=True)
+        with contextlib.suppress(RuntimeError):  # no thread is to be had: so be it here
+            thread.start()
+            return
+    maps.clear()
 
 
 def _is_sound(descriptor: int, size: int) -> bool:

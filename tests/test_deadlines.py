@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from actormq.deadlines import BUCKETS_PER_SECOND, Deadlines
+from actormq.deadlines import BUCKETS_LEAST, BUCKETS_PER_SECOND, Deadlines
 from actormq.loop import Loop
 from actormq.testing.simulation.loop import VirtualLoop
 
@@ -160,6 +160,39 @@ def test_thousands_of_deadlines_share_one_timer():
 
         assert len(kept) == 5_000
         assert len([one for one in after if not one.cancelled()]) <= before + 1
+
+    on_a_loop(test)
+
+
+def test_buckets_that_all_have_left_are_let_go_long_before_their_time():
+    async def test(loop, deadlines):
+        now = loop.now()
+        late = [(Item(loop), now + 600 + 5 * number * BUCKET) for number in range(100)]
+        for item, deadline in late:
+            deadlines.add(item, deadline)
+        for number in range(20_000):
+            item = Item(loop)
+            del deadlines.add(item, now + 300 + number * BUCKET)[item]
+        assert deadlines.waiting() == [item for item, _ in late]
+        assert len(deadlines._heap) == len(deadlines._buckets) <= 2 * (len(late) + 1)
+
+    on_a_loop(test)
+
+
+@pytest.mark.slow
+def test_one_that_comes_once_buckets_were_let_go_expires_in_time():
+    async def test(loop, deadlines):
+        for number in range(2 * BUCKETS_LEAST):
+            item = Item(loop)
+            del deadlines.add(item, loop.now() + (1 + number) * BUCKET)[item]
+        late, deadline = Item(loop), loop.now() + (2 * BUCKETS_LEAST + 1) * BUCKET
+        deadlines.add(late, deadline)
+        soon = Item(loop)
+        deadlines.add(soon, loop.now())
+        await soon.done.wait()
+        assert late.expired_at is None
+        await late.done.wait()
+        assert late.expired_at >= deadline
 
     on_a_loop(test)
 

@@ -2,12 +2,14 @@ import gc
 import mmap
 import os
 import sys
+import threading
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from actormq.memory import Borrowed, Segment
+from actormq.memory import AT_ONCE, Borrowed, Segment, give_back
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="segments are Linux's memfds")
 SIZE = 3 * mmap.PAGESIZE
@@ -22,7 +24,8 @@ def segments_open():
 def segment():
     one = Segment(SIZE)
     yield one
-    one.close()
+    if hasattr(one, "_map"):
+        give_back([one])
 
 
 def borrowed(segment, **other):
@@ -93,7 +96,7 @@ def test_what_is_read_outlives_the_segment_and_who_lent_it(segment):
     there = borrowed(segment)
     segment.write(b"kept")
     view = there.read(4)
-    segment.close()
+    give_back([segment, there])
     del there
 
     assert bytes(view) == b"kept"
@@ -104,10 +107,40 @@ def test_nothing_is_left_open():
     one = Segment(SIZE)
     there = borrowed(one)
     view = there.read(1)
-    one.close()
-    del there, view
+    give_back([one, there])
+    del view
 
     assert segments_open() == before
+
+
+@pytest.mark.parametrize(("size", "is_here"), [(SIZE, True), (AT_ONCE, False)])
+def test_much_memory_is_given_back_in_another_thread(size, is_here):
+    segment = Segment(size)
+    segments, threads, all_given = [segment, borrowed(segment)], [], threading.Event()
+
+    def given(_):
+        threads.append(threading.current_thread())
+        if len(threads) == len(segments):
+            all_given.set()
+
+    watched = [weakref.ref(one._map, given) for one in segments]
+    give_back(segments)
+
+    assert all_given.wait(10.0)
+    assert {thread is threading.main_thread() for thread in threads} == {is_here}
+    assert [ref() for ref in watched] == [None, None]
+
+
+def test_without_a_thread_memory_is_given_back_all_the_same(monkeypatch):
+    def start(_):
+        raise RuntimeError("can't start new thread")
+
+    segment = Segment(AT_ONCE)
+    watched = weakref.ref(segment._map)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    give_back([segment])
+
+    assert watched() is None
 
 
 def test_the_descriptor_is_not_needed_once_another_has_it(segment):

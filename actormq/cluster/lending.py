@@ -29,7 +29,7 @@ from actormq import message
 from actormq.codec import Codec
 from actormq.errors import RemoteProtocolError
 from actormq.loop import Loop
-from actormq.memory import Borrowed, Segment
+from actormq.memory import Borrowed, Segment, give_back
 from actormq.message import Envelope
 
 LENT_BYTES = 512 * 1024  # bytes of a message's buffers: below, the socket is as fast (measured)
@@ -133,8 +133,7 @@ class Lender:
 
     def begin(self) -> None:
         """There is a new link: who is there may know nothing of the segments that there were."""
-        for loan in list(self._loans.values()):
-            self._withdraw(loan)
+        self._withdraw(list(self._loans.values()))
         self._is_answered, self._rests_until = False, 0.0
 
     def close(self) -> None:
@@ -142,8 +141,7 @@ class Lender:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for loan in self._loans.values():
-            loan.segment.close()
+        give_back(loan.segment for loan in self._loans.values())
         self._loans.clear()
         self._rests_until = math.inf  # it may still be answered: nobody reads that
 
@@ -166,7 +164,7 @@ class Lender:
             return
         free.sort(key=lambda loan: loan.segment.size, reverse=True)
         while self._has_no_room_for(size, self._loans.values()):
-            self._withdraw(free.pop())
+            self._withdraw([free.pop()])
         try:
             segment = Segment(size)
         except OSError:  # no memory, no descriptor, or no such thing here
@@ -189,18 +187,22 @@ class Lender:
         """Give back what was not used, or not opened, for some time."""
         self._timer = None
         old = self._loop.now() - KEPT
-        for loan in list(self._loans.values()):
-            if loan.used_at <= old and (loan.is_free or not loan.is_open):
-                if not self._is_answered:
-                    self._rests_until = math.inf  # it cannot open them, or does not know how
-                self._withdraw(loan)
+        unused = [
+            loan
+            for loan in self._loans.values()
+            if loan.used_at <= old and (loan.is_free or not loan.is_open)
+        ]
+        if unused and not self._is_answered:
+            self._rests_until = math.inf  # it cannot open them, or does not know how
+        self._withdraw(unused)
         if self._loans:
             self._timer = self._loop.call_later(KEPT, self._tidy)
 
-    def _withdraw(self, loan: Loan) -> None:
-        del self._loans[loan.serial]
-        loan.segment.close()
-        self._say(_packed([message.SHARE, loan.serial]))
+    def _withdraw(self, loans: list[Loan]) -> None:
+        for loan in loans:
+            del self._loans[loan.serial]
+            self._say(_packed([message.SHARE, loan.serial]))
+        give_back(loan.segment for loan in loans)
 
 
 class Borrower:
@@ -224,7 +226,9 @@ class Borrower:
         """
         match envelope:
             case [_, int(serial)]:
-                self._segments.pop(serial, None)
+                segment = self._segments.pop(serial, None)
+                if segment is not None:
+                    give_back([segment])
             case [_, int(serial), int(pid), int(descriptor), str(name), int(size), *_]:
                 if len(self._segments) >= SEGMENTS_LIMIT or serial in self._segments:
                     raise RemoteProtocolError("a segment too many, or twice")
@@ -254,6 +258,7 @@ class Borrower:
 
     def close(self) -> None:
         """The peer is gone; what was read stays."""
+        give_back(self._segments.values())
         self._segments.clear()
 
     def _buffer(self, lent: Any) -> memoryview:

@@ -6,12 +6,12 @@ Discovery gives hints and `rules/membership.py` decides; here are the sockets an
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from actormq import message
+from actormq.cluster.acquaintances import Acquaintances
 from actormq.cluster.directory import Directory
 from actormq.cluster.discovery import Announcement
 from actormq.cluster.dns import Names
@@ -35,7 +35,7 @@ from actormq.message import Envelope, Facts
 from actormq.rules.membership import Entry, Membership
 from actormq.rules.records import State
 from actormq.rules.steps import Change
-from actormq.settings import GUEST_SILENCE, HELLO_SILENCE, Settings
+from actormq.settings import Settings
 from actormq.transport import Transport
 
 RISE_AGAIN = 1.0  # s between two incarnations, for a peer that refuses each of them
@@ -97,15 +97,13 @@ class Mesh:
         self._ticked = ticked
         self._listener: Listener | None = None
         self._sessions = Sessions()
-        self._guests: dict[str, Member] = {}
-        self._pending: dict[str, Member] = {}  # have said hello, and are no members yet
+        self._met = Acquaintances(loop, codec, settings.link_limit)
         self._remarks = Remarks(events)
         self._namesakes = Namesakes(facts, self._remarks)
-        self._past = Traffic()
         self._by_link: dict[Link, Member] = {}
         self._risen_at = -RISE_AGAIN
         self.membership = Membership(facts, loop.now(), chance)
-        self.members: dict[str, Member] = {}
+        self.members = self._met.members
         self.garbage_count = 0
         self.gossip = Gossip(self, directory)
         self.pulse = Pulse(self, loop, self._beat)
@@ -229,7 +227,7 @@ class Mesh:
         member.outbox.attach(link.port)
         self.gossip.tell(member, tomb.record)
         member.outbox.flush()
-        self._past.add(member)
+        self._met.past.add(member)
         link.close(linger_ms=GOODBYE_MS)
 
     def link_down(self, link: Link) -> None:
@@ -322,7 +320,7 @@ class Mesh:
         member = self._sessions.speaks(routing_id)
         if member is None:
             if envelopes and envelopes[0][0] != message.HELLO:
-                self._past.unread += len(envelopes)
+                self._met.past.unread += len(envelopes)
             return False
         if member.facts.is_guest and member.answered_on != routing_id:
             self._answer_on(member, routing_id)
@@ -342,21 +340,7 @@ class Mesh:
 
     def _speak_with(self, facts: Facts) -> Member:
         """What is kept of a peer, from now on if nothing was."""
-        member = self.members.get(facts.node)
-        if member is None:
-            outbox = Outbox(self._loop, facts.name, self._settings.link_limit)
-            member = self.members[facts.node] = Member(facts, outbox, self.now())
-            if facts.host == self.facts.host:
-                member.share_memory(self._loop, self._codec, self._settings.link_limit)
-            if facts.is_guest:
-                self._guests[facts.node] = member
-            elif facts.node in self.membership.entries:
-                member.is_known = True
-            else:
-                self._pending[facts.node] = member
-        elif facts.incarnation >= member.facts.incarnation:
-            member.facts = facts
-        return member
+        return self._met.met(facts, self.facts.host, is_known=self.is_member(facts.node))
 
     def _meet(self, member: Member) -> None:
         """Take a node in once it can be heard and be spoken to."""
@@ -370,7 +354,7 @@ class Mesh:
 
     def guests(self) -> Iterable[Member]:
         """Those who take part without being watched."""
-        return self._guests.values()
+        return self._met.guests()
 
     def peers(self) -> list[Entry]:
         """The members that are nodes, not guests, in the order in which they were met."""
@@ -382,17 +366,13 @@ class Mesh:
 
     def forget(self, member: Member, reason: str) -> None:
         """A peer is gone: nobody waits for it any more."""
-        node = member.facts.node
-        for kept in (self.members, self._guests, self._pending):
-            kept.pop(node, None)
         self._sessions.end_all(member)
         if member.link is not None:
             del self._by_link[member.link]
             member.link.close()
             member.link = None
-        self.reach.cancel(node)
-        member.close()
-        self._past.add(member)
+        self.reach.cancel(member.facts.node)
+        self._met.part(member)
         if member.is_known:
             self._lost(member, reason)
 
@@ -425,11 +405,7 @@ class Mesh:
             self.forget(member, change.reason)
             self._directory.forget(facts.node)
             return
-        self._pending.pop(facts.node, None)
-        if facts.node in self.members:
-            member = self.members[facts.node]
-            member.is_known = True
-            member.facts = facts
+        self._met.joined(facts)
         self._report(change)
         if change.is_new:
             self._namesakes.came(facts)
@@ -441,12 +417,9 @@ class Mesh:
         )
 
     def _beat(self, now: float, lag: float) -> None:
-        """Let go of guests that say nothing, and of nodes that said hello and nothing else."""
-        for silent, limit in ((self._guests, GUEST_SILENCE), (self._pending, HELLO_SILENCE)):
-            for member in list(silent.values()):
-                member.heard_at += lag
-                if now - member.heard_at > limit:
-                    self.forget(member, f"silent for {limit:g} s")
+        """Let go of those who say nothing."""
+        for member, limit in self._met.silent(now, lag):
+            self.forget(member, f"silent for {limit:g} s")
         self.reach.rejoin(now)
         self._ticked(now)
 
@@ -460,7 +433,4 @@ class Mesh:
 
     def traffic(self) -> Traffic:
         """Count the envelopes of all links, those of members that are gone included."""
-        traffic = copy.copy(self._past)
-        for member in self.members.values():
-            traffic.add(member)
-        return traffic
+        return self._met.traffic()

@@ -39,8 +39,8 @@ from actormq.farm.records import (
 )
 from actormq.farm.tables import Trouble, beside, connect, create, look_up, schema, transaction
 
-LOST, WAITING, DONE = range(3)
-"""What a task is: its record damaged and no outcome there, accepted, or with an outcome."""
+DONE = 1
+"""What a task is that has an outcome; all others are 0."""
 
 GROUP = 1024  # records in a transaction of a new file
 WHAT = {TASK: "task", OUTCOME: "outcome"}
@@ -60,7 +60,7 @@ class Survey:
 
     Attributes:
         head: The facts of the batch, counts as they should be.
-        states: Of each task, LOST, WAITING or DONE.
+        states: Of each task, whether it is `DONE`.
         damages: What is damaged, found now or as it was resumed earlier, by the row it stands in.
         asides: Those that were found only now, and what stands in their places.
         is_sound: Whether the file may be written to.
@@ -187,8 +187,8 @@ def _survey(db: sqlite3.Connection, head: Head, noted: Head) -> Survey:
         asides.append((replace(LOG, count=noted.outcomes - head.outcomes), None))
     head = replace(head, accepted=noted.accepted)
     states = bytearray(head.accepted)
-    for number, _ in _sound(db, TASK, head, asides, missing):
-        states[number] = WAITING
+    for _ in _sound(db, TASK, head, asides, missing):
+        pass  # those that are not sound are put aside
     for number, _ in _sound(db, OUTCOME, head, asides, missing):
         states[number] = DONE
     if not is_sound and not asides:

@@ -42,7 +42,7 @@ from actormq.farm.records import (
     unpack_outcome,
     unseal,
 )
-from actormq.farm.salvage import DONE, LOST, WAITING, Survey
+from actormq.farm.salvage import DONE, Survey
 from actormq.farm.tables import beside, explained, look_up, transaction
 
 BALLAST = 4 << 20  # bytes: outcomes of 1 KiB of 4000 tasks, more than are under way at a time
@@ -114,7 +114,7 @@ class Store:
             self._db.executemany("INSERT INTO tasks VALUES (?, ?)", records)
 
         self._commit(write, replace(self._head, accepted=first + len(tasks)))
-        self._states.extend(bytes([WAITING]) * len(tasks))
+        self._states.extend(bytes(len(tasks)))
 
     def record(self, outcomes: Sequence[Outcome]) -> list[int]:
         """Put outcomes on disk, all or none of them.
@@ -186,11 +186,6 @@ class Store:
         return self._head.accepted
 
     @property
-    def outcome_count(self) -> int:
-        """Tasks that have an outcome, a count."""
-        return self._head.outcomes
-
-    @property
     def total(self) -> int | None:
         """Tasks of the whole input, a count; None while it has not been read to its end."""
         return self._head.total
@@ -200,24 +195,6 @@ class Store:
         """What was found damaged, now or earlier, and was not given anew since."""
         return list(self._damages.values())
 
-    def pending(self, after: int, most: int) -> list[tuple[int, bytes]]:
-        """Give tasks that have no outcome, in order of their ids.
-
-        Args:
-            after: Ids above this one; -1 to begin.
-            most: How many, a count.
-        """
-        found: list[tuple[int, bytes]] = []
-        for number in self._in_state(WAITING, after):
-            if len(found) == most:
-                break
-            payload = self.payload(number)
-            if payload is None:
-                self._note("task", number, LOST)
-            else:
-                found.append((number, payload))
-        return found
-
     def outcomes(self, after: int, most: int) -> list[Outcome]:
         """Give outcomes, in order of the ids of their tasks.
 
@@ -226,13 +203,13 @@ class Store:
             most: How many, a count.
         """
         found: list[Outcome] = []
-        for number in self._in_state(DONE, after):
+        for number in self._done(after):
             if len(found) == most:
                 break
             try:
                 found.append(unpack_outcome(number, look_up(self._db, "outcomes", number)))
             except Altered:
-                self._note("outcome", number, WAITING)
+                self._note(number)
                 self._head = replace(self._head, outcomes=self._head.outcomes - 1)
         return found
 
@@ -267,8 +244,6 @@ class Store:
             self._forget("task", [number])
 
         self._commit_with_ballast(write, self._head)
-        if self._states[number] == LOST:
-            self._states[number] = WAITING
         self._drop("task", [number])
 
     def close(self) -> None:
@@ -334,18 +309,18 @@ class Store:
                 raise
             self._commit(write, head)
 
-    def _in_state(self, state: int, after: int) -> Iterator[int]:
-        at = self._states.find(state, after + 1)
+    def _done(self, after: int) -> Iterator[int]:
+        at = self._states.find(DONE, after + 1)
         while at >= 0:
             yield at
-            at = self._states.find(state, at + 1)
+            at = self._states.find(DONE, at + 1)
 
-    def _note(self, what: str, number: int, state: int) -> None:
-        """Remember what turned out to be damaged while the file is open."""
-        self._states[number] = state
+    def _note(self, number: int) -> None:
+        """Remember an outcome that turned out to be damaged while the file is open."""
+        self._states[number] = 0
         row = max(self._damages, default=-1) + 1
-        self._damages[row] = Damage(what, number, "altered")
-        self._rows[what, number] = row
+        self._damages[row] = Damage("outcome", number, "altered")
+        self._rows["outcome", number] = row
 
     def _forget(self, what: str, mended: Iterable[int]) -> None:
         rows = [(self._rows[what, number],) for number in mended if (what, number) in self._rows]

@@ -47,12 +47,22 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
-from typing import Literal
-
-import msgspec
 
 from actormq.errors import InternalError
+from actormq.rules.actions import (
+    Action,
+    Done,
+    End,
+    Forget,
+    GiveUp,
+    Start,
+    Started,
+    StartFailed,
+    Stop,
+    Wait,
+)
 from actormq.rules.backoff import Backoff
+from actormq.rules.charge import Charge, Phase, Run
 from actormq.rules.restart import (
     RestartBudget,
     RestartHistory,
@@ -60,104 +70,6 @@ from actormq.rules.restart import (
     Strategy,
     is_restarted,
 )
-
-Phase = Literal["down", "waiting", "starting", "up", "stopping"]
-"""Where a child is: down until its turn comes, waiting for its back-off to pass, and so on."""
-
-
-# -- actions --------------------------------------------------------------------------------------
-
-
-class Start(msgspec.Struct, frozen=True):
-    """Start the child; answer with `started` or `start_failed`."""
-
-    key: int
-
-
-class Stop(msgspec.Struct, frozen=True):
-    """Stop the child, which may be starting still; answer with `ended` or `start_failed`."""
-
-    key: int
-
-
-class Wait(msgspec.Struct, frozen=True):
-    """Call `due` in so many seconds; it takes the place of an earlier one for the same child."""
-
-    key: int
-    seconds: float
-
-
-class Forget(msgspec.Struct, frozen=True):
-    """The child is gone for good; also the answer to `remove`, and to `add` if it never started."""
-
-    key: int
-
-
-class Started(msgspec.Struct, frozen=True):
-    """Each child of `begin` has been started."""
-
-
-class StartFailed(msgspec.Struct, frozen=True):
-    """This child of `begin` could not be started; all others have ended again."""
-
-    key: int
-
-
-class GiveUp(msgspec.Struct, frozen=True):
-    """The budget is spent: the supervisor fails because of this child; all others have ended."""
-
-    key: int
-
-
-class Done(msgspec.Struct, frozen=True):
-    """All have ended, as `stop` wanted."""
-
-
-Action = Start | Stop | Wait | Forget | Started | StartFailed | GiveUp | Done
-"""What the caller is to do; a list of them is done in its order."""
-
-End = StartFailed | GiveUp | Done
-
-
-# -- the state ------------------------------------------------------------------------------------
-
-
-class _Child(msgspec.Struct):
-    """One child; `order` grows from child to child, times and delays are in seconds."""
-
-    key: int
-    policy: RestartPolicy
-    order: int
-    is_dynamic: bool
-    phase: Phase = "down"
-    is_new: bool = True  # was never up
-    is_leaving: bool = False  # `remove` was called
-    started_at: float | None = None  # when it came up; None while it is not
-    attempt: int = 0  # restarts in a row
-    delay: float = 0.0  # the last back-off
-    restart_count: int = 0
-
-    @property
-    def is_running(self) -> bool:
-        return self.phase in ("starting", "up", "stopping")
-
-
-class _Run(msgspec.Struct):
-    """Something that goes from child to child: `begin`, a group restart, the end of a group.
-
-    Attributes:
-        first: The order of the first child that belongs to it; all after it do too.
-        leader: The child that failed; None in `begin`, at the end, and once it is forgotten.
-        stage: What it is at.
-        queue: Keys of children to be stopped, or to be started, the next one first.
-        current: The child that it waits for.
-    """
-
-    first: int
-    leader: _Child | None
-    stage: Literal["stopping", "waiting", "starting"]
-    queue: deque[int] = msgspec.field(default_factory=deque)
-    current: int | None = None
 
 
 class Supervision:
@@ -185,9 +97,9 @@ class Supervision:
         self._backoff = backoff
         self._chance = chance
         self._history = RestartHistory(budget)
-        self._children: dict[int, _Child] = {}  # in start order
+        self._children: dict[int, Charge] = {}  # in start order
         self._order = 0
-        self._run: _Run | None = None
+        self._run: Run | None = None
         self._is_beginning = False
         self._end: End | None = None  # how it is to end
         self._is_over = False  # whether it has
@@ -242,7 +154,7 @@ class Supervision:
         for key, policy in children:
             self._enter(key, policy, is_dynamic=False)
         self._is_beginning = True
-        self._run = _Run(0, None, "starting", deque(self._children))
+        self._run = Run(0, None, "starting", deque(self._children))
         return self._next_step(self._run)
 
     def stop(self) -> list[Action]:
@@ -348,30 +260,30 @@ class Supervision:
 
     # -- what follows for one child ---------------------------------------------------------------
 
-    def _enter(self, key: int, policy: RestartPolicy, is_dynamic: bool) -> _Child:
+    def _enter(self, key: int, policy: RestartPolicy, is_dynamic: bool) -> Charge:
         if key in self._children:
             raise InternalError(f"supervision: child {key} is known already")
         self._order += 1
-        child = self._children[key] = _Child(key, policy, self._order, is_dynamic)
+        child = self._children[key] = Charge(key, policy, self._order, is_dynamic)
         return child
 
-    def _started_anew(self, child: _Child) -> Start:
+    def _started_anew(self, child: Charge) -> Start:
         child.phase, child.started_at = "starting", None
         child.restart_count += not child.is_new
         return Start(child.key)
 
-    def _stopping(self, child: _Child) -> Stop:
+    def _stopping(self, child: Charge) -> Stop:
         child.phase = "stopping"
         return Stop(child.key)
 
-    def _stopped(self, child: _Child) -> list[Action]:
+    def _stopped(self, child: Charge) -> list[Action]:
         """It was told to stop, and has: to be forgotten, or for a sibling's sake."""
         if child.is_leaving or child.policy == "never":
             return self._forgotten(child)
         child.phase = "down"
         return self._after(child)
 
-    def _forgotten(self, child: _Child) -> list[Action]:
+    def _forgotten(self, child: Charge) -> list[Action]:
         """Take it off the list, and say so unless the end of all says it."""
         del self._children[child.key]
         is_told = self._end is None or child.is_leaving or (child.is_new and child.is_dynamic)
@@ -383,14 +295,14 @@ class Supervision:
                 return told + self._start_group(run)
         return told + self._after(child)
 
-    def _never_started(self, child: _Child) -> list[Action]:
+    def _never_started(self, child: Charge) -> list[Action]:
         """It ended before it was up for the first time."""
         if child.is_dynamic:
             return self._forgotten(child)
         del self._children[child.key]
         return self._shut(StartFailed(child.key))
 
-    def _failed(self, child: _Child, now: float) -> list[Action]:
+    def _failed(self, child: Charge, now: float) -> list[Action]:
         """It is to be restarted, if that fits the budget."""
         run = self._run
         if run is not None and run.stage == "stopping" and child.order >= run.first:
@@ -404,7 +316,7 @@ class Supervision:
             return [self._again(child)]
         return self._restart_group(child)
 
-    def _count_attempt(self, child: _Child, now: float) -> None:
+    def _count_attempt(self, child: Charge, now: float) -> None:
         """Say which restart in a row this is, and how long to wait before it."""
         if child.started_at is not None:
             ran = now - child.started_at
@@ -413,7 +325,7 @@ class Supervision:
         child.attempt += 1
         child.delay = self._backoff.delay(child.attempt, self._chance())
 
-    def _again(self, child: _Child) -> Action:
+    def _again(self, child: Charge) -> Action:
         """Start it after its back-off."""
         if child.delay <= 0.0:
             return self._started_anew(child)
@@ -422,7 +334,7 @@ class Supervision:
 
     # -- what goes from child to child ------------------------------------------------------------
 
-    def _after(self, child: _Child) -> list[Action]:
+    def _after(self, child: Charge) -> list[Action]:
         """Go on, if this child was waited for."""
         if self._end is not None and not self._children:
             return self._finished()
@@ -430,7 +342,7 @@ class Supervision:
             return self._next_step(self._run)
         return []
 
-    def _next_step(self, run: _Run) -> list[Action]:
+    def _next_step(self, run: Run) -> list[Action]:
         """Stop or start the next one in the queue; if there is none, the stage is over."""
         while run.queue:
             child = self._children.get(run.queue.popleft())
@@ -445,7 +357,7 @@ class Supervision:
         run.current = None
         return self._stage_over(run)
 
-    def _stage_over(self, run: _Run) -> list[Action]:
+    def _stage_over(self, run: Run) -> list[Action]:
         if run.stage == "starting":
             self._run = None
             was_beginning, self._is_beginning = self._is_beginning, False
@@ -455,29 +367,29 @@ class Supervision:
         run.stage = "waiting"
         return [self._again(run.leader)]
 
-    def _restart_group(self, leader: _Child) -> list[Action]:
+    def _restart_group(self, leader: Charge) -> list[Action]:
         """Begin to stop the members; what a former run had to start is among them."""
         if self._run is not None:
             self._put_down(self._run)
         leader.phase = "down"
         first = leader.order if self._strategy == "rest_for_one" else 0
         queue = deque(child.key for child in self._backwards(first) if child.is_running)
-        self._run = _Run(first, leader, "stopping", queue)
+        self._run = Run(first, leader, "stopping", queue)
         return self._next_step(self._run)
 
-    def _start_group(self, run: _Run) -> list[Action]:
+    def _start_group(self, run: Run) -> list[Action]:
         """Begin to start the members, the wait being over."""
         self._put_down(run)
         members = [child.key for child in self._backwards(run.first)]
         run.stage, run.queue = "starting", deque(reversed(members))
         return self._next_step(run)
 
-    def _put_down(self, run: _Run) -> None:
+    def _put_down(self, run: Run) -> None:
         """Let its leader wait no more, if it does."""
         if run.leader is not None and run.leader.phase == "waiting":
             run.leader.phase = "down"
 
-    def _backwards(self, first: int) -> Iterable[_Child]:
+    def _backwards(self, first: int) -> Iterable[Charge]:
         """The children from the last to the one of that order, or to the next one after it."""
         return takewhile(lambda child: child.order >= first, reversed(self._children.values()))
 
@@ -500,7 +412,7 @@ class Supervision:
         if self._strategy == "one_for_one":
             left = (self._children[key] for key in queue)
             return actions + [self._stopping(child) for child in left if child.phase != "stopping"]
-        self._run = _Run(0, None, "stopping", queue)
+        self._run = Run(0, None, "stopping", queue)
         return actions + self._next_step(self._run)
 
     def _finished(self) -> list[Action]:

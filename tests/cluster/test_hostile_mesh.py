@@ -68,7 +68,7 @@ async def test_a_clock_that_jumps_by_ten_years_kills_nobody(mesh, until, monkeyp
 async def test_nodes_that_say_hello_and_nothing_else_are_no_members_and_soon_forgotten(
     mesh, until, knock, monkeypatch
 ):
-    monkeypatch.setattr("actormq.cluster.mesh.HELLO_SILENCE", 0.3)
+    monkeypatch.setattr("actormq.cluster.acquaintances.HELLO_SILENCE", 0.3)
     node = await mesh.start()
     view = node.mesh_view
     for _ in range(KNOCKING):

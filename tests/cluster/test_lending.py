@@ -4,6 +4,8 @@ import asyncio
 import gc
 import os
 import sys
+import threading
+import weakref
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,7 @@ from actormq.cluster.lending import LENT_BYTES, SEGMENTS_LIMIT, Borrower, Lender
 from actormq.codec import Codec
 from actormq.errors import MessageTooLarge, RemoteProtocolError
 from actormq.loop import Loop
-from actormq.memory import Segment
+from actormq.memory import AT_ONCE, Segment, give_back
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="segments are Linux's memfds")
 MIB = 1 << 20
@@ -299,7 +301,7 @@ async def test_kill_9_of_either_side_leaves_no_memory_behind(mesh_name, until):
 
         assert [int(one.sum()) for one in kept] == [number * MIB for number in range(4)]
         kept.clear()
-        assert maps_of(os.getpid()) == set()
+        await until(lambda: maps_of(os.getpid()) == set())
         assert node.ledger().is_balanced
 
 
@@ -399,8 +401,7 @@ async def test_a_peer_may_share_so_many_segments_and_no_more():
 
         other.take([message.SHARE, 0])
         other.take(words[-1])
-        for one in segments:
-            one.close()
+        give_back(segments)
 
 
 async def test_buffers_of_one_message_are_lent_together_or_not_at_all():
@@ -462,6 +463,31 @@ async def test_nothing_is_lent_to_a_peer_that_is_gone():
 
         assert one.lend(b"", [b"x" * MIB]) is None  # an answer to what it had asked
         assert (said, one.size) == ([], 0)
+
+
+@pytest.mark.parametrize("side", ["lender", "borrower"])
+async def test_the_loop_is_not_held_by_the_memory_of_a_peer_that_is_gone(until, side):
+    async with ends() as (one, other, said, _):
+        for number in range(4):
+            one.lend(b"", [b"x" * (AT_ONCE // 2 + number * MIB)])
+            other.take(said.pop())
+            one.opened(number + 1)
+            assert one.lend(b"", [b"x" * (AT_ONCE // 2 + number * MIB)])
+        segments = (
+            [loan.segment for loan in one._loans.values()]
+            if side == "lender"
+            else [*other._segments.values()]
+        )
+        threads = []
+        watched = [
+            weakref.ref(segment._map, lambda _: threads.append(threading.get_ident()))
+            for segment in segments
+        ]
+        assert len(watched) == 4
+        del segments
+        (one if side == "lender" else other).close()
+        await until(lambda: len(threads) == 4)
+    assert threading.get_ident() not in threads
 
 
 async def test_no_segment_is_made_for_more_buffers_than_can_be_lent():

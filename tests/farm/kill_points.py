@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import traced
+from batches import outcome_count, pending
 
 from actormq.farm import store, tables
 from actormq.farm.records import Outcome
@@ -45,14 +46,14 @@ def use(path, tell):
 
 def finish(batch, share, tell):
     """Do what is left up to the share, outcomes a group behind the tasks."""
-    while batch.accepted_count < share or batch.pending(-1, 1):
+    while batch.accepted_count < share or pending(batch, -1, 1):
         first = batch.accepted_count
         numbers = range(first, min(first + GROUP, share))
         if numbers:
             batch.accept([(number, payload(number)) for number in numbers])
             tell(numbers[-1] + 1)
         for begun in range(0, first if numbers else share, GROUP):
-            some = [number for number, _ in batch.pending(begun - 1, GROUP)]
+            some = [number for number, _ in pending(batch, begun - 1, GROUP)]
             if some and some[0] < begun + GROUP:
                 batch.record([outcome(number) for number in some])
                 for number in some:
@@ -85,13 +86,13 @@ def troubles(batch, told, damaged):
         yield f"tasks with another payload: {others}"
     found = batch.outcomes(-1, COUNT)
     ids = [each.id for each in found]
-    if ids != sorted(set(ids)) or len(ids) != batch.outcome_count:
+    if ids != sorted(set(ids)) or len(ids) != outcome_count(batch):
         yield f"outcomes: {ids}"
     if any(each != outcome(each.id) for each in found):
         yield "an outcome is another"
     if done - set(ids):
         yield f"outcomes were lost: {done - set(ids)}"
-    waiting = [number for number, _ in batch.pending(-1, COUNT)]
+    waiting = [number for number, _ in pending(batch, -1, COUNT)]
     if waiting != sorted(set(numbers) - lost - set(ids)):
         yield f"waiting are {waiting}"
 

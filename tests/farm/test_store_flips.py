@@ -7,6 +7,7 @@ import os
 import random
 
 import pytest
+from batches import outcome_count, pending
 
 from actormq.errors import StoreDamaged
 from actormq.farm import store as module
@@ -99,7 +100,7 @@ def look(path):
         again = set(OUTCOMES) - set(found)
         assert not set(found) & {each.id for each in damaged if each.what == "outcome"}
         assert len(again) <= sum(each.count for each in damaged if each.what == "outcome")
-        waiting = opened.pending(-1, COUNT)
+        waiting = pending(opened, -1, COUNT)
         assert {number for number, _ in waiting} == set(TASKS) - lost - set(found)
         assert all(TASKS[number] == payload for number, payload in waiting)
         is_anew = path.with_name("batch-damaged").exists()
@@ -191,8 +192,8 @@ def test_what_was_put_aside_is_mended_by_what_is_given_again(batch):
     opened = Store(batch, JOB, resume=True)
     assert {(each.what, each.id) for each in opened.damaged} == {("task", 5), ("outcome", 8)}
     assert opened.payload(5) is None
-    assert [number for number, _ in opened.pending(2, 3)] == [3, 7, 8]  # 8 is to run again
-    assert opened.outcome_count == len(OUTCOMES) - 1
+    assert [number for number, _ in pending(opened, 2, 3)] == [3, 7, 8]  # 8 is to run again
+    assert outcome_count(opened) == len(OUTCOMES) - 1
     opened.replace(5, TASKS[5])
     assert opened.record([OUTCOMES[8]]) == []
     assert opened.damaged == []
@@ -200,7 +201,7 @@ def test_what_was_put_aside_is_mended_by_what_is_given_again(batch):
 
     again = Store(batch, JOB, resume=True)
     assert again.damaged == []
-    assert [number for number, _ in again.pending(2, 3)] == [3, 5, 7]
+    assert [number for number, _ in pending(again, 2, 3)] == [3, 5, 7]
     assert {each.id: each for each in again.outcomes(-1, COUNT)} == OUTCOMES
     again.close()
 

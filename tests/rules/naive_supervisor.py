@@ -6,16 +6,7 @@ scratch to find what is to be done next. It is slow, and short.
 
 from dataclasses import dataclass
 
-from actormq.rules.supervision import (
-    Done,
-    Forget,
-    GiveUp,
-    Start,
-    Started,
-    StartFailed,
-    Stop,
-    Wait,
-)
+from actormq.rules.actions import Done, Forget, GiveUp, Start, Started, StartFailed, Stop, Wait
 
 RUNNING = ("starting", "up", "stopping")
 

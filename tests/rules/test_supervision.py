@@ -5,19 +5,10 @@ import time
 import pytest
 
 from actormq.errors import InternalError
+from actormq.rules.actions import Done, Forget, GiveUp, Start, Started, StartFailed, Stop, Wait
 from actormq.rules.backoff import Backoff
 from actormq.rules.restart import RestartBudget
-from actormq.rules.supervision import (
-    Done,
-    Forget,
-    GiveUp,
-    Start,
-    Started,
-    StartFailed,
-    Stop,
-    Supervision,
-    Wait,
-)
+from actormq.rules.supervision import Supervision
 
 STRATEGIES = ["one_for_one", "one_for_all", "rest_for_one"]
 GROUPS = ["one_for_all", "rest_for_one"]

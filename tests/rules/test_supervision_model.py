@@ -12,19 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from naive_supervisor import NaiveSupervisor
 
+from actormq.rules.actions import Done, Forget, GiveUp, Start, Started, StartFailed, Stop, Wait
 from actormq.rules.backoff import Backoff
 from actormq.rules.restart import POLICIES, STRATEGIES, RestartBudget
-from actormq.rules.supervision import (
-    Done,
-    Forget,
-    GiveUp,
-    Start,
-    Started,
-    StartFailed,
-    Stop,
-    Supervision,
-    Wait,
-)
+from actormq.rules.supervision import Supervision
 
 PERIOD = 2.0  # s; all figures are sums of powers of 2, so that both sides reckon alike
 POLICY = st.sampled_from(POLICIES)

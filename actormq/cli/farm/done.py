@@ -38,8 +38,3 @@ class Done:
     def undone(self, given: Iterable[str]) -> list[str]:
         """Leave out those that are done; the others stay in their order."""
         return [each for each in given if not self.take(each)]
-
-    @property
-    def held_count(self) -> int:
-        """How many different ones have been read, and not been asked for yet."""
-        return len(self._held)
