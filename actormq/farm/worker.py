@@ -1,37 +1,31 @@
 """The actor that offers a machine's slots to the farms of its mesh.
 
-It passes tasks on to its slots and their answers back, and looks into neither. A slot belongs to
-one farm as long as its process lives: that one has loaded the farm's modules, as they are now.
+It passes tasks on to its slots and their answers back, and looks into neither. How many slots work
+for whom, and that they come and go, is the business of `slots.py`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import itertools
 import math
 from collections.abc import Callable
 from typing import Any
-from zlib import crc32
 
 from actormq.actor import Actor
-from actormq.errors import DeliveryError, SetupError
+from actormq.errors import DeliveryError
 from actormq.farm.failure import Failure
 from actormq.farm.job import Job
 from actormq.farm.reports import FARM_PREFIX, WorkerFacts, WorkerReport
 from actormq.farm.roster import key_of
 from actormq.farm.served import Held, Offer, Served
 from actormq.farm.slot import Slot
+from actormq.farm.slots import Slots
 from actormq.marks import every, handler
 from actormq.ref import Ref
-from actormq.rules.backoff import Backoff
-from actormq.rules.shares import shares
 from actormq.signals import Terminated
 
 TICK = 0.25  # s between looks at whether the node drains
 RETRY_PAUSE = 2.0  # s until a farm that has not answered is offered the worker again
-RESTARTS = Backoff(first=0.5)  # where the last process has not come up
-CLOSE_SECONDS = 2.0  # s that a slot's process may take to end what it is at, when its farm ends
 
 
 class Worker(Actor):
@@ -56,13 +50,7 @@ class Worker(Actor):
         self._say_line = said
         self._farms: dict[str, Served] = {}
         self._offered: dict[str, Offer] = {}
-        self._serials = itertools.count(1)
-        self._closing: dict[asyncio.Task[None], Slot] = {}
-        self._changed = asyncio.Event()
         self._is_leaving = False
-        self._is_balancing = False
-        self._may_start_at = 0.0
-        self._failed_starts = 0  # in a row
         self._done_count = 0
         self._lost_count = 0
 
@@ -72,6 +60,9 @@ class Worker(Actor):
         self._loop = runtime.loop
         self.idle_since: float | None = self._loop.now()
         self._key = key_of(self.ref)
+        self._slots = Slots(
+            runtime, self._count, self._farms, self._key, self, self._let_go, self._say_line
+        )
         self._end_watch = self.node.directory.watch(self._names_changed)
         names = [] if self._only is not None else self.node.directory.names(FARM_PREFIX)
         for ref in [r for name in names for r in self.node.find_all(name)]:
@@ -85,12 +76,9 @@ class Worker(Actor):
         self._is_leaving = True
         for farm in self._farms.values():
             self._tell(farm, "leave", self._key)
-            self._end_all(farm, 0.0)
+            self._slots.end_all(farm, 0.0)
         self._farms.clear()
-        for slot in self._closing.values():
-            slot.kill("its worker was stopped")
-        if self._closing:
-            await asyncio.wait(self._closing)
+        await self._slots.kill()
 
     # -- farms --------------------------------------------------------------------------------
 
@@ -134,7 +122,7 @@ class Worker(Actor):
         for held in list(served.slots.values()):
             if held.is_ready:
                 self._announce(held)
-        self._balance()
+        self._slots.balance()
 
     @handler
     def rejoin(self, farm: Ref[Any]) -> None:
@@ -148,7 +136,7 @@ class Worker(Actor):
         served = self._farms.get(farm)
         if served is not None and served.wanted != wanted:
             served.wanted = wanted
-            self._balance()
+            self._slots.balance()
 
     @handler
     def announce(self, farm: str, slot: int) -> None:
@@ -171,111 +159,23 @@ class Worker(Actor):
         farm = self._farms.pop(key, None)
         if farm is not None:
             self._say_line(f"farm {farm.name!r} has ended")
-            self._end_all(farm, CLOSE_SECONDS)
+            self._slots.end_all(farm)
             self._note_idle()
-            self._balance()
+            self._slots.balance()
+
+    def _let_go(self, held: Held, how: str) -> None:
+        """A slot has ended that was given no more tasks: the farm has lost nothing with it."""
+        self._tell(held.farm, "lost", self._key, held.slot.number, None, how, is_slow=False)
+
+    def _held(self, farm: str, slot: int) -> Held | None:
+        served = self._farms.get(farm)
+        return served.slots.get(slot) if served is not None else None
 
     def _tell(self, farm: Served, message: str, *args: Any, **kwargs: Any) -> None:
         try:
             farm.ref.tell(message, *args, **kwargs)
         except DeliveryError:
             return  # it will find out by what it does not hear
-
-    # -- slots --------------------------------------------------------------------------------
-
-    @property
-    def _slots(self) -> list[Held]:
-        return [held for farm in self._farms.values() for held in farm.slots.values()]
-
-    def _balance(self) -> None:
-        """Start and end slots, soon, so that each farm has its share."""
-        if not self._is_balancing:
-            self._is_balancing = True
-            self._loop.call_soon(self._balance_now)
-
-    def _balance_now(self) -> None:
-        self._is_balancing = False
-        due = shares(
-            0 if self._is_leaving else self._count,
-            {key: self._farms[key].wanted for key in self._order()},
-        )
-        for key, farm in self._farms.items():
-            staying = [held for held in farm.slots.values() if not held.is_leaving]
-            # Those that have something to do are let go last.
-            staying.sort(key=lambda held: not held.slot.is_idle)
-            for held in staying[: max(len(staying) - due[key], 0)]:
-                self._let_go(held)
-        for key, farm in self._farms.items():
-            staying = [held for held in farm.slots.values() if not held.is_leaving]
-            if len(staying) < due[key] and len(self._slots) < self._count:
-                self._start(farm)
-
-    def _order(self) -> list[str]:
-        """The farms in an order of this worker's own, so that not all favour the same one."""
-        return sorted(self._farms, key=lambda key: crc32(f"{self._key} {key}".encode()))
-
-    def _start(self, farm: Served) -> None:
-        """Start one slot; the next one comes after it, for each takes the loop some ms."""
-        pause = self._may_start_at - self._loop.now()
-        if pause > 0:
-            self._loop.call_later(pause, self._balance)
-            return
-        number = next(self._serials)
-        try:
-            slot = Slot(self._actormq_own.runtime, number, f"farm {farm.name}", self)
-        except SetupError as error:
-            self._say_line(str(error))
-            self._pause()
-            self._balance()
-            return
-        farm.slots[number] = Held(slot, farm)
-        for job_number, job in farm.jobs.items():
-            slot.add_job(job_number, job)
-        self._balance()
-
-    def _pause(self) -> None:
-        """Wait before the next slot is started, for one has not come up."""
-        self._failed_starts += 1
-        self._may_start_at = self._loop.now() + RESTARTS.delay(
-            self._failed_starts, self._actormq_own.runtime.chance()
-        )
-
-    def _find(self, number: int) -> Held | None:
-        for farm in self._farms.values():
-            if number in farm.slots:
-                return farm.slots[number]
-        return None
-
-    def _held(self, farm: str, slot: int) -> Held | None:
-        served = self._farms.get(farm)
-        return served.slots.get(slot) if served is not None else None
-
-    def _let_go(self, held: Held) -> None:
-        """Give a slot no more tasks, and end it when it has none."""
-        held.is_leaving = True
-        if held.slot.is_idle:
-            self._end(held, "its slot is wanted elsewhere", CLOSE_SECONDS)
-
-    def _end(self, held: Held, how: str, seconds: float) -> None:
-        """End a slot that nobody has lost anything with, or that has just been given up."""
-        if held.farm.slots.pop(held.slot.number, None) is not None:
-            self._tell(held.farm, "lost", self._key, held.slot.number, None, how, is_slow=False)
-            self._close(held.slot, seconds)
-
-    def _end_all(self, farm: Served, seconds: float) -> None:
-        for held in farm.slots.values():
-            self._close(held.slot, seconds)
-        farm.slots.clear()
-
-    def _close(self, slot: Slot, seconds: float) -> None:
-        task = self._loop.aio.create_task(slot.close(seconds))
-        self._closing[task] = slot
-        task.add_done_callback(self._closed)
-
-    def _closed(self, task: asyncio.Task[None]) -> None:
-        del self._closing[task]
-        self._changed.set()
-        self._balance()
 
     # -- tasks --------------------------------------------------------------------------------
 
@@ -327,10 +227,9 @@ class Worker(Actor):
     @handler
     def drop(self, farm: str, slot: int) -> None:
         """A farm does not know any more what a slot holds: it is ended."""
-        served = self._farms.get(farm)
-        held = served.slots.pop(slot, None) if served is not None else None
+        held = self._held(farm, slot)
         if held is not None:
-            self._close(held.slot, 0.0)
+            self._slots.drop(held)
 
     @handler
     def ping(self, farm: str, number: int, wanted: int) -> None:
@@ -349,10 +248,9 @@ class Worker(Actor):
 
     def slot_ready(self, slot: Slot) -> None:
         """See `SlotOwner`."""
-        held = self._find(slot.number)
+        held = self._slots.find(slot.number)
         if held is not None:
-            held.is_ready = True
-            self._failed_starts = 0
+            self._slots.came_up(held)
             self._announce(held)
 
     def _announce(self, held: Held) -> None:
@@ -362,7 +260,7 @@ class Worker(Actor):
 
     def slot_done(self, slot: Slot, ids: list[int], blob: bytes, seconds: float) -> None:
         """See `SlotOwner`."""
-        held = self._find(slot.number)
+        held = self._slots.find(slot.number)
         if held is None:
             return
         held.measured(seconds, len(ids))
@@ -371,14 +269,14 @@ class Worker(Actor):
 
     def slot_failed(self, slot: Slot, id_: int, failure: Failure) -> None:
         """See `SlotOwner`."""
-        held = self._find(slot.number)
+        held = self._slots.find(slot.number)
         if held is not None:
             self._done_count += 1
             self._answered(held, 1, "failed", id_, failure, held.credit)
 
     def slot_cannot(self, slot: Slot, job: int, ids: list[int], text: str) -> None:
         """See `SlotOwner`."""
-        held = self._find(slot.number)
+        held = self._slots.find(slot.number)
         if held is not None:
             if job not in held.farm.refused:
                 held.farm.refused.add(job)
@@ -387,13 +285,13 @@ class Worker(Actor):
 
     def slot_skipped(self, slot: Slot, ids: list[int]) -> None:
         """See `SlotOwner`."""
-        held = self._find(slot.number)
+        held = self._slots.find(slot.number)
         if held is not None:
             self._answered(held, len(ids), "recalled", ids, held.credit)
 
     def slot_broken(self, slot: Slot, job: int, ids: list[int], failure: Failure) -> None:
         """See `SlotOwner`."""
-        held = self._find(slot.number)
+        held = self._slots.find(slot.number)
         if held is not None:
             self._say_line(f"the initializer of {held.farm.name!r} failed: {failure.text}")
             self._answered(held, len(ids), "broken", job, ids, failure)
@@ -402,29 +300,24 @@ class Worker(Actor):
         held.answered += count
         self._tell(held.farm, message, self._key, held.slot.number, *args)
         if held.slot.is_idle:
-            if held.is_leaving:
-                self._end(held, "its slot is wanted elsewhere", CLOSE_SECONDS)
+            self._slots.end_if_done(held)
             self._note_idle()
 
     def slot_lost(self, slot: Slot, blamed: int | None, _ids: list[int], how: str) -> None:
         """See `SlotOwner`."""
-        held = self._find(slot.number)
+        held = self._slots.find(slot.number)
         if held is None:
             return
-        del held.farm.slots[slot.number]
+        self._slots.lost(held)
         self._lost_count += 1
-        self._changed.set()
         self._say_line(f"slot {slot.number} {how}")
-        if not held.is_ready:
-            self._pause()
         self._tell(held.farm, "lost", self._key, slot.number, blamed, how, is_slow=slot.was_late)
         self._note_idle()
-        self._balance()
 
     # -- the end ------------------------------------------------------------------------------
 
     def _note_idle(self) -> None:
-        if self.idle_since is None and all(held.slot.is_idle for held in self._slots):
+        if self.idle_since is None and all(held.slot.is_idle for held in self._slots.all()):
             self.idle_since = self._loop.now()
 
     @handler
@@ -436,17 +329,16 @@ class Worker(Actor):
     async def retire(self) -> None:
         """Take no more tasks; ends when those that have been taken have ended."""
         self._is_leaving = True
-        self._balance_now()
-        while self._slots or self._closing:
-            self._changed.clear()
-            await self._changed.wait()
+        self._slots.count = 0
+        self._slots.balance_now()
+        await self._slots.ended()
         for farm in self._farms.values():
             self._tell(farm, "leave", self._key)
 
     @handler
     def report(self) -> WorkerReport:
         """Tell what it does."""
-        slots = self._slots
+        slots = self._slots.all()
         return WorkerReport(
             node=self.node.name,
             slots=self._count,

@@ -131,7 +131,8 @@ class Show:
                 self._by_node[result.node] += 1
                 tasks.take(result.input, result.value)
             if taken == max(len(tasks.inputs) // SHARE, 1):
-                self._screen.say(f"{taken:,} results are there: kills {VICTIM} with SIGKILL")
+                there = "1 result is" if taken == 1 else f"{taken:,} results are"
+                self._screen.say(f"{there} there: kills {VICTIM} with SIGKILL")
                 self._ended_with = await processes.kill(VICTIM)
                 await processes.start_worker(SUCCESSOR, 1)
         self._seconds = time.monotonic() - begun

@@ -132,7 +132,7 @@ def _foot(state: ViewState, shown: int) -> str:
     count = len(state.stations)
     ended = sum(station.ended for station in state.stations)
     nodes = ", ".join(map(plain, state.nodes)) or "none known"
-    text = f"{count} stations, {ended} ended; nodes: {nodes}"
+    text = f"{count} station{'s' if count != 1 else ''}, {ended} ended; nodes: {nodes}"
     hidden = count - shown
     return f"and {hidden} more; {text}" if hidden else text
 
