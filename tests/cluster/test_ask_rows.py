@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from typing import Any
 
 import msgpack
 import msgspec
@@ -35,7 +36,7 @@ class Echo(Actor):
         self.kept: list[object] = []
 
     @handler
-    def echo(self, value: object) -> object:
+    def echo(self, value: Any) -> Any:
         self.kept.append(value)
         return value
 
@@ -45,7 +46,7 @@ class Echo(Actor):
         return 1000 // value
 
     @handler
-    def keep(self, value: object) -> None:
+    def keep(self, value: Any) -> None:
         self.kept.append(value)
 
     @handler
