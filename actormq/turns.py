@@ -65,8 +65,11 @@ class Turns(Failing):
                 self._given_up((call, args, kwargs, answer))
             if self._first is None and self._mailbox is None:
                 return  # as after most: there is nothing to go on with
-        elif self._mailbox is not None:
-            self._handle_row(self._mailbox)
+        mailbox = self._mailbox
+        if mailbox is None and self._first is not None:  # it has told itself something
+            mailbox = self._open_mailbox()
+        if mailbox and not self._is_busy:
+            self._handle_row(mailbox)
         self._next_turn()
 
     def _handle(
@@ -76,7 +79,7 @@ class Turns(Failing):
         kwargs: dict[str, Any] | None,
         answer: Answer | None,
     ) -> None:
-        """Handle one message; what the actor is sent meanwhile is for its next turn."""
+        """Handle one message; what the actor is sent meanwhile waits, for it is busy."""
         self.received_count += 1
         self._is_busy = True
         if not call.is_plain:

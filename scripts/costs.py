@@ -9,6 +9,7 @@ counted; what happens within C, as in packing, has no count but that of its call
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import json
 import sys
@@ -50,13 +51,26 @@ class Counter(Actor):
         return self.n
 
     @handler
+    def hand_on(self, left: int, other: Ref[Counter], done: asyncio.Event) -> None:
+        """Go on in turn with another one, so often."""
+        if left:
+            other.tell(Counter.hand_on, left - 1, self.ref, done)
+        else:
+            done.set()
+
+    @handler
     async def later(self) -> int:
         """The same, by a handler that could suspend."""
         return self.n
 
 
 class Idle(Actor):
-    """Does nothing."""
+    """Does nothing, and ends when it is told so."""
+
+    @handler
+    def end(self) -> None:
+        """Stop itself."""
+        self.ref.stop()
 
 
 class Count:
@@ -132,6 +146,17 @@ def telling(ref: Ref[Counter]) -> Operation:
     return operation
 
 
+def handing_on(ref: Ref[Counter], other: Ref[Counter]) -> Operation:
+    """Tell each other, one message at a time."""
+
+    async def operation(times: int) -> None:
+        done = asyncio.Event()
+        ref.tell(Counter.hand_on, times, other, done)
+        await done.wait()
+
+    return operation
+
+
 def asking(ref: Ref[Counter], method: Any = Counter.count) -> Operation:
     """Ask one by one."""
 
@@ -162,6 +187,17 @@ def spawning(node: Node) -> Operation:
     return operation
 
 
+def living(node: Node) -> Operation:
+    """Spawn, and let each stop itself when it is told so."""
+
+    async def operation(times: int) -> None:
+        for _ in range(times):
+            (await node.spawn(Idle)).tell(Idle.end)
+        await asyncio.sleep(0)
+
+    return operation
+
+
 async def scenario(world: World) -> dict[str, Found]:
     """Count everything on two nodes of a simulated network."""
 
@@ -174,6 +210,8 @@ async def scenario(world: World) -> dict[str, Found]:
     near, far = await node.spawn(Counter, "local"), await node.find("counter", timeout=5)
     operations: dict[str, Operation] = {
         "tell": telling(near),
+        "tell of an idle actor": handing_on(near, await node.spawn(Counter)),
+        "tell of itself": handing_on(near, near),
         "ask": asking(near),
         "ask of an async handler": asking(near, Counter.later),
         "asks at once": asking_at_once(near),
@@ -181,6 +219,7 @@ async def scenario(world: World) -> dict[str, Found]:
         "far ask": asking(far),
         "far asks at once": asking_at_once(far),
         "spawn and stop": spawning(node),
+        "spawn, and stop by itself": living(node),
     }
     return {name: await cost(operation) for name, operation in operations.items()}
 
