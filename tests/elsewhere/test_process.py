@@ -135,7 +135,7 @@ def counter_values(node):
 
 
 async def test_what_goes_wrong_there_goes_wrong_as_on_the_loop(mesh, until, logged):
-    node = await mesh.start()
+    node = await mesh.start(shutdown_timeout=0.2)  # a handler of the counter still runs
     counter = await node.spawn(Counter, "counter")
     cruncher = await node.spawn(Cruncher, "cruncher")
     ask = cruncher.ask
@@ -190,6 +190,7 @@ async def test_what_goes_wrong_there_goes_wrong_as_on_the_loop(mesh, until, logg
     cruncher.tell("add", "one")
     await until(lambda: node.events.dead_letter_count["ArgumentMismatch"] == 1)
     assert await ask(Cruncher.add, 1) == 1
+    await cruncher.within(60).stop()
 
 
 async def test_those_who_await_each_other_are_told_so(mesh):

@@ -58,7 +58,7 @@ async def test_it_behaves_as_an_actor_of_the_loop_does(mesh, until):
 
 
 async def test_what_goes_wrong_there_goes_wrong_as_on_the_loop(mesh):
-    node = await mesh.start()
+    node = await mesh.start(shutdown_timeout=0.2)  # a handler of the counter still runs
     counter = await node.spawn(Counter, "counter")
     actor = await node.spawn(Thread, "actor")
     for handler, args, kind in [
