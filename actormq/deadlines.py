@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+from operator import itemgetter
 from typing import Any, Protocol
 
 from actormq.loop import Loop
@@ -129,7 +130,7 @@ class Deadlines:
         """
         if len(self._heap) < self._sweep_at:
             return
-        self._buckets = {number: bucket for number, bucket in self._buckets.items() if bucket}
+        self._buckets = dict(filter(itemgetter(1), self._buckets.items()))
         self._heap = sorted(self._buckets)
         self._sweep_at = max(2 * len(self._heap), BUCKETS_LEAST)
 
