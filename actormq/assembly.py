@@ -104,6 +104,10 @@ def assemble(node: Life, settings: Settings, machine: Machine, serials: Iterator
         watches.linked(member)
         services.linked(member)
 
+    def ticked(now: float) -> None:
+        post.probes.look(now)
+        deadlines.sweep()
+
     scope = machine.scope(settings)
     facts = Facts(settings.mesh, node.id, 1, node.name, scope, (), machine.identity())
     mesh = Mesh(
@@ -119,7 +123,7 @@ def assemble(node: Life, settings: Settings, machine: Machine, serials: Iterator
         watches.take,
         linked,
         lost,
-        post.probes.look,
+        ticked,
         machine.names(),
     )
     services = MeshServices(node.id, node.directory, mesh, post)

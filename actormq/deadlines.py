@@ -3,8 +3,8 @@
 Most asks are answered long before their deadline.
 A timer each would cost more than the ask itself, so they share buckets of 10 ms, and the one timer
 stands at the earliest bucket.
-A bucket that all have left in time stays until there are twice as many as were in use: to see that
-it is empty as each leaves would cost more than all the rest.
+A bucket that all have left in time stays until somebody sweeps: to see that it is empty as each
+leaves would cost more than all the rest.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+from operator import itemgetter
 from typing import Any, Protocol
 
 from actormq.loop import Loop
@@ -120,8 +121,6 @@ class Deadlines:
         number = int((deadline + EARLY) * BUCKETS_PER_SECOND) + 1
         bucket = self._buckets.get(number)
         if bucket is None:
-            if len(self._heap) >= self._sweep_at:
-                self._sweep()
             bucket = self._buckets[number] = {}
             heapq.heappush(self._heap, number)
             if self._heap[0] == number:
@@ -129,9 +128,14 @@ class Deadlines:
         bucket[item] = None
         return bucket
 
-    def _sweep(self) -> None:
-        """Let go of buckets that all have left; the timer may then come for nothing, once."""
-        self._buckets = {number: bucket for number, bucket in self._buckets.items() if bucket}
+    def sweep(self) -> None:
+        """Let go of buckets that all have left, if there are twice as many as were in use.
+
+        The timer may then come for nothing, once.
+        """
+        if len(self._heap) < self._sweep_at:
+            return
+        self._buckets = dict(filter(itemgetter(1), self._buckets.items()))
         self._heap = sorted(self._buckets)
         self._sweep_at = max(2 * len(self._heap), BUCKETS_LEAST)
 

@@ -173,6 +173,7 @@ def test_buckets_that_all_have_left_are_let_go_long_before_their_time():
         for number in range(20_000):
             item = Item(loop)
             del deadlines.add(item, now + 300 + number * BUCKET)[item]
+            deadlines.sweep()
         assert deadlines.waiting() == [item for item, _ in late]
         assert len(deadlines._heap) == len(deadlines._buckets) <= 2 * (len(late) + 1)
 
@@ -185,6 +186,8 @@ def test_one_that_comes_once_buckets_were_let_go_expires_in_time():
         for number in range(2 * BUCKETS_LEAST):
             item = Item(loop)
             del deadlines.add(item, loop.now() + (1 + number) * BUCKET)[item]
+        deadlines.sweep()
+        assert not deadlines._heap
         late, deadline = Item(loop), loop.now() + (2 * BUCKETS_LEAST + 1) * BUCKET
         deadlines.add(late, deadline)
         soon = Item(loop)

@@ -21,6 +21,7 @@ from actormq import (
     handler,
     run,
 )
+from actormq.deadlines import BUCKETS_LEAST
 
 
 class Part(Actor):
@@ -295,6 +296,10 @@ class Slow(Actor):
         await self.gate.wait()
         return "held"
 
+    @handler(concurrent=True)
+    async def hold_aside(self) -> None:
+        await self.gate.wait()
+
     @handler(concurrent=True, retry=1)
     async def hold_and_fail(self) -> None:
         await self.gate.wait()
@@ -395,3 +400,14 @@ async def test_one_that_is_restarted_always_keeps_for_its_next_instance_what_com
     assert await asked == "after"
     assert begun == ["hold", "before", "after"]
     assert node.ledger().dropped == {}
+
+
+async def test_asks_that_are_answered_leave_nothing_until_their_deadline(mesh, until, gate):
+    node = await mesh.start()
+    ref = await node.spawn(Slow, "slow", gate, [])
+    deadlines = node._runtime.deadlines
+    asks = [ref.within(600 + number).ask(Slow.hold_aside) for number in range(2 * BUCKETS_LEAST)]
+    await until(lambda: len(deadlines._heap) >= len(asks))
+    gate.set()
+    await asyncio.gather(*asks)
+    await until(lambda: len(deadlines._heap) < BUCKETS_LEAST)

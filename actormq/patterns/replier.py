@@ -208,7 +208,7 @@ class _Asked(Answer):
     def reject(self, error: BaseException) -> None:
         if isinstance(error, RemoteError):
             self._live.fail(self, error.type, error.text, error.__cause__ or error)
-        else:
+        elif not isinstance(error, ActorStopped):  # else all hear of it as the socket closes
             self._live.fail(self, type(error).__name__, str(error), None)
 
 
