@@ -69,7 +69,7 @@ LAYERS = [
         ),
     },
     {"", "observe", "doctor"},
-    {"cli", "testing", "__main__"},
+    {"cli", "testing", "interrupts", "__main__"},
 ]
 """From the ground up, a module or a folder each; "" is the package's own list of names."""
 

@@ -15,13 +15,16 @@ from typing import Any, NoReturn
 import click
 
 from actormq.errors import ActormqError, one_line
+from actormq.interrupts import ending_at_once
 
 
 class _Commands(UserDict[str, Any]):
     """The commands by name; each is imported once it is wanted, for together they take too long."""
 
     def __getitem__(self, name: str) -> click.Command:
-        command: click.Command = getattr(import_module(f"actormq.cli.{self.data[name]}"), name)
+        with ending_at_once():
+            module = import_module(f"actormq.cli.{self.data[name]}")
+        command: click.Command = getattr(module, name)
         return command
 
 

@@ -1,5 +1,6 @@
 """Which mesh `actormq farm status` is about: the one that was named, or the one that has farms."""
 
+import logging
 import os
 
 import pytest
@@ -82,8 +83,10 @@ async def test_each_mesh_that_is_there_is_looked_into(mesh_name, monkeypatch):
         async def search(_options):
             return [gone, announcement(without), announcement(having)]
 
+        level = logging.getLogger("actormq").level
         monkeypatch.setattr(meshes, "search", search)
         monkeypatch.setattr("actormq.cli.guest.SEARCH", 0.5)  # for the one that has gone
         async with meshes.farm_guest({}) as guest:
             (farm,) = (await asked(guest)).farms
             assert (guest.mesh, farm.name) == (having.mesh, "lengths")
+        assert logging.getLogger("actormq").level == level

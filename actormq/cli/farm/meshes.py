@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from actormq.cli.farm.asked import Status, asked
 from actormq.cli.guest import guest, lasting, search
+from actormq.cli.said import hushed
 from actormq.cluster.discovery import Announcement
 from actormq.errors import MeshNotFound
 from actormq.node import Node
@@ -31,16 +32,17 @@ async def farm_guest(options: NodeOptions, *, keeps_looking: bool = False) -> As
     """
     checked(options)
     announced = None
-    if "mesh" not in options and not options.get("join"):
-        announced = await search(options)
-        meshes = lasting(announced)
-        if len(meshes) > 1:
-            found = await asyncio.gather(*(_looked(options, announced, mesh) for mesh in meshes))
-            options["mesh"] = with_farms(found)
-    async with guest(
-        options, keeps_looking=keeps_looking, announced=announced, start=START
-    ) as node:
-        yield node
+    with hushed():  # here, for guests that overlap would give the log back in the wrong order
+        if "mesh" not in options and not options.get("join"):
+            announced = await search(options)
+            meshes = lasting(announced)
+            if len(meshes) > 1:
+                looks = (_looked(options, announced, mesh) for mesh in meshes)
+                options["mesh"] = with_farms(await asyncio.gather(*looks))
+        async with guest(
+            options, keeps_looking=keeps_looking, announced=announced, start=START
+        ) as node:
+            yield node
 
 
 async def _looked(options: NodeOptions, announced: list[Announcement], mesh: str) -> Status:
