@@ -202,7 +202,7 @@ class Calls:
     def _begin_row(self, member: Member, number: int, packed: bytes) -> None:
         """Send a result behind which others may go on in a row."""
         outbox = member.outbox
-        outbox.end_row()
+        outbox.make_way(None)
         # A guest may be a small program in another language, which knows no rows.
         most = 0 if member.facts.is_guest else self._settings.message_limit
         try:

@@ -168,10 +168,10 @@ class FarRoute:
                     packed = None  # the codec says what is wrong
         if packed is not None:
             row = self._tells
-            size = len(packed)
-            if row.handler is handler and size <= row.room:
+            room, size = row.room, len(packed)
+            if row.handler is handler and size <= room.left:
                 row.parts.append(packed)
-                row.room -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
+                room.left -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
                 return
         self._tell_apart(handler, args, kwargs, packed)
 
@@ -179,13 +179,15 @@ class FarRoute:
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], packed: bytes | None
     ) -> None:
         """Send what no row can take, or what begins one."""
-        name = handler if isinstance(handler, str) else handler.__name__
         if packed is None or len(packed) >= ASIDE_BYTES:
+            name = handler if isinstance(handler, str) else handler.__name__
             self._post.tell(self.address, name, args, kwargs)
-        else:
-            if self._tells is NO_ROW:
-                self._tells = TellRow(self.address.serial)
-            self._post.tell_row(self._tells, self.address, handler, packed)
+            return
+        row = self._tells
+        if row is NO_ROW:
+            row = self._tells = TellRow(self.address.serial)
+        self._post.begin_row(row, self.address, handler, len(packed))
+        row.parts.append(packed)
 
     def _tell_or_drop(self, name: str, args: Any, kwargs: dict[str, Any]) -> bool:
         try:

@@ -23,7 +23,7 @@ from actormq import (
     handler,
     message,
 )
-from actormq.cluster.row import AskRow, ReplyRow, pack_plain
+from actormq.cluster.row import AskRow, ReplyRow, Room, pack_plain
 from actormq.deadlines import bucket_end
 from actormq.events import DeadLetter
 from actormq.settings import BUFFER_BYTES, FRAME_MESSAGES
@@ -132,7 +132,7 @@ def test_rows_end_as_one_envelope_and_begin_anew(count):
     for _ in range(2):
         asks.rename("note", "note")
         asks.begin(Asked(9.0), pack_plain((0,)))
-        asks.room = replies.room = 1 << 20
+        asks.room = replies.room = Room(1 << 20)
         for number in range(1, count):
             assert asks.took(Asked(9.0), pack_plain((number,)), 4.0)
         first = next(iter(post.pending))
@@ -170,7 +170,7 @@ def test_a_row_takes_what_has_the_same_time(deadline, seconds, now, taken):
     post, first, reply = Sender(), Asked(105.0), Asked(deadline, seconds)
     row = AskRow(7, post)
     row.begin(first, b"\x90")
-    row.room = 100
+    row.room = Room(100)
 
     assert row.took(reply, b"\x90", now) is taken
     assert list(post.pending.values()) == [first, reply][: 1 + taken]
