@@ -480,3 +480,31 @@ async def test_a_circle_through_a_row_is_found(mesh):
 
     with pytest.raises(RemoteError, match=AskCircle.__name__):
         await begun
+
+
+async def test_threads_ask_beside_a_row_and_each_is_handled_by_its_own(two):
+    ref, said, *_ = await two()
+
+    def ask():
+        wanted = [ref.ask(Echo.echo, -number) for number in range(1, 50)]
+        return [reply.result(5) for reply in wanted], ref.send(Echo.keep, "sent").result(5)
+
+    asking = asyncio.get_running_loop().run_in_executor(None, ask)
+    got = []
+    while not asking.done():
+        got += await outcomes([ref.ask(Echo.number, 10), ref.ask(Echo.number, 500)])
+
+    assert await asking == ([-number for number in range(1, 50)], None)
+    assert got == [100, 2] * (len(got) // 2)
+    assert said.of(message.ASKS)
+
+
+async def test_a_thread_may_wait_for_the_stop_of_what_lived_here(two):
+    *_, far = await two()
+    actor = await far.spawn(Echo)
+    await actor.stop()
+    gone = far._post.ref(actor.address)
+
+    stopping = asyncio.get_running_loop().run_in_executor(None, lambda: gone.stop().result(5))
+
+    assert await stopping is None
