@@ -229,13 +229,13 @@ class Post:
         return True
 
     def _take_reply(self, member: Member, envelope: Envelope) -> bool:
-        match envelope:
-            case [_, int(number), value, *_]:
-                reply = self._answered(member, number)
-                if reply is not None:
-                    reply.resolve(value)
-                return True
-        return False
+        # A pattern would cost twice as much.
+        if len(envelope) < 3 or type(number := envelope[1]) is not int:  # noqa: PLR2004 its elements
+            return False
+        reply = self._answered(member, number)
+        if reply is not None:
+            reply.resolve(envelope[2])
+        return True
 
     def _take_replies(self, member: Member, envelope: Envelope) -> bool:
         match envelope:
