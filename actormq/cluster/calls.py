@@ -192,26 +192,22 @@ class Calls:
 
     def answer(self, member: Member, number: int, value: Any) -> None:
         """Send a result that goes on in no row; what cannot be encoded becomes the reason why."""
-        limit = self._settings.message_limit - HEAD_BYTES
-        packed = packed_plain(value, limit) if type(value) in PLAIN else None
+        limit, outbox = self._settings.message_limit, member.outbox
+        packed = packed_plain(value, limit - HEAD_BYTES) if type(value) in PLAIN else None
         if packed is None:
             self._answer_apart(member, number, value)
-        else:
-            self._begin_row(member, number, packed)
-
-    def _begin_row(self, member: Member, number: int, packed: bytes) -> None:
-        """Send a result behind which others may go on in a row."""
-        outbox = member.outbox
-        outbox.end_row()
-        # A guest may be a small program in another language, which knows no rows.
-        most = 0 if member.facts.is_guest else self._settings.message_limit
+            return
+        row = outbox.replies
+        outbox.make_way(None)
         try:
-            outbox.begin_row(outbox.replies, HEAD_BYTES + NUMBER_BYTES + len(packed), most)
+            # A guest may be a small program in another language, which knows no rows.
+            most = 0 if member.facts.is_guest else limit
+            outbox.begin_row(row, HEAD_BYTES + NUMBER_BYTES + len(packed), most)
         except DeliveryError as error:
             self._lost(member, error)
         else:
-            outbox.replies.numbers.append(number)
-            outbox.replies.parts.append(packed)
+            row.numbers.append(number)
+            row.parts.append(packed)
 
     def _answer_apart(self, member: Member, number: int, value: Any) -> None:
         name = member.facts.name

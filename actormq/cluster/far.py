@@ -39,6 +39,14 @@ STOP = "stop_actor"
 class FarReply(Reply[Any]):
     """The reply of an actor on another node.
 
+    Args:
+        post: Sends the ask.
+        address: The actor's.
+        handler: The handler's name.
+        seconds: How long it may take, in seconds.
+        deadline: When that ends, on the node's clock.
+        outside: What a thread waits with; None for who asks on the loop.
+
     Attributes:
         address: The actor's.
         awaiter: The handler that awaits it, if one has begun to.
@@ -55,15 +63,12 @@ class FarReply(Reply[Any]):
         handler: str,
         seconds: float,
         deadline: float,
-        is_outside: bool | None = None,
+        outside: concurrent.futures.Future[Any] | None = None,
     ) -> None:
         # All of a reply, for a constructor in each class would take half as long again (measured).
         self._loop = post.loop
-        self.bucket = self._error = self._futures = self._outside = self.target = None
-        if is_outside is None:
-            is_outside = get_ident() != post.loop.thread
-        if is_outside:
-            self._outside = concurrent.futures.Future()
+        self.bucket = self._error = self._futures = self.target = None
+        self._outside = outside
         self.actor = address.label
         self.handler = handler
         self.seconds = seconds
@@ -97,8 +102,9 @@ class FarSend(FarReply):
         call: tuple[str, Any, dict[str, Any]],
         seconds: float,
         deadline: float,
+        outside: concurrent.futures.Future[Any] | None,
     ) -> None:
-        super().__init__(post, address, call[0], seconds, deadline)
+        super().__init__(post, address, call[0], seconds, deadline, outside)
         post.sends += 1
         self._call = call
         self._pause = SEND_PAUSE
@@ -168,10 +174,10 @@ class FarRoute:
                     packed = None  # the codec says what is wrong
         if packed is not None:
             row = self._tells
-            size = len(packed)
-            if row.handler is handler and size <= row.room:
+            room, size = row.room, len(packed)
+            if row.handler is handler and size <= room.left:
                 row.parts.append(packed)
-                row.room -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
+                room.left -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
                 return
         self._tell_apart(handler, args, kwargs, packed)
 
@@ -179,13 +185,15 @@ class FarRoute:
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], packed: bytes | None
     ) -> None:
         """Send what no row can take, or what begins one."""
-        name = handler if isinstance(handler, str) else handler.__name__
         if packed is None or len(packed) >= ASIDE_BYTES:
+            name = handler if isinstance(handler, str) else handler.__name__
             self._post.tell(self.address, name, args, kwargs)
-        else:
-            if self._tells is NO_ROW:
-                self._tells = TellRow(self.address.serial)
-            self._post.tell_row(self._tells, self.address, handler, packed)
+            return
+        row = self._tells
+        if row is NO_ROW:
+            row = self._tells = TellRow(self.address.serial)
+        self._post.begin_row(row, self.address, handler, len(packed))
+        row.parts.append(packed)
 
     def _tell_or_drop(self, name: str, args: Any, kwargs: dict[str, Any]) -> bool:
         try:
@@ -208,25 +216,21 @@ class FarRoute:
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
     ) -> Reply[Any]:
         """See `Ref.ask`."""
-        post = self._post
+        if get_ident() != self._thread:
+            return self._ask_from_thread(handler, args, kwargs, within)
+        post, row = self._post, self._asks
         now = post.loop.now()
         seconds = post.settings.ask_timeout if within is None else within
         if CURRENT.get(None) is None:
             deadline = now + seconds
         else:
             seconds, deadline = deadline_for(now, seconds, seconds)
-        row = self._asks
         if row is not None and row.handler is handler:
             name = row.name
         else:
             row = None
             name = handler if isinstance(handler, str) else handler.__name__
-        is_outside = get_ident() != self._thread
-        reply = FarReply(post, self.address, name, seconds, deadline, is_outside)
-        if is_outside:
-            post.loop.call_from_thread(reply.arm, post.deadlines, deadline)
-            post.loop.call_from_thread(post.ask, reply, name, args, kwargs)
-            return reply
+        reply = FarReply(post, self.address, name, seconds, deadline)
         packed = None if kwargs else packed_arguments(args)
         if packed is None:
             reply.arm(post.deadlines, deadline)
@@ -237,6 +241,17 @@ class FarRoute:
             post.ask_row(self._asks, reply, handler, args, packed)
         return reply
 
+    def _ask_from_thread(
+        self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
+    ) -> Reply[Any]:
+        post = self._post
+        name = handler if isinstance(handler, str) else handler.__name__
+        seconds, deadline = deadline_for(post.loop.now(), within, post.settings.ask_timeout)
+        reply = FarReply(post, self.address, name, seconds, deadline, self._outside())
+        post.loop.call_from_thread(reply.arm, post.deadlines, deadline)
+        post.loop.call_from_thread(post.ask, reply, name, args, kwargs)
+        return reply
+
     def send(
         self, handler: Any, args: tuple[Any, ...], kwargs: dict[str, Any], within: float | None
     ) -> Reply[None]:
@@ -244,8 +259,9 @@ class FarRoute:
         post = self._post
         name = handler if isinstance(handler, str) else handler.__name__
         seconds, deadline = deadline_for(post.loop.now(), within, post.settings.ask_timeout)
-        reply = FarSend(post, self.address, (name, args, kwargs), seconds, deadline)
-        if post.loop.is_current():
+        outside = self._outside()
+        reply = FarSend(post, self.address, (name, args, kwargs), seconds, deadline, outside)
+        if outside is None:
             reply.arm(post.deadlines, deadline)
             reply.attempt()
         else:
@@ -264,11 +280,16 @@ class FarRoute:
     def stop(self, within: float | None) -> Reply[None]:
         """See `Ref.stop`."""
         if self.address.node == self._post.own:
-            reply: Reply[None] = FarReply(self._post, self.address, STOP, 0.0, 0.0)
+            outside = self._outside()
+            reply: Reply[None] = FarReply(self._post, self.address, STOP, 0.0, 0.0, outside)
             reply.resolve(None)  # it has stopped: see `Post._send`
             return reply
         route = FarRoute(self._post, Address(self.address.node, NODE_SERIAL, self.address.label))
         return route.ask(STOP, (self.address.serial,), {}, within)
+
+    def _outside(self) -> concurrent.futures.Future[Any] | None:
+        """What a thread waits with for an answer; None on the loop."""
+        return None if get_ident() == self._thread else concurrent.futures.Future()
 
 
 class FarAnswer(msgspec.Struct, eq=False):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actormq.cluster.lending import LENT_BYTES, Lender
-from actormq.cluster.row import LEAST, ReplyRow, Row
+from actormq.cluster.row import LEAST, NO_ROOM, ReplyRow, Room, Row
 from actormq.errors import LinkFull
 from actormq.loop import Loop
 from actormq.port import Port
@@ -37,7 +37,8 @@ class Outbox:
         self._limit = limit
         self._port: Port | None = None
         self._prefix: list[Any] = []
-        self._row: Row | None = None  # what has gathered behind the batch
+        self._rows: dict[int | None, Row] = {}  # what has gathered behind the batch, by receiver
+        self._room = Room(0)  # for these
         self.replies = ReplyRow()
         self._batch: list[bytes] = []  # one frame to be, in pieces
         self._batch_bytes = self._batch_count = 0
@@ -45,7 +46,7 @@ class Outbox:
         self._is_dirty = False
         self._is_blocked = False
         self.lender: Lender | None = None
-        self._waiting_bytes = 0  # but for the row
+        self._waiting_bytes = 0  # but for the rows
         self.sent_count = 0
         self.dropped_count = 0
 
@@ -73,8 +74,8 @@ class Outbox:
         Raises:
             LinkFull: More than the limit waits already.
         """
-        if self._row is not None:
-            self._end_row()
+        if self._rows:
+            self._end_rows()
         size = len(packed)
         if buffers:
             size += sum(memoryview(buffer).nbytes for buffer in buffers)
@@ -99,38 +100,52 @@ class Outbox:
 
     def say(self, packed: bytes) -> None:
         """Queue a packed envelope of the link's own, which is small and not to be refused."""
-        if self._row is not None:
-            self._end_row()
+        if self._rows:
+            self._end_rows()
         self._waiting_bytes += len(packed)
         self._batch.append(packed)
         self._batch_bytes += len(packed)
         self._batch_count += 1
         self._flush_soon()
 
-    def end_row(self) -> None:
-        """Let nothing more be added to what was queued."""
-        if self._row is not None:
-            self._end_row()
-
-    def begin_row(self, row: Row, size: int, most: int) -> None:
-        """Queue an envelope, to which its row may be added to until something else is queued.
-
-        The row before it must have ended: it may be the same one.
+    def make_way(self, to: int | None) -> None:
+        """End the rows that what is queued next must not be overtaken by.
 
         Args:
-            row: The row, in which the caller then puts the first message.
+            to: The serial of the actor that it is for; None for what must keep its place among all.
+        """
+        rows = self._rows
+        if rows and (to is None or None in rows):
+            self._end_rows()
+        elif to in rows:
+            self._end([rows.pop(to)])
+
+    def begin_row(self, row: Row, size: int, most: int) -> None:
+        """Queue an envelope that may be added to, by its row, until it has to make way.
+
+        So several rows go on at a time, each to another actor: order is promised from each sender
+        to each receiver.
+
+        Args:
+            row: The row, for which way was made; the caller then puts the first message into it.
             size: Bytes of an envelope with that one alone.
             most: Bytes of one envelope; 0 if nothing shall follow.
 
         Raises:
             LinkFull: More than the limit waits already.
         """
-        waiting = self._waiting_bytes
-        if waiting and waiting + size > self._limit:
-            raise LinkFull(self._who, self._limit)
-        room = min(self._limit - waiting, FRAME_BYTES - self._batch_bytes, most) - size
-        row.room = min(room, FRAME_BYTES - LEAST * (self._batch_count + 1))
-        self._row = row
+        rows, room = self._rows, self._room
+        if rows and size > room.left:
+            self._end_rows()
+        if not rows:
+            waiting, count = self._waiting_bytes, self._batch_count
+            if waiting and waiting + size > self._limit:
+                raise LinkFull(self._who, self._limit)
+            in_frame = FRAME_BYTES - (max(self._batch_bytes, LEAST * count) if count else 0)
+            room.left = min(self._limit - waiting, in_frame, most or in_frame)
+        room.left -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
+        row.room = room if most else NO_ROOM
+        rows[row.to] = row
         if not self._is_dirty:
             self._is_dirty = True
             self._loop.flush_soon(self)
@@ -143,13 +158,13 @@ class Outbox:
     @property
     def waiting_bytes(self) -> int:
         """Bytes that wait for a connection, or for room in one."""
-        return self._waiting_bytes + (self._row.size if self._row is not None else 0)
+        return self._waiting_bytes + sum(row.size for row in self._rows.values())
 
     @property
     def waiting_count(self) -> int:
         """Messages that wait for a connection, or for room in one."""
-        in_row = len(self._row.parts) if self._row is not None else 0
-        return in_row + self._batch_count + sum(count for _, _, count in self._queue)
+        in_rows = sum(len(row.parts) for row in self._rows.values())
+        return in_rows + self._batch_count + sum(count for _, _, count in self._queue)
 
     def flush(self) -> None:
         """Send what one tick has gathered."""
@@ -167,28 +182,33 @@ class Outbox:
         self.dropped_count += dropped
         return dropped
 
-    def _end_row(self) -> None:
-        row, self._row = self._row, None
-        assert row is not None
-        count = self._batch_count = self._batch_count + len(row.parts)
-        packed = row.end()
-        self._batch.append(packed)
-        self._waiting_bytes += len(packed)
-        size = self._batch_bytes = self._batch_bytes + len(packed)
-        if count >= FRAME_MESSAGES or size >= FRAME_BYTES:
+    def _end_rows(self) -> None:
+        rows = list(self._rows.values())
+        self._rows.clear()
+        self._end(rows)
+
+    def _end(self, rows: list[Row]) -> None:
+        count = self._batch_count + sum([len(row.parts) for row in rows])
+        packed = [row.end() for row in rows]
+        size = sum(map(len, packed))
+        self._batch += packed
+        self._batch_count = count
+        self._batch_bytes += size
+        self._waiting_bytes += size
+        if count >= FRAME_MESSAGES or self._batch_bytes >= FRAME_BYTES:
             self._seal()
             self._pump()
 
     def _seal(self) -> None:
-        row, batch = self._row, self._batch
-        if row is not None and not batch:  # as it mostly is
-            self._row = None
+        rows, batch = self._rows, self._batch
+        if len(rows) == 1 and not batch:  # as most frames are
+            _, row = rows.popitem()
             count, frame = len(row.parts), row.end()
             self._waiting_bytes += len(frame)
             self._queue.append(([frame], len(frame), count))
             return
-        if row is not None:
-            self._end_row()
+        if rows:
+            self._end_rows()
             batch = self._batch
         if batch:
             frame = batch[0] if len(batch) == 1 else b"".join(batch)

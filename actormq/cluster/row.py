@@ -1,9 +1,12 @@
 """Messages in a row: what is the same in each is said once, and all are one envelope.
 
 Most messages between two nodes come in such rows: tells of one ref to one handler with nothing
-between them, asks likewise, and the answers to what one peer has asked. Actor and handler are then
-said, looked up and checked once; each message costs its arguments, on both sides. That is a third
-of what an envelope each costs, joined into frames as they may be (measured).
+for that actor between them, asks likewise, and the answers to what one peer has asked. Actor and
+handler are then said, looked up and checked once; each message costs its arguments, on both sides.
+That is a third of what an envelope each costs, joined into frames as they may be (measured).
+
+Rows to several actors go on beside each other, and end in the order in which they began: order is
+promised from each sender to each receiver, and no more.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actormq import message
+from actormq.address import NODE_SERIAL
 from actormq.deadlines import Bucket, bucket_end
 from actormq.settings import ASIDE_BYTES, FRAME_BYTES, FRAME_MESSAGES
 
@@ -71,22 +75,41 @@ _ASK, _ASKS = b"\x96" + bytes([message.ASK]), b"\x96" + bytes([message.ASKS])
 _REPLY, _REPLIES = b"\x93" + bytes([message.REPLY]), b"\x93" + bytes([message.REPLIES])
 
 
+class Room:
+    """The room that rows of one frame share.
+
+    Attributes:
+        left: Bytes that may still be added, each message counted as `LEAST` at least.
+    """
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+NO_ROOM = Room(0)
+"""That of what has become an envelope."""
+
+
 class Row(abc.ABC):
     """Messages that become one envelope, gathered for as long as they are in a row.
 
     Attributes:
+        to: The serial of the actor that they are for: rows for several go on beside each other.
+            None if they must keep their place among all.
         parts: What is packed of each: its arguments, or its value.
         numbers: Those of asks, and of what is answered.
-        room: Bytes that may still be added, each message counted as `LEAST` at least; none once it
-            is an envelope.
+        room: What may still be added; none once it is an envelope.
     """
 
-    __slots__ = ("numbers", "parts", "room")
+    __slots__ = ("numbers", "parts", "room", "to")
 
-    def __init__(self) -> None:
+    def __init__(self, to: int | None) -> None:
+        self.to = to
         self.parts: list[bytes] = []
         self.numbers: list[int] = []
-        self.room = 0
+        self.room = NO_ROOM
 
     @property
     def size(self) -> int:
@@ -96,7 +119,9 @@ class Row(abc.ABC):
     def end(self) -> bytes:
         """Take the envelope; nothing may be added any more."""
         parts, numbers = self.parts, self.numbers
-        self.parts, self.numbers, self.room = [], [], 0
+        self.parts, self.room = [], NO_ROOM
+        if numbers:
+            self.numbers = []
         if len(parts) == 1:
             return self._single(parts[0], numbers)
         count = len(parts)
@@ -126,7 +151,8 @@ class TellRow(Row):
     __slots__ = ("_serial", "_whom", "handler", "name")
 
     def __init__(self, serial: int) -> None:
-        super().__init__()
+        # What is asked of the node itself is about other actors, such as the stop of one.
+        super().__init__(None if serial == NODE_SERIAL else serial)
         self.handler: Any = None
         self.name = ""
         self._serial = serial
@@ -189,11 +215,11 @@ class AskRow(TellRow):
             now: The node's time.
         """
         size = len(packed) + NUMBER_BYTES
-        if size > self.room or not (
+        if size > self.room.left or not (
             reply.seconds == self._seconds or reply.deadline == self._deadline > now
         ):
             return False
-        self.room -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
+        self.room.left -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
         self._add(reply, packed)
         return True
 
@@ -224,18 +250,21 @@ class ReplyRow(Row):
 
     __slots__ = ()
 
+    def __init__(self) -> None:
+        super().__init__(None)
+
     def took(self, number: int, value: Any) -> bool:
         """Add the answer to an ask, if it is plain and there is room for it; say whether."""
-        if self.room <= 0 or type(value) not in PLAIN:
+        if self.room is NO_ROOM or type(value) not in PLAIN:
             return False
         try:
             packed = pack_plain(value)
         except (ValueError, OverflowError):
             return False  # the codec says what is wrong
         size = len(packed) + NUMBER_BYTES
-        if size > self.room:
+        if size > self.room.left:
             return False
-        self.room -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
+        self.room.left -= size if size > LEAST else LEAST  # noqa: FURB136 a call costs thrice
         self.numbers.append(number)
         self.parts.append(packed)
         return True

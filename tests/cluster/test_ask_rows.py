@@ -23,7 +23,7 @@ from actormq import (
     handler,
     message,
 )
-from actormq.cluster.row import AskRow, ReplyRow, pack_plain
+from actormq.cluster.row import AskRow, ReplyRow, Room, pack_plain
 from actormq.deadlines import bucket_end
 from actormq.events import DeadLetter
 from actormq.settings import BUFFER_BYTES, FRAME_MESSAGES
@@ -132,7 +132,7 @@ def test_rows_end_as_one_envelope_and_begin_anew(count):
     for _ in range(2):
         asks.rename("note", "note")
         asks.begin(Asked(9.0), pack_plain((0,)))
-        asks.room = replies.room = 1 << 20
+        asks.room = replies.room = Room(1 << 20)
         for number in range(1, count):
             assert asks.took(Asked(9.0), pack_plain((number,)), 4.0)
         first = next(iter(post.pending))
@@ -170,7 +170,7 @@ def test_a_row_takes_what_has_the_same_time(deadline, seconds, now, taken):
     post, first, reply = Sender(), Asked(105.0), Asked(deadline, seconds)
     row = AskRow(7, post)
     row.begin(first, b"\x90")
-    row.room = 100
+    row.room = Room(100)
 
     assert row.took(reply, b"\x90", now) is taken
     assert list(post.pending.values()) == [first, reply][: 1 + taken]
@@ -480,3 +480,31 @@ async def test_a_circle_through_a_row_is_found(mesh):
 
     with pytest.raises(RemoteError, match=AskCircle.__name__):
         await begun
+
+
+async def test_threads_ask_beside_a_row_and_each_is_handled_by_its_own(two):
+    ref, said, *_ = await two()
+
+    def ask():
+        wanted = [ref.ask(Echo.echo, -number) for number in range(1, 50)]
+        return [reply.result(5) for reply in wanted], ref.send(Echo.keep, "sent").result(5)
+
+    asking = asyncio.get_running_loop().run_in_executor(None, ask)
+    got = []
+    while not asking.done():
+        got += await outcomes([ref.ask(Echo.number, 10), ref.ask(Echo.number, 500)])
+
+    assert await asking == ([-number for number in range(1, 50)], None)
+    assert got == [100, 2] * (len(got) // 2)
+    assert said.of(message.ASKS)
+
+
+async def test_a_thread_may_wait_for_the_stop_of_what_lived_here(two):
+    *_, far = await two()
+    actor = await far.spawn(Echo)
+    await actor.stop()
+    gone = far._post.ref(actor.address)
+
+    stopping = asyncio.get_running_loop().run_in_executor(None, lambda: gone.stop().result(5))
+
+    assert await stopping is None

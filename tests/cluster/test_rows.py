@@ -2,14 +2,16 @@
 
 import contextlib
 import math
+import random
 
 import msgpack
 import msgspec
 import pytest
 from overheard import Said
 
-from actormq import Actor, LinkFull, NotEncodable, handler, message
-from actormq.cluster.row import LEAST, PLAIN, TellRow, pack_plain
+from actormq import Actor, LinkFull, NotEncodable, Ref, handler, message
+from actormq.address import NODE_SERIAL
+from actormq.cluster.row import LEAST, NO_ROOM, PLAIN, Room, TellRow, pack_plain
 from actormq.codec import Codec
 from actormq.events import DeadLetter
 from actormq.settings import BUFFER_BYTES, FRAME_BYTES, FRAME_MESSAGES
@@ -103,6 +105,118 @@ async def test_whatever_comes_between_ends_the_row_and_keeps_its_place(two):
     assert kept == [0, 1, 2, [3], 4, 5, [6, 0], 7, b"x" * BUFFER_BYTES, 9]
     kinds = [envelope[0] for envelope in said.of(message.TELL, message.TELLS)]
     assert kinds == [message.TELLS, *[message.TELL] * 7, message.TELL]
+
+
+@pytest.fixture
+def several(two):
+    """Some keepers on one node, and refs to them on another one that is listened to."""
+
+    async def begun(count, **options):
+        _, said, near, far = await two(**options)
+        for number in range(count):
+            await far.spawn(Keeper, f"k{number}")
+        refs = [await near.find(f"k{number}", timeout=5) for number in range(count)]
+        said.envelopes.clear()
+        return refs, said, near, far
+
+    return begun
+
+
+async def test_what_is_told_to_several_in_turn_is_a_row_for_each(several):
+    refs, said, near, far = await several(5)
+    sent, got = near.mesh_view.traffic(), far.mesh_view.traffic()
+    for number in range(20):
+        for ref in refs:
+            ref.tell(Keeper.keep, number)
+    assert near.mesh_view.traffic().waiting == 100
+    assert near.mesh_view.members[far.id].outbox.waiting_bytes >= 200
+
+    assert [await ref.ask(Keeper.all) for ref in refs] == [list(range(20))] * 5
+    assert [envelope[1] for envelope in said.of(message.TELL, message.TELLS)] == [
+        ref.address.serial for ref in refs
+    ]
+    later, there = near.mesh_view.traffic(), far.mesh_view.traffic()
+    assert later.sent - sent.sent == there.received - got.received
+    assert far.ledger().is_balanced
+
+
+async def test_each_receiver_gets_all_kinds_in_their_order(several):
+    refs, *_ = await several(3)
+    again = [ref.within(5) for ref in refs]  # the same route
+    other = [type(ref)(type(ref._route)(ref._route._post, ref.address)) for ref in refs]
+    chance = random.Random(7)
+    expected, replies = [[] for _ in refs], []
+    for number in range(400):
+        which = chance.randrange(3)
+        ref = chance.choice([refs, again, other])[which]
+        expected[which].append(number)
+        match chance.randrange(12):
+            case 0:
+                replies.append(ref.ask(Keeper.keep, number))
+            case 1:
+                ref.tell("keep", number)
+            case 2:
+                ref.tell(Keeper.keep, value=number)
+            case 3:
+                replies.append(ref.ask("keep", number))
+            case _:
+                ref.tell(Keeper.keep, number)
+
+    assert [await ref.ask(Keeper.all) for ref in refs] == expected
+    assert [await reply for reply in replies] == [None] * len(replies)
+
+
+async def test_what_is_asked_of_the_node_keeps_its_place_among_all(several):
+    (one, two, three), said, *_ = await several(3)
+    one.tell(Keeper.keep, 1)
+    stopping = [three.stop()]
+    one.tell(Keeper.keep, 2)
+    two.tell(Keeper.keep, 3)
+    stopping.append(two.stop())
+    one.tell(Keeper.keep, 4)
+
+    assert await one.ask(Keeper.all) == [1, 2, 4]
+    assert [await each for each in stopping] == [None, None]
+    to = [envelope[3 if envelope[0] == message.ASK else 1] for envelope in said.envelopes]
+    at = [ref.address.serial for ref in (one, two)]
+    assert to[:6] == [at[0], NODE_SERIAL, at[0], at[1], NODE_SERIAL, at[0]]
+
+
+async def test_an_answer_stands_behind_what_was_told_before_it(mesh):
+    class Teller(Keeper):
+        @handler
+        def back(self, to: Ref[Keeper], number: int) -> None:
+            to.tell(Keeper.keep, number)
+            to.tell(Keeper.keep, number)
+
+    far, near = await mesh.start(), await mesh.start()
+    await far.spawn(Teller, "teller")
+    keeper, teller = await near.spawn(Keeper, "keeper"), await near.find("teller")
+    for number in range(0, 10, 2):
+        asked = [teller.ask("back", keeper, number), teller.ask("back", keeper, number + 1)]
+        await asked[0]
+        assert (await keeper.ask(Keeper.all)).count(number) == 2
+        await asked[1]
+        assert (await keeper.ask(Keeper.all)).count(number + 1) == 2
+
+
+async def test_rows_of_several_share_the_room_of_a_frame_and_of_the_link(several):
+    refs, said, near, far = await several(4, link_limit=10_000)
+    told = 0
+    with contextlib.suppress(LinkFull):
+        while told < FRAME_MESSAGES:
+            refs[told % 4].tell(Keeper.keep, b"x" * 90)
+            told += 1
+    assert 9_600 < near.mesh_view.members[far.id].outbox.waiting_bytes <= 10_000
+    assert near.mesh_view.members[far.id].outbox.waiting_count == told
+    assert sum([len(await ref.ask(Keeper.all)) for ref in refs]) == told
+    said.envelopes.clear()
+
+    for number in range(FRAME_MESSAGES):
+        refs[number % 4].tell(Keeper.keep, None)
+    assert said.envelopes == []
+    refs[0].tell(Keeper.keep, None)
+    assert len(said.envelopes) >= 4  # they have left, and the loop has not run
 
 
 async def test_a_frame_of_rows_is_bounded_in_messages_and_bytes(two):
@@ -229,8 +343,8 @@ async def test_a_mailbox_over_its_limit_takes_none_of_a_row(two):
 
 def test_nothing_is_added_to_a_row_that_has_ended():
     row = TellRow(7)
-    row.parts, row.room = [b"\x90"], 100
+    row.parts, row.room = [b"\x90"], Room(100)
     row.rename("note", "note")
     row.end()
 
-    assert row.room == 0
+    assert row.room is NO_ROOM

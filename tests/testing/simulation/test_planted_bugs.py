@@ -4,6 +4,7 @@ import pytest
 
 from actormq.cluster import elections
 from actormq.cluster.directory import Directory
+from actormq.cluster.far import FarAnswer
 from actormq.cluster.gossip import Gossip
 from actormq.cluster.mesh import Mesh
 from actormq.cluster.outbox import Outbox
@@ -47,8 +48,7 @@ def overtakes(monkeypatch):
     """An outbox lets what is small go first, where something waits."""
 
     def seal(self):
-        if self._row is not None:
-            self._end_row()
+        self._end_rows()
         if self._batch:
             entry = ([b"".join(self._batch)], self._batch_bytes, self._batch_count)
             self._queue.appendleft(entry)
@@ -113,13 +113,13 @@ def raises_when_somebody_is_lost(monkeypatch):
 
 def answers_the_wrong_one(monkeypatch):
     """A reply goes to the ask before."""
-    answer = Post.answer
+    resolve, latest = FarAnswer.resolve, {}
 
-    def crossed(self, member, number, value):
-        before, self.__dict__["before"] = self.__dict__.get("before", value), value
-        answer(self, member, number, before)
+    def crossed(self, value):
+        before, latest[self.calls] = latest.get(self.calls, value), value
+        resolve(self, before)
 
-    monkeypatch.setattr(Post, "answer", crossed)
+    monkeypatch.setattr(FarAnswer, "resolve", crossed)
 
 
 def doubles_a_message(monkeypatch):
