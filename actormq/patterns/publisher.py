@@ -207,7 +207,7 @@ class LivePublisher(PortLive):
     def _add(self, topic: Any, value: Any) -> bool:
         """Number one message and join it to the batch; say whether a full one was sent."""
         batch = self._batch
-        is_next = bool(batch.values) and topic == batch.topic
+        is_next = bool(batch.values) and isinstance(topic, str) and topic == batch.topic
         number = batch.first + len(batch.values) if is_next else 1 + self._number_of(topic)
         # Who has a mark listens, whatever a stranger said to cancel what is not its own.
         is_heard = bool(self._topics or self._presences)
@@ -215,6 +215,8 @@ class LivePublisher(PortLive):
         if self._last is not None:
             self._last.keep(topic.encode(), (number, packed))
         if not is_heard:
+            if batch.values:
+                self._seal()
             self._numbers[topic] = number
             self._published += 1
             return False
