@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from typing import Any
 
-from actormq.settings import TOPICS_NUMBERED
+import msgpack
+
+from actormq.settings import FRAME_BYTES, TOPICS_NUMBERED
 
 
 class LastValues:
@@ -42,3 +45,22 @@ class LastValues:
         """Forget them all."""
         self._values.clear()
         self._topics.clear()
+
+
+def handed_over(
+    stream: int, beginning: bytes, found: Sequence[tuple[bytes, tuple[int, bytes]]]
+) -> list[bytes]:
+    """Last values as one message with codec `msgpack`: its frames end between two of them.
+
+    Args:
+        stream: The publisher's stream.
+        beginning: What was asked for.
+        found: The topic of each, its number, and itself as it was packed.
+    """
+    frames, part = [beginning], bytearray(msgpack.packb([stream, 0]))
+    for topic, (number, packed) in found:
+        if len(part) + len(packed) > FRAME_BYTES:
+            frames.append(bytes(part))
+            part.clear()
+        part += msgpack.packb(topic.decode()) + msgpack.packb(number) + packed
+    return [*frames, bytes(part)]

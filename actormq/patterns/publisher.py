@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter, deque
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import msgpack
@@ -14,7 +13,7 @@ from actormq.cluster.row import PLAIN, pack_plain
 from actormq.context import Context
 from actormq.errors import LifecycleError, SetupError
 from actormq.patterns.batch import LEAST, Batch
-from actormq.patterns.lastvalues import LastValues
+from actormq.patterns.lastvalues import LastValues, handed_over
 from actormq.patterns.live import PortLive
 from actormq.patterns.outlet import Full, Outlet, check_full
 from actormq.patterns.payload import CodecName
@@ -207,7 +206,7 @@ class LivePublisher(PortLive):
     def _add(self, topic: Any, value: Any) -> bool:
         """Number one message and join it to the batch; say whether a full one was sent."""
         batch = self._batch
-        is_next = bool(batch.values) and topic == batch.topic
+        is_next = bool(batch.values) and isinstance(topic, str) and topic == batch.topic
         number = batch.first + len(batch.values) if is_next else 1 + self._number_of(topic)
         # Who has a mark listens, whatever a stranger said to cancel what is not its own.
         is_heard = bool(self._topics or self._presences)
@@ -215,6 +214,8 @@ class LivePublisher(PortLive):
         if self._last is not None:
             self._last.keep(topic.encode(), (number, packed))
         if not is_heard:
+            if batch.values:
+                self._seal()
             self._numbers[topic] = number
             self._published += 1
             return False
@@ -362,7 +363,7 @@ class LivePublisher(PortLive):
             return
         send_to_newest = self._runtime.transport.send_to_newest
         if self._codec == "msgpack":
-            if not send_to_newest(self._port, self._handed(beginning, found)):
+            if not send_to_newest(self._port, handed_over(self.stream, beginning, found)):
                 self._count_full(len(found))
             return
         (_, first), *others = found
@@ -370,16 +371,6 @@ class LivePublisher(PortLive):
             self._count_full(1)
         for _, frames in others:
             self._send(frames)
-
-    def _handed(self, beginning: bytes, found: Sequence[tuple[bytes, Any]]) -> list[bytes]:
-        """Last values as one message: its frames end between two of them."""
-        frames, part = [beginning], bytearray(msgpack.packb([self.stream, 0]))
-        for topic, (number, packed) in found:
-            if len(part) + len(packed) > FRAME_BYTES:
-                frames.append(bytes(part))
-                part.clear()
-            part += msgpack.packb(topic.decode()) + msgpack.packb(number) + packed
-        return [*frames, bytes(part)]
 
     def _met(self, presence: Presence, is_new: bool) -> None:
         key = (presence.node, presence.socket)

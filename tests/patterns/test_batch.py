@@ -8,7 +8,15 @@ import msgpack
 import msgspec
 import pytest
 
-from actormq import Actor, LifecycleError, NotEncodable, Publisher, Subscriber, handler
+from actormq import (
+    Actor,
+    LifecycleError,
+    NotEncodable,
+    Publisher,
+    SetupError,
+    Subscriber,
+    handler,
+)
 from actormq.patterns.batch import LEAST, SHARE_BYTES, SHARES, Batch
 from actormq.patterns.presence import Presence
 from actormq.settings import FRAME_BYTES, FRAME_MESSAGES, TURN_SECONDS
@@ -204,8 +212,24 @@ async def test_a_burst_that_nobody_hears_any_more_costs_no_encoding(mesh, until)
     await speaker.say(1)
     feed._presences.clear()
     feed._subscribed([b"\0t"])
-    await speaker.say(object())
-    assert feed.published == 2
+    await speaker.say(object(), object())
+    assert (feed.published, feed._numbers) == (3, {"t": 3})
+    await until(lambda: listener.heard == [1])
+    assert feed._numbers == {"t": 3}
+
+
+async def test_what_is_no_topic_is_refused_in_a_burst_too(mesh, until):
+    class Odd:
+        def __eq__(self, other):
+            raise RuntimeError("asked")
+
+        __hash__ = object.__hash__
+
+    _, speaker, listener = await placed(mesh)
+    await speaker.say(1)
+    for topic in (Odd(), b"t", None, ["t"]):
+        with pytest.raises(SetupError):
+            await speaker.feed.publish(topic, 2)
     await until(lambda: listener.heard == [1])
 
 
