@@ -1,5 +1,6 @@
 """What every test of the project stands on: nothing left behind, nothing unexpected in the log."""
 
+import functools
 import secrets
 import signal
 from pathlib import Path
@@ -44,6 +45,12 @@ def until(until):
         return await until(condition, within)
 
     return until_
+
+
+@pytest.fixture
+def patience_with_processes(mesh):
+    """Nodes wait for processes to end in order, in which Python runs, on a machine of others."""
+    mesh.start = functools.partial(mesh.start, shutdown_timeout=PATIENCE)
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from actormq import (
 )
 from actormq.events import ActorFailed
 
+pytestmark = pytest.mark.usefixtures("patience_with_processes")
+
 
 class Mute(Exception):
     def __str__(self):

@@ -206,16 +206,18 @@ async def test_c_code_that_keeps_the_interpreters_lock_is_told_at_its_line(mesh,
 
 async def told_of_short_work(mesh, limit):
     node = await mesh.start(hold_limit=limit)
-    heard = Heard(node)
-    ref = await node.spawn(Hog, "hog", heard.go)
+    told = []
+    node.events.listen(told.append, LoopHeld, any_thread=True)
+    ref = await node.spawn(Hog, "hog", threading.Event())
     aside = ref.ask(Hog.aside, 3 * limit)
     await asyncio.sleep(3 * limit)
     await aside
     end = time.monotonic() + 5 * limit
     while time.monotonic() < end:
         await asyncio.gather(*(ref.ask(Hog.quiet) for _ in range(20)))
+        await ref.ask(Hog.busy, limit / 5)  # while it waits, the dog's thread can look at it
     await node.stop()
-    return heard.events
+    return told
 
 
 async def test_a_busy_loop_of_short_work_and_an_idle_one_are_not_told(mesh):

@@ -132,6 +132,7 @@ async def test_messages_are_counted_from_one(node, inject, number):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("patience_with_processes")
 @pytest.mark.parametrize("place", ["thread", "process"])
 async def test_an_actor_that_runs_elsewhere_fails_as_well(node, inject, place):
     kind = {"thread": Threaded, "process": Away}[place]
