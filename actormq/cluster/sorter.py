@@ -82,7 +82,8 @@ class Sorter:
                         break  # it has said goodbye
             except RemoteProtocolError as error:
                 hub.garbage(member.facts.name, str(error))
-        hub.act()
+        if hub.membership.has_steps:
+            hub.act()
 
     def _take_own(self, member: Member, kind: int, envelope: Envelope) -> None:
         """Take an envelope that is for the mesh; kinds of later versions are passed over."""

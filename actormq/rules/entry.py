@@ -52,7 +52,7 @@ class Watch(msgspec.Struct):
         """It is there; if the connection to it has broken, it was at least."""
         self.heard_at = now
         self.unanswered_at = None
-        if self.cut_at is None:
+        if self.asked and self.cut_at is None:  # mostly nobody was, and this is each frame's way
             self.forget_helpers()
 
     def forget_helpers(self) -> None:

@@ -78,6 +78,11 @@ class Membership:
         self._lookout = Lookout(own.node, self.entries, self._steps, now, chance)
         self._retried_at = now
 
+    @property
+    def has_steps(self) -> bool:
+        """Whether something is to be done."""
+        return bool(self._steps)
+
     def take_steps(self) -> list[Step]:
         """What is to be done, in order; each is given once."""
         steps = self._steps.copy()
