@@ -183,12 +183,13 @@ def test_a_node_that_cannot_run_ends_in_one_sentence(ended, args, says):
 
 
 BLIND = """
-import runpy, sys, zmq
+import os, runpy, socket, zmq
 
 def never(*_args, **_options):
-    sys.exit("it has looked for somebody")
+    os.write(2, b"it looks for somebody")
+    os._exit(1)
 
-zmq.Context.socket = never
+zmq.Context.socket = socket.socket.bind = socket.socket.connect = never
 runpy.run_module("actormq", run_name="__main__", alter_sys=True)
 """
 
@@ -204,7 +205,13 @@ runpy.run_module("actormq", run_name="__main__", alter_sys=True)
 )
 def test_what_cannot_be_is_said_before_anything_is_looked_for(shop, command, says):
     assert says in sentence(run(shop, "-c", BLIND, *command))
-    assert "it has looked for somebody" in run(shop, "-c", BLIND, "ps").stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["--mesh", "--join"])
+def test_what_could_be_is_looked_for(shop, mesh_name, where):
+    place = {"--mesh": mesh_name, "--join": "127.0.0.1:1"}[where]
+    assert run(shop, "-c", BLIND, "ps", where, place).stderr == "it looks for somebody"
 
 
 @pytest.mark.slow

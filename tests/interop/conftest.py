@@ -27,6 +27,7 @@ HARMLESS = (
     "did not end in time and was cut off",  # of who was told to stop, and waited
     # On a busy machine:
     "a reply came after its request was given up",  # it is asked again
+    "held the loop for",
     "Waiting for queued ZeroMQ messages to be delivered",  # Node.js, at its end
 )
 POLL = 0.005  # s between looks at a process
@@ -116,7 +117,7 @@ class Program:
             self.process.wait(DEADLINE)  # communicate() would close its input: it may hang on that
         except subprocess.TimeoutExpired:
             pytest.fail(f"did not end: {self}")
-        lines = self.errors.splitlines()
+        lines = [line for line in self.errors.splitlines() if not line.startswith("  ")]  # stacks
         assert [x for x in lines if not any(text in x for text in HARMLESS)] == [], self
         assert self.process.returncode in (statuses or (0,)), self
         return self.lines
