@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from overheard import Said
 
-from actormq import Actor, LinkFull, NotEncodable, Ref, handler, message
+from actormq import Actor, LinkFull, MessageTooLarge, NotEncodable, Ref, handler, message
 from actormq.address import NODE_SERIAL
 from actormq.cluster.row import LEAST, NO_ROOM, PLAIN, Room, TellRow, pack_plain
 from actormq.codec import Codec
@@ -290,6 +290,45 @@ async def test_what_has_no_form_on_the_wire_is_refused_and_leaves_the_row_whole(
         ref.tell(Keeper.keep, value)
     ref.tell(Keeper.keep, 2)
     assert await ref.ask(Keeper.all) == [1, 2]
+
+
+class Text(str):
+    """A text of a class of its own."""
+
+    __slots__ = ()
+
+
+async def test_a_handler_may_be_named_by_any_text(two, until):
+    ref, _, near, far = await two()
+    fresh = await near.find("keeper")
+    dead = []
+    far.events.listen(lambda event: dead.append(event.handler), DeadLetter)
+    for named in (fresh, ref):
+        named.tell("", 0)  # of a fresh ref the first one
+        named.tell(Text("keep"), 1)
+        await named.ask(Text("keep"), 2)
+        named.tell(Text("keep"), value=3)
+    assert await ref.ask(Keeper.all) == [1, 2, 3] * 2
+    await until(lambda: dead == ["", ""])
+    assert far.mesh_view.garbage_count == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("\ud800", NotEncodable), ("x" * 20_000, MessageTooLarge)]
+)
+async def test_a_name_that_cannot_leave_is_refused_each_time_and_nobody_gets_its_messages(
+    two, name, error
+):
+    ref, _, _, far = await two(message_limit=10_000)
+    ref.tell(Keeper.keep, 0)
+    for _ in range(2):
+        with pytest.raises(error):
+            ref.tell(name, 1)
+        with pytest.raises(error):
+            await ref.ask(name, 2)
+    ref.tell(Keeper.keep, 3)
+    assert await ref.ask(Keeper.all) == [0, 3]
+    assert far.mesh_view.garbage_count == 0
 
 
 async def test_a_row_is_refused_what_the_link_has_no_room_for(two):
