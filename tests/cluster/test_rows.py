@@ -357,6 +357,21 @@ async def test_a_row_that_is_none_is_garbage_and_none_of_it_counts(two, rows):
     assert far.mesh_view.garbage_count == before + 1
 
 
+@pytest.mark.parametrize("to", ["serial", "x" * 9_000, b"x" * 9_000, ["x" * 9_000]])
+async def test_a_row_for_nobody_is_not_repeated_whole_for_each_of_it(two, until, monkeypatch, to):
+    ref, _, near, far = await two()
+    post, back = near.mesh_view._sorter._deliver.__self__, Said(far, monkeypatch)
+    letters, name, rows, asks = [], "y" * 9_000, [[]] * 20, [*range(9_000, 9_020)]
+    far.events.listen(letters.append, DeadLetter)
+    to = ref.address.serial if to == "serial" else to
+    post.say(far.id, [message.TELLS, to, name, rows])
+    post.say(far.id, [message.ASKS, asks, 5.0, to, name, rows])
+    await until(lambda: len(letters) == len(back.of(message.FAIL)) == 20)
+    for letter in letters:
+        assert len(letter.actor) + len(letter.handler) + len(letter.detail) < 2_000
+    assert all(len(str(envelope)) < 2_000 for envelope in back.of(message.FAIL))
+
+
 async def test_a_guest_is_told_one_by_one(two):
     ref, said, near, far = await two()
     member = near.mesh_view.members[far.id]
