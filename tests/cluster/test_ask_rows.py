@@ -338,6 +338,18 @@ async def test_what_was_not_begun_when_the_asker_gave_up_is_not_begun(two, until
     assert {letter.reason for letter in letters} == {"asker gave up"}
 
 
+class Seconds(float):
+    """A number of a class of its own, as numpy has them."""
+
+
+@pytest.mark.parametrize("seconds", [Seconds(5.0), True, 5])
+async def test_a_deadline_may_be_any_number(two, seconds):
+    ref, *_ = await two()
+    patient = ref.within(seconds)
+    asked = [patient.ask(Echo.echo, value) for value in (1, 2, [3])]
+    assert await asyncio.gather(*asked) == [1, 2, [3]]
+
+
 async def test_an_ask_without_a_deadline_goes_in_a_row_as_well(two):
     ref, said, *_, near, _ = await two()
     for_ever = ref.within(math.inf)
