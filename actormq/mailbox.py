@@ -272,7 +272,8 @@ class Mailbox(abc.ABC):
             self._admit()
         mailbox = self._mailbox
         if mailbox is None:
-            if not self.is_open:
+            if not self.is_open:  # it was stopped by the handler that took the one before
+                self.put_or_drop((call, args, None, answer))
                 return
             mailbox = self._open_mailbox()
         mailbox.append((call, args, None, answer))

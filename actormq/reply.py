@@ -38,7 +38,6 @@ class Reply(Generic[R_co]):
         "_value",
         "actor",
         "bucket",
-        "bucket",
         "deadline",
         "handler",
         "is_done",

@@ -327,8 +327,8 @@ class Turns(Failing):
 
     def _ended(self, task: asyncio.Future[Any]) -> None:
         if self._tasks and task in self._tasks:
-            self._is_busy = False
             self._ended_alone(task)
+            self._is_busy = False  # now: what is tried again is put first, and needs no turn yet
             self._next_turn()
         else:
             _retrieve(task)

@@ -56,6 +56,14 @@ class Desk(Actor):
             raise ValueError("once")
         self.notes.append("tried again")
 
+    @handler(retry=1)
+    async def fail_once_later(self) -> None:
+        await asyncio.sleep(0)
+        self.failures_left -= 1
+        if self.failures_left >= 0:
+            raise ValueError("once")
+        self.notes.append("tried again")
+
     @handler
     def fail(self) -> None:
         raise ValueError("always")
@@ -140,6 +148,21 @@ async def test_an_actor_stands_in_the_queue_once_however_much_waits(node):
         for number in range(3):
             ref.tell(Desk.note, number)
     assert len(queue) - before == 3
+
+
+async def test_it_stands_there_once_for_what_is_tried_again(node, until, monkeypatch):
+    ref = await node.spawn(Roomy)
+    actor, loop, counts = inside(node, ref).actor, node._runtime.loop, []
+    ready = loop.ready
+
+    def queued(turn):
+        ready(turn)
+        counts.append(loop._ready.count(turn))
+
+    monkeypatch.setattr(loop, "ready", queued)
+    ref.tell(Roomy.fail_once_later)
+    await until(lambda: actor.notes == ["tried again"])
+    assert counts == [1, 1]
 
 
 @pytest.mark.parametrize("kind", [Desk, Roomy])

@@ -420,6 +420,41 @@ async def test_what_was_not_handled_when_the_actor_stopped_is_counted(mesh, unti
     assert node.events.dead_letter_count["ActorStopped"] >= 1
 
 
+class StopsItself(Gated):
+    """Stops at the first message, when so many have come as it was told to wait for."""
+
+    tasks = Puller(connect="{place}", codec="text")
+
+    @handler
+    async def wait(self) -> None:
+        await self.gate.wait()
+
+    @tasks.received
+    def work(self, task: str) -> None:
+        self.ended.append(task)
+        self.ref.stop()
+
+
+@pytest.mark.parametrize("count", [2, 50])
+async def test_what_waits_when_the_method_stops_its_actor_is_a_dead_letter(
+    mesh, until, plain, count
+):
+    node = await mesh.start()
+    source, place = plain.bound(zmq.PUSH)
+    ref = await node.spawn(StopsItself, None, place)
+    actor = inside(node, ref)
+    live = actor.tasks
+    ref.tell(StopsItself.wait)
+    for number in range(count):
+        await plain.say(source, b"%d" % number)
+    await until(lambda: live.received == count)
+    actor.gate.set()
+    await until(lambda: live.dropped == {"ActorStopped": count - 1})
+    assert actor.ended == ["0"]
+    assert node.events.dead_letter_count == {"ActorStopped": count - 1}
+    await until(lambda: node.ledger().is_balanced)
+
+
 async def test_what_comes_while_the_actor_starts_waits_for_it(mesh, until, plain):
     class Late(Gated):
         tasks = Puller(connect="{place}", codec="text")
