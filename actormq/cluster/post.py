@@ -265,6 +265,9 @@ class Post:
                 error = rebuilt(name, facts)  # whether it is one counts, late or not
                 reply = self._answered(member, number)
                 if reply is not None:
+                    if facts[:1] == [f"#{reply.address.serial}"]:
+                        # Of an actor that is gone its node has the number left; we know the name.
+                        error = rebuilt(name, [reply.actor, *facts[1:]])
                     reply.reject(error)
                 return True
         return False

@@ -276,6 +276,9 @@ async def test_of_a_row_only_what_fits_is_taken_and_the_rest_is_refused(two):
     assert ledger.dropped["MailboxFull"] == 15
 
 
+AGAIN = "find or spawn it again"
+
+
 async def test_an_actor_that_ends_answers_all_of_a_row(two):
     ref, *_, near, far = await two()
     replies = [ref.ask(Echo.hold, 0.1), *(ref.ask(Echo.echo, number) for number in range(5))]
@@ -286,6 +289,8 @@ async def test_an_actor_that_ends_answers_all_of_a_row(two):
 
     assert got[0] is None
     assert [type(one) for one in got[1:]] == [ActorStopped] * 8
+    # Those that came too late are told by a node that knows a number only.
+    assert {str(one) for one in got[1:]} == {f"actor {ref.address.label!r} has stopped: {AGAIN}"}
     assert near._post.pending == {}
     assert far.ledger().is_balanced
 
