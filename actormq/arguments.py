@@ -184,7 +184,9 @@ class Arguments:
         kind = self._kinds[self._positional[place]]
         try:
             return msgspec.msgpack.Decoder(list[kind], dec_hook=_as_it_is, ext_hook=extension)  # type: ignore[valid-type]  # made at run time
-        except TypeError:  # a union of types that it knows with others
+        except (TypeError, NameError, AttributeError):
+            # A union of types that it knows with others, or a class with a field of a type that is
+            # imported for the type checker only: what comes for it is refused one by one.
             return None
 
     def _bound(self, actor: str, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:

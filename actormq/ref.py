@@ -180,7 +180,7 @@ class Ref(Generic[A_co]):
         """
         if not (isinstance(seconds, int | float) and seconds > 0):
             raise ValueError(f"within({seconds!r}): a deadline is a number of seconds above 0")
-        return Ref(self._route, seconds)
+        return Ref(self._route, float(seconds))
 
     def stop(self) -> Reply[None]:
         """Ask the actor to stop behind the message that it is handling now.

@@ -21,6 +21,8 @@ from actormq.message import Envelope
 from actormq.registry import Registry
 from actormq.settings import Settings
 
+_NAME_LIMIT = 255  # characters; Python's handlers and our actors have shorter ones
+
 
 class Calls:
     """Takes what other nodes say to the actors of this one, and answers.
@@ -131,7 +133,7 @@ class Calls:
         except DeliveryError as error:
             reason, detail = type(error).__name__, f"from {member.facts.name}: {error}"
             letter = DeadLetter(
-                _label(to), handler, reason, detail, args=tuple(args), kwargs=kwargs
+                _label(to), _cut(handler), reason, detail, args=tuple(args), kwargs=kwargs
             )
             self._events.emit(letter)
 
@@ -172,7 +174,7 @@ class Calls:
             cell = self._registry.by_serial(to) if type(to) is int else None
             if cell is None:
                 cell = self._named(to)
-            spec = cell.find(handler)
+            spec = cell.handler(handler) or cell.find(_cut(handler))
             checked = spec.arguments.checked(cell.address.label, args, kwargs)
         except DeliveryError as error:
             self._books.refuse(type(error).__name__)
@@ -245,4 +247,11 @@ def _keywords(rest: list[Any]) -> dict[str, Any]:
 
 
 def _label(to: Any) -> str:
-    return to[:255] if isinstance(to, str) else f"#{to}"
+    if isinstance(to, str):
+        return _cut(to)
+    return f"#{to if isinstance(to, int) else type(to).__name__}"
+
+
+def _cut(name: str) -> str:
+    """A name as it is repeated to others: of a whole row each time, and it may fill a frame."""
+    return name if len(name) <= _NAME_LIMIT else f"{name[: _NAME_LIMIT - 1]}…"

@@ -165,7 +165,7 @@ class Mesh:
     def died(self, incarnation: int) -> None:
         """A peer holds that incarnation of this node for dead: come back as the next one."""
         now = self.now()
-        if now - self._risen_at >= RISE_AGAIN:
+        if incarnation == self.facts.incarnation and now - self._risen_at >= RISE_AGAIN:
             self._risen_at = now
             self.membership.died(incarnation)
             self.act()

@@ -20,6 +20,7 @@ from actormq.errors import (
     DeliveryError,
     MessageTooLarge,
     NodeUnreachable,
+    NotEncodable,
     PeerLost,
     RemoteProtocolError,
     rebuilt,
@@ -117,11 +118,14 @@ class Post:
             DeliveryError: It cannot leave.
         """
         limit = self.settings.message_limit
-        if size > limit:
-            raise MessageTooLarge(address.label, size, limit)
         member = self._member(address)
         member.outbox.make_way(row.to)
-        size += row.rename(handler, handler if isinstance(handler, str) else handler.__name__)
+        try:
+            size += row.rename(handler, handler if isinstance(handler, str) else handler.__name__)
+        except ValueError as error:
+            raise NotEncodable(address.label, str(error)) from error
+        if size > limit:
+            raise MessageTooLarge(address.label, size, limit)
         # A guest may be a small program in another language, which knows no rows.
         member.outbox.begin_row(row, size, 0 if member.facts.is_guest else limit)
 
@@ -261,6 +265,9 @@ class Post:
                 error = rebuilt(name, facts)  # whether it is one counts, late or not
                 reply = self._answered(member, number)
                 if reply is not None:
+                    if facts[:1] == [f"#{reply.address.serial}"]:
+                        # Of an actor that is gone its node has the number left; we know the name.
+                        error = rebuilt(name, [reply.actor, *facts[1:]])
                     reply.reject(error)
                 return True
         return False

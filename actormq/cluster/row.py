@@ -15,6 +15,7 @@ import abc
 import math
 from typing import TYPE_CHECKING, Any
 
+import msgpack
 import msgspec
 
 from actormq import message
@@ -58,7 +59,7 @@ def packed_plain(value: Any, limit: int) -> bytes | None:
     """
     try:
         packed = pack_plain(value)
-    except (ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError):  # TypeError: the name of a handler is any text
         return None
     return packed if len(packed) < min(limit, ASIDE_BYTES) else None
 
@@ -159,11 +160,16 @@ class TellRow(Row):
         self._whom = b""
 
     def rename(self, handler: Any, name: str) -> int:
-        """Say which handler it is for, and how many bytes it takes without a message, at most."""
-        self.handler = handler
-        if name != self.name:
+        """Say which handler it is for, and how many bytes it takes without a message, at most.
+
+        Raises:
+            ValueError: The name has no form on the wire.
+        """
+        if name != self.name or not self._whom:
+            # msgpack takes any text, msgspec none of a class of its own.
+            self._whom = pack_plain(self._serial) + msgpack.packb(name)
             self.name = name
-            self._whom = pack_plain(self._serial) + pack_plain(name)
+        self.handler = handler
         return HEAD_BYTES + len(self._whom)
 
     @property

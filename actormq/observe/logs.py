@@ -36,7 +36,6 @@ REASONS = {
     "late reply": "the reply came after its asker had given up",
     "peer gone": "the peer it was for has left",
     "full": "there is no room in the socket",
-    "subscriber full": "the subscriber does not keep up",
 }
 """What is said of a dead letter that brings no sentence of its own."""
 
@@ -143,6 +142,7 @@ def _log_dead_letter(node: str, event: DeadLetter) -> None:
     if event.handler == "reply":
         what = what.replace("message", "reply").replace("replys", "replies")
     whom = event.actor if event.handler == "reply" else f"{event.actor}.{event.handler}"
+    why = why.removeprefix(f"{whom}: ")  # an error that may stand alone says it as well
     text = "%s: a dead letter, %s for %s: %s"
     letters.warning(text, node, what, one_line(whom), one_line(why))
 

@@ -306,7 +306,8 @@ class LivePublisher(PortLive):
         self._tally.sent += 1
 
     def _count_full(self, count: int) -> None:
-        self._tally.drop("publish", "subscriber full", "it does not keep up", count)
+        why = 'a subscriber does not keep up; to wait for it, take full="wait"'
+        self._tally.drop("publish", "subscriber full", why, count)
 
     def _topic_of(self, frame: bytes) -> bytes:
         """The topic of a message by its first frame."""

@@ -68,6 +68,8 @@ class Watch(msgspec.Struct):
             self.helpers.discard(node)
             if not self.helpers:
                 self.helped_at = None
+        if not self.asked:  # `hear` counts on that
+            self.helped_at = None
 
     def forgive(self, lag: float, now: float) -> None:
         """Leave out a stretch of time, up to now, in which this node itself did not listen."""

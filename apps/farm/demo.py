@@ -21,6 +21,7 @@ from apps.farm.screen import Screen
 from apps.farm.tasks import ContactSheet, Tasks, WordCount
 from apps.processes import Processes, ProcessFailed
 
+ENDING = 30.0  # s for all nodes to end in order; the processes of this one are Python as well
 SHARE = 3  # one of so many results is there when a worker is killed
 DRAWN = 60  # pictures that are drawn where nobody has named a folder of them
 ERRORS = 10  # so many are shown
@@ -48,7 +49,12 @@ def farm(folder: str | None, pictures: str | None, sheet: str | None, as_json: b
         # What was meant for a worker that is gone is no news: the farm has missed it itself.
         logging.getLogger("actormq.letters").setLevel(logging.ERROR)
         try:
-            is_right = run(show.main, name="ventilator", mesh=f"demo-{secrets.token_hex(3)}")
+            is_right = run(
+                show.main,
+                name="ventilator",
+                mesh=f"demo-{secrets.token_hex(3)}",
+                shutdown_timeout=ENDING,
+            )
         except ProcessFailed as error:
             raise SetupError(str(error)) from error
     if not is_right:

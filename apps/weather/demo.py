@@ -29,6 +29,7 @@ from apps.weather.screen import Screen
 from apps.weather.statistics import differences, direct
 
 APPEAR = 30.0  # s for a node to start on a slow machine: Python and its imports, twice over
+ENDING = 30.0  # s for all nodes to end in order; the processes of this one are Python as well
 STALL = 30.0  # s without a message before a replay is held for stuck
 LISTENERS = 4  # averages, extremes, recorder and view hear every station
 VIEW = "view"  # the node of this process
@@ -105,7 +106,9 @@ def weather(data: str | None, speed: float, nodes: int, as_json: bool) -> bool:
         path = Path(data).resolve() if data is not None else shipped_data()
         index = index_of(path)
         replay = Replay(index, speed, nodes, Screen(as_json))
-        is_right = run(replay.main, name=VIEW, mesh=f"demo-{secrets.token_hex(3)}")
+        is_right = run(
+            replay.main, name=VIEW, mesh=f"demo-{secrets.token_hex(3)}", shutdown_timeout=ENDING
+        )
     except (ObservationFileError, ProcessFailed) as error:
         raise SetupError(str(error)) from error
     if not is_right:

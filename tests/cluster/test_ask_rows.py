@@ -276,6 +276,9 @@ async def test_of_a_row_only_what_fits_is_taken_and_the_rest_is_refused(two):
     assert ledger.dropped["MailboxFull"] == 15
 
 
+AGAIN = "find or spawn it again"
+
+
 async def test_an_actor_that_ends_answers_all_of_a_row(two):
     ref, *_, near, far = await two()
     replies = [ref.ask(Echo.hold, 0.1), *(ref.ask(Echo.echo, number) for number in range(5))]
@@ -286,6 +289,8 @@ async def test_an_actor_that_ends_answers_all_of_a_row(two):
 
     assert got[0] is None
     assert [type(one) for one in got[1:]] == [ActorStopped] * 8
+    # Those that came too late are told by a node that knows a number only.
+    assert {str(one) for one in got[1:]} == {f"actor {ref.address.label!r} has stopped: {AGAIN}"}
     assert near._post.pending == {}
     assert far.ledger().is_balanced
 
@@ -336,6 +341,18 @@ async def test_what_was_not_begun_when_the_asker_gave_up_is_not_begun(two, until
     await until(lambda: len(letters) == 3)
     assert await ref.ask(Echo.all) == []
     assert {letter.reason for letter in letters} == {"asker gave up"}
+
+
+class Seconds(float):
+    """A number of a class of its own, as numpy has them."""
+
+
+@pytest.mark.parametrize("seconds", [Seconds(5.0), True, 5])
+async def test_a_deadline_may_be_any_number(two, seconds):
+    ref, *_ = await two()
+    patient = ref.within(seconds)
+    asked = [patient.ask(Echo.echo, value) for value in (1, 2, [3])]
+    assert await asyncio.gather(*asked) == [1, 2, [3]]
 
 
 async def test_an_ask_without_a_deadline_goes_in_a_row_as_well(two):
@@ -409,6 +426,33 @@ async def test_who_is_lost_answers_none_of_a_row(two):
     assert {type(one) for one in await outcomes(replies)} == {PeerLost}
     assert near._post.pending == {}
     assert near._runtime.deadlines.waiting() == []
+
+
+@pytest.mark.parametrize("kind", [float, list, ValueError], ids=lambda kind: kind.__name__)
+async def test_what_an_asker_that_has_gone_will_not_hear_is_a_dead_letter(two, until, kind):
+    ref, _, _, near, far = await two()
+    letters, gate, node = [], asyncio.Event(), near.id
+
+    class Slow(Actor):
+        @handler
+        async def end(self) -> object:
+            await gate.wait()
+            if kind is ValueError:
+                raise ValueError
+            return kind()
+
+    await far.spawn(Slow, "slow")
+    slow = await near.find("slow")
+    slow.ask(Slow.end)
+    await ref.ask(Echo.all)
+    outbox = far.mesh_view.members[node].outbox
+    await near.stop()
+    await until(lambda: node not in far.mesh_view.members)
+    far.events.listen(letters.append, DeadLetter)
+    gate.set()
+    await until(lambda: letters)
+    assert [(one.handler, one.reason) for one in letters] == [("reply", "NodeUnreachable")]
+    assert outbox.waiting_count == outbox.waiting_bytes == 0
 
 
 async def test_nobody_answers_for_another_node(two, mesh):

@@ -236,3 +236,8 @@ async def test_one_death_that_is_told_and_refused_makes_one_incarnation(mesh, un
         await until(hello)
         assert [number for number, _ in heard] == [2]
         assert view.facts.incarnation == 2
+        _, routing_id = heard.pop()
+        # This one is not said of what is over: the pause between two deaths has not begun.
+        peer.send_multipart([routing_id, msgpack.packb(refusal)])
+        await until(hello)
+        assert [number for number, _ in heard] == [3]

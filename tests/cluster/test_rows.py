@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from overheard import Said
 
-from actormq import Actor, LinkFull, NotEncodable, Ref, handler, message
+from actormq import Actor, LinkFull, MessageTooLarge, NotEncodable, Ref, handler, message
 from actormq.address import NODE_SERIAL
 from actormq.cluster.row import LEAST, NO_ROOM, PLAIN, Room, TellRow, pack_plain
 from actormq.codec import Codec
@@ -292,6 +292,45 @@ async def test_what_has_no_form_on_the_wire_is_refused_and_leaves_the_row_whole(
     assert await ref.ask(Keeper.all) == [1, 2]
 
 
+class Text(str):
+    """A text of a class of its own."""
+
+    __slots__ = ()
+
+
+async def test_a_handler_may_be_named_by_any_text(two, until):
+    ref, _, near, far = await two()
+    fresh = await near.find("keeper")
+    dead = []
+    far.events.listen(lambda event: dead.append(event.handler), DeadLetter)
+    for named in (fresh, ref):
+        named.tell("", 0)  # of a fresh ref the first one
+        named.tell(Text("keep"), 1)
+        await named.ask(Text("keep"), 2)
+        named.tell(Text("keep"), value=3)
+    assert await ref.ask(Keeper.all) == [1, 2, 3] * 2
+    await until(lambda: dead == ["", ""])
+    assert far.mesh_view.garbage_count == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "error"), [("\ud800", NotEncodable), ("x" * 20_000, MessageTooLarge)]
+)
+async def test_a_name_that_cannot_leave_is_refused_each_time_and_nobody_gets_its_messages(
+    two, name, error
+):
+    ref, _, _, far = await two(message_limit=10_000)
+    ref.tell(Keeper.keep, 0)
+    for _ in range(2):
+        with pytest.raises(error):
+            ref.tell(name, 1)
+        with pytest.raises(error):
+            await ref.ask(name, 2)
+    ref.tell(Keeper.keep, 3)
+    assert await ref.ask(Keeper.all) == [0, 3]
+    assert far.mesh_view.garbage_count == 0
+
+
 async def test_a_row_is_refused_what_the_link_has_no_room_for(two):
     ref, _, near, far = await two(link_limit=10_000)
     told = 0
@@ -316,6 +355,21 @@ async def test_a_row_that_is_none_is_garbage_and_none_of_it_counts(two, rows):
     post.say(far.id, [message.TELLS, ref.address.serial, "number", rows])
     assert await ref.ask(Keeper.all) == []
     assert far.mesh_view.garbage_count == before + 1
+
+
+@pytest.mark.parametrize("to", ["serial", "x" * 9_000, b"x" * 9_000, ["x" * 9_000]])
+async def test_a_row_for_nobody_is_not_repeated_whole_for_each_of_it(two, until, monkeypatch, to):
+    ref, _, near, far = await two()
+    post, back = near.mesh_view._sorter._deliver.__self__, Said(far, monkeypatch)
+    letters, name, rows, asks = [], "y" * 9_000, [[]] * 20, [*range(9_000, 9_020)]
+    far.events.listen(letters.append, DeadLetter)
+    to = ref.address.serial if to == "serial" else to
+    post.say(far.id, [message.TELLS, to, name, rows])
+    post.say(far.id, [message.ASKS, asks, 5.0, to, name, rows])
+    await until(lambda: len(letters) == len(back.of(message.FAIL)) == 20)
+    for letter in letters:
+        assert len(letter.actor) + len(letter.handler) + len(letter.detail) < 2_000
+    assert all(len(str(envelope)) < 2_000 for envelope in back.of(message.FAIL))
 
 
 async def test_a_guest_is_told_one_by_one(two):

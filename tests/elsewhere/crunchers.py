@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from typing import ClassVar
 
 from actormq import Actor, ActormqError, every, handler
 from actormq.ref import Ref
@@ -53,6 +54,7 @@ class Cruncher(Actor):
     """Does everything, in a process; `Thread` does it in a thread."""
 
     runs_in = "process"
+    hang_limit: ClassVar[float | None] = 60.0  # s; others may have the machine for a while
 
     def __init__(self, start: int = 0, *, by: int = 1, notes: Ref[Counter] | None = None) -> None:
         self.value, self.by, self.notes = start, by, notes
@@ -221,6 +223,8 @@ class Cruncher(Actor):
 
 class Ending(Cruncher):
     """Comes to an end in many ways."""
+
+    hang_limit = 1.25  # s, the usual
 
     @handler
     def segfault(self) -> None:

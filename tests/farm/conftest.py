@@ -18,3 +18,9 @@ def ram(tmp_path):
     folder = Path(tempfile.mkdtemp(prefix="actormq-", dir=RAM))
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def mesh(mesh, patience_with_processes):
+    """As usual, with nodes that wait for their slots."""
+    return mesh

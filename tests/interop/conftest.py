@@ -22,7 +22,15 @@ EXAMPLES = ROOT / "examples"
 SOURCES = Path(__file__).parent / "peers"
 PEERS = ROOT / ".venv" / "peers"  # where scripts/peers puts what it builds and installs
 
-DEADLINE = 30.0  # s for one line or one end; the slowest takes a tenth
+DEADLINE = 100.0  # s for one line or one end; the slowest takes a few
+HARMLESS = (
+    "did not end in time and was cut off",  # of who was told to stop, and waited
+    # On a busy machine:
+    "a reply came after its request was given up",  # it is asked again
+    "messages were not handled when the actor stopped",  # they came as it had what it wanted
+    "held the loop for",
+    "Waiting for queued ZeroMQ messages to be delivered",  # Node.js, at its end
+)
 POLL = 0.005  # s between looks at a process
 
 OURS = {
@@ -110,9 +118,8 @@ class Program:
             self.process.wait(DEADLINE)  # communicate() would close its input: it may hang on that
         except subprocess.TimeoutExpired:
             pytest.fail(f"did not end: {self}")
-        # A program that was told to stop says whom it cut off while it waited.
-        cut_off = "did not end in time and was cut off"
-        assert [x for x in self.errors.splitlines() if not x.endswith(cut_off)] == [], self
+        lines = [line for line in self.errors.splitlines() if not line.startswith("  ")]  # stacks
+        assert [x for x in lines if not any(text in x for text in HARMLESS)] == [], self
         assert self.process.returncode in (statuses or (0,)), self
         return self.lines
 

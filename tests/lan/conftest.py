@@ -11,9 +11,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
 
 import lan_hosts
+from lan_nodes import FAMILY
 from lan_nursery import Nursery
 
-FAMILY = "actormq-test"  # then the id of our process: what a killed run left is known by that
 _numbers = itertools.count(1)
 
 

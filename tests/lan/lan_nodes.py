@@ -4,6 +4,7 @@ import json
 import signal
 import time
 
+FAMILY = "actormq-test"  # then the id of our process: what a killed run left is known by that
 POLL = 0.05  # s between looks at the nodes' logs; times are read in them, not taken here
 
 

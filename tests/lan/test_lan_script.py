@@ -16,7 +16,7 @@ import lan
 import lan_hosts
 import lan_switch
 import pytest
-from conftest import FAMILY
+from lan_nodes import FAMILY
 
 LAN = Path(__file__).parents[2] / "scripts" / "lan"
 PORT, GROUP = 7000, "239.192.7.7"

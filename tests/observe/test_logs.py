@@ -116,6 +116,10 @@ LINES = [
         DeadLetter("hub.out", "send", "full", "the oldest went", 3),
         "roof: a dead letter, 3 messages for hub.out.send: the oldest went",
     ),
+    (
+        DeadLetter("hub.feed", "take", "ArgumentMismatch", "hub.feed.take: argument 'n' is …"),
+        "roof: a dead letter, message for hub.feed.take: argument 'n' is …",
+    ),
     (DeadLetter("a\nb", "c", "x\x1b"), "roof: a dead letter, message for a b.c: x\\x1b"),
 ]
 

@@ -30,6 +30,11 @@ class Place:
     value: float = 0.0
 
 
+@dataclass
+class Unmade:
+    of: "Nowhere"  # noqa: F821 as where it is imported for the type checker only
+
+
 def method_of(kind):
     def note(self: Any, topic: str, value: kind) -> None: ...
 
@@ -104,6 +109,7 @@ def test_every_length_of_stream_and_number_is_found(head):
         (dict, HEAD),
         (dict, b""),
         (Point | Subscriber, body(MAP)),  # no union that msgspec takes
+        (Unmade, body({"of": 1})),
     ],
 )
 def test_what_is_not_simply_so_is_left_to_the_usual_way(kind, frame):

@@ -108,6 +108,18 @@ def test_one_helper_that_reaches_it_is_enough():
     assert driven.state(B) is State.ALIVE
 
 
+def test_a_helper_that_was_lost_after_its_answer_is_asked_when_it_is_back():
+    driven = Driven(B, C)
+    driven.run(ASK_AFTER + ANSWER_WITHIN, but={B})
+    assert driven.take(Help) == [Help(C, B)]
+    driven.machine.answered(B, C, is_there=False, now=driven.now)
+    driven.machine.unlinked(C)
+    driven.machine.heard(B, driven.now)
+    driven.machine.linked(C, driven.now)
+    driven.run(ASK_AFTER + ANSWER_WITHIN, but={B})
+    assert driven.take(Help) == [Help(C, B)]
+
+
 def test_only_those_who_were_asked_help():
     driven = Driven(B, C)
     driven.run(ASK_AFTER, but={B})

@@ -92,16 +92,18 @@ async def test_after_a_kill_in_the_middle_every_message_is_received_or_counted_a
                     return all(msgspec.convert(s, Progress).done for s in states)
 
                 await until(is_done)
-                progress = [
-                    msgspec.convert(await station.ask("repeat_end"), Progress)
-                    for station in stations
-                ]
 
                 async def has_all():
+                    # Again and again: whoever has come back may not have subscribed by then.
+                    progress[:] = [
+                        msgspec.convert(await station.ask("repeat_end"), Progress)
+                        for station in stations
+                    ]
                     state = await recorded(node, "sync")
                     seqs = {} if state is None else {p.topic: p.seq for p in state.positions}
                     return all(seqs.get(p.station) == p.messages for p in progress)
 
+                progress = []
                 await until(has_all)
                 end = await recorded(node)
                 average = await (await node.find("average")).ask("account")
