@@ -17,7 +17,7 @@ DNS_PORT = 53  # RFC 1035
 
 _NAME = re.compile(r"(?!-)[\w.-]{1,253}")  # a host's; what DNS cannot hold is found out by asking
 _PORT_LIMIT = 65535
-_PLACE_EXAMPLE = "take bench, bench:4711, 192.168.1.20:4711 or [fd00::1]:4711"
+_PLACE_EXAMPLE = "take roof, roof:4711, 192.168.1.20:4711 or [fd00::1]:4711"
 _DNS_EXAMPLE = "take actormq.default.svc.cluster.local, NAME:PORT or NAME@SERVER:PORT"
 
 

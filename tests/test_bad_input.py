@@ -150,7 +150,7 @@ COMMANDS = [
     (("--mesh", "a/b"), "mesh name 'a/b' cannot be used: take 1 to 63 of the letters"),
     (("--name", "a/b"), "node name 'a/b' cannot be used: take 1 to 63 of the letters"),
     (("--port", "70000"), "setting port: expected int <= 65535, not"),
-    (("--join", "here:x"), "'here:x' is no HOST or HOST:PORT: take bench, bench:4711"),
+    (("--join", "here:x"), "'here:x' is no HOST or HOST:PORT: take roof, roof:4711"),
     (("--dns", "10.0.0.2"), "'10.0.0.2' is no name for DNS: take actormq.default.svc"),
     (("--lan",), "lan is the keyed mesh across machines, which this version does not have yet"),
 ]
@@ -199,7 +199,7 @@ runpy.run_module("actormq", run_name="__main__", alter_sys=True)
     ("command", "says"),
     [
         (("ps", "--mesh", "a/b"), "mesh name 'a/b' cannot be used: take 1 to 63 of the letters"),
-        (("ps", "--join", "here:x"), "'here:x' is no HOST or HOST:PORT: take bench, bench:4711"),
+        (("ps", "--join", "here:x"), "'here:x' is no HOST or HOST:PORT: take roof, roof:4711"),
         (("sub", "weather", "--lan"), "lan is the keyed mesh across machines"),
     ],
 )

@@ -209,6 +209,15 @@ def test_the_page_and_the_plot_show_goals_figures_and_who_is_left_out():
     assert "0.88</text>" in picture
 
 
+@pytest.mark.parametrize(
+    ("ours", "says"),
+    [(9, "met"), (8.02, "met 1.002 of it"), (7.9999, "0.999 of it"), (7.5, "0.94 of it")],
+)
+def test_a_goal_that_is_met_or_missed_by_little_says_by_how_much(ours, says):
+    [*_, line] = pages.goals({"tiny": record({"actormq": [ours], "fast": [4]})}, [SPEED])
+    assert line.endswith(f"≥ 2 {pages.TIMES} | {says} |")
+
+
 def test_the_raw_figures_can_be_read_again(tmp_path):
     records = {"tiny": record({"actormq": [6, 8]})}
     store.write(tmp_path / "raw.json", records)
@@ -247,12 +256,30 @@ def bench(*words):
         (["--growth", "--only", "nope"], "no such curve; there are grow-local, "),
         (["--rounds", "0"], "0: at least 1 round"),
         (["--seconds", "nan"], "nan: a round takes more than 0 s"),
+        (["--out", "/proc/x"], "cannot write to /proc/x: No such file or directory"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_writes_nothing(tmp_path, words, sentence):
-    done = bench(*words, "--out", str(tmp_path))
-    assert sentence in done.stderr.replace("\n", " ")
-    assert (done.returncode != 0, "Traceback" in done.stderr) == (True, False)
+    done = bench("--out", str(tmp_path), *words)
+    assert sentence in done.stderr
+    assert done.stderr.startswith("bench: ")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_run_that_is_ended_before_anything_was_finished_says_so_and_no_more(tmp_path):
+    words = ["--only", "start-import", "--peers", "none", "--out", str(tmp_path)]
+    command = [sys.executable, str(FOLDER / "bench.py"), *words]
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen(command, **pipes, text=True)
+    for line in process.stderr:
+        if line.startswith("bench: start-import"):
+            process.send_signal(signal.SIGINT)
+            break
+    out, errors = process.communicate()
+    assert (process.returncode, out) == (128 + signal.SIGINT, "")
+    assert errors.endswith("bench: ended before all was measured; nothing was finished\n")
     assert list(tmp_path.iterdir()) == []
 
 

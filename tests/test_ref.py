@@ -316,7 +316,7 @@ async def test_an_argument_that_does_not_fit_is_named(mesh, args, kwargs, argume
     with pytest.raises(ArgumentMismatch) as failed:
         await ref.ask("number", *args, **kwargs)
     error = failed.value
-    what = "arguments" if argument == "*args" else f"argument {argument!r}"
+    what = f"argument {argument!r}" if error.expected == "int" else "arguments"
     assert str(error).startswith(f"echo.number: {what} should be ")
     assert error.argument == argument
     assert expected in error.expected
@@ -336,10 +336,13 @@ async def test_what_does_not_fit_in_a_tell_is_a_counted_dead_letter(mesh, until)
 @pytest.mark.parametrize("value", [object(), {1, object()}, lambda: None, 2**70, "\ud800"])
 async def test_what_has_no_form_on_the_wire_is_refused_at_the_sender(mesh, value):
     ref, _ = await placed(mesh, "far")
-    with pytest.raises(NotEncodable, match="a message to 'echo' cannot be encoded"):
+    says = "a message to 'echo' cannot be encoded: argument"
+    with pytest.raises(NotEncodable, match=f"{says} 1: "):
         ref.tell(Echo.note, value)
-    with pytest.raises(NotEncodable):
-        await ref.ask(Echo.note, value)
+    with pytest.raises(NotEncodable, match=f"{says} 2: "):
+        await ref.ask(Echo.note, bytes(2**22), value)
+    with pytest.raises(NotEncodable, match=f"{says} 'value': "):
+        await ref.ask(Echo.note, 1, value=value)
     assert await ref.ask(Echo.echo, 1) == 1
 
 

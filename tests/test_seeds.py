@@ -33,7 +33,7 @@ def test_a_place_is_a_host_and_perhaps_a_port(text, place):
     ],
 )
 def test_what_is_no_place_is_refused_with_what_would_be_one(text):
-    with pytest.raises(SetupError, match=r"no HOST or HOST:PORT: take bench, .*\[fd00::1\]:4711"):
+    with pytest.raises(SetupError, match=r"no HOST or HOST:PORT: take roof, .*\[fd00::1\]:4711"):
         place_of(text)
 
 

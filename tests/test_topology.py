@@ -208,7 +208,7 @@ ACTOR = '[[actor]]\nclass = "gadgets:Station"\n'
         ("[node]\njoin = 'a:1'", "home.toml, [node]: join takes a list of 'HOST:PORT', not one"),
         (
             "[node]\njoin = ['a:x']",
-            "home.toml, [node]: 'a:x' is no HOST or HOST:PORT: take bench, bench:4711",
+            "home.toml, [node]: 'a:x' is no HOST or HOST:PORT: take roof, roof:4711",
         ),
         ("actor = [3]", 'home.toml, actor 1: needs class = "module:Class"'),
         ("[[actor]]\nname = 'lamp'", 'home.toml, actor 1: needs class = "module:Class"'),

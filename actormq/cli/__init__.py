@@ -97,7 +97,9 @@ def _mistake(error: click.ClickException) -> str:
     if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
         error.show()  # it is the help itself: a group was called without a command
         sys.exit(error.exit_code)
-    return f"{error.format_message().rstrip('.')}: see `{context.command_path} --help`"
+    wrong = error.format_message().rstrip(".").replace(". Did you mean", ", did you mean")
+    see = " See" if wrong.endswith("?") else ": see"
+    return f"{wrong}{see} `{context.command_path} --help`"
 
 
 EXAMPLES = """\b

@@ -17,7 +17,7 @@ from actormq.address import ServiceEntry
 from actormq.cli.guest import guest, until
 from actormq.cli.options import guest_options, json_option
 from actormq.ending import ending_on_signals
-from actormq.errors import ActormqError, MeshNotFound
+from actormq.errors import ActormqError, ActorNotFound, MeshNotFound
 from actormq.marks import handler
 from actormq.node import Node
 from actormq.patterns.subscriber import Subscriber
@@ -127,7 +127,7 @@ def ask(
 
     async def body() -> Any:
         async with guest(options) as node:
-            ref = await node.find(name, timeout=find)
+            ref = await _find(node, name, find, "wait longer with --timeout")
             return await ref.within(timeout).ask(handler, *map(from_json, args))
 
     value = asyncio.run(body())
@@ -160,14 +160,19 @@ def tell(
 
     async def body() -> None:
         async with guest(options) as node:
-            ref = await _find(node, name)
+            ref = await _find(node, name, FIND)
             ref.tell(handler, *map(from_json, args))
 
     asyncio.run(body())
 
 
-async def _find(node: Node, name: str) -> Ref[Any]:
-    return await node.find(name, timeout=FIND)
+async def _find(node: Node, name: str, seconds: float, longer: str = "") -> Ref[Any]:
+    """Find an actor; who cannot is told what the command can do, not what a program can."""
+    try:
+        return await node.find(name, timeout=seconds)
+    except ActorNotFound as error:
+        sentence = str(error).removesuffix(ActorNotFound.LONGER)
+        raise click.ClickException(f"{sentence}, or {longer}" if longer else sentence) from error
 
 
 @click.command(

@@ -121,8 +121,14 @@ async def _linked(node: Node, options: NodeOptions) -> None:
     """Wait for links: to one node at least, then to those that it knows."""
     mesh = node.mesh_view
     if not await until(lambda: bool(list(mesh.peers())), SEARCH):
-        why = "; ".join(dict.fromkeys(mesh.reach.refusals.values())) or "no answer"
-        where = ", ".join(options.get("join", ())) or f"mesh {options.get('mesh')}"
+        places = ", ".join(options.get("join", ()))
+        where = places or f"mesh {options.get('mesh')!r}"
+        elsewhere = (
+            "check that a node runs there"
+            if places
+            else "choose another mesh with --mesh, or name a node with --join HOST:PORT"
+        )
+        why = "; ".join(dict.fromkeys(mesh.reach.refusals.values())) or f"no answer; {elsewhere}"
         raise MeshNotFound(f"cannot reach {where}: {why}")
     await until(lambda: mesh.reach.is_settled, LINKED)
 

@@ -189,7 +189,22 @@ class Post:
         envelope = [*head, [aside(to, value) for value in args]]
         if kwargs:
             envelope.append({key: aside(to, value) for key, value in kwargs.items()})
-        outbox.put(*self.codec.pack(to, envelope))
+        try:
+            packed, buffers = self.codec.pack(to, envelope)
+        except NotEncodable as error:
+            raise self._blaming(error, to, args, kwargs) from error
+        outbox.put(packed, buffers)
+
+    def _blaming(self, error: NotEncodable, to: str, args: Any, kwargs: Any) -> NotEncodable:
+        """The same error, with the argument that it is about."""
+        for key, value in (*enumerate(args, 1), *kwargs.items()):
+            try:
+                self.codec.pack_whole(to, value)
+            except NotEncodable as found:
+                return NotEncodable(to, f"argument {key!r}: {found.facts[1]}")
+            except MessageTooLarge:
+                continue
+        return error
 
     def _member(self, address: Address) -> Member:
         member = self.member(address.node)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from actormq.errors.root import ActormqError
 
@@ -21,12 +21,15 @@ class DeliveryError(ActormqError):
 class ActorNotFound(DeliveryError):
     """Nobody in the mesh holds that name."""
 
+    LONGER: ClassVar = ", or wait longer with timeout="
+    """How its sentence ends: the way out of a program, which is none of the command line."""
+
     def __init__(self, name: str, mesh: str, seconds: float = 0.0, why: str = "") -> None:
         waited = f" within {seconds:g} s" if seconds else ""
         why_so = f" ({why})" if why else ""
         super().__init__(
             f"no actor named {name!r} in mesh {mesh!r}{waited}{why_so}: "
-            "check the name with `actormq ps`, or wait longer with timeout=",
+            f"check the name with `actormq ps`{self.LONGER}",
             name,
             mesh,
             seconds,
@@ -96,7 +99,9 @@ class ArgumentMismatch(DeliveryError):
     """An argument from a wire does not fit the handler's annotation."""
 
     def __init__(self, actor: str, handler: str, argument: str, expected: str, got: str) -> None:
-        what = "arguments" if argument == "*args" else f"argument {argument!r}"
+        # One too few or too many: it is the whole list that should be another.
+        is_list = argument == "*args" or expected.startswith("(")
+        what = "arguments" if is_list else f"argument {argument!r}"
         super().__init__(
             f"{actor}.{handler}: {what} should be {expected}, got {got}",
             actor,

@@ -11,7 +11,7 @@ import argparse
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
 
 import store
@@ -73,10 +73,12 @@ def measured_works(options: argparse.Namespace) -> int:
             if US in {program.name for program in programs}:
                 measured[work.name] = measure(work, programs, options.rounds, options.seconds)
 
-    status = interruptible(all_of_them)
+    status = interruptible(all_of_them, measured)
     there = [work for work in works if work.name in measured]
+    if not there:
+        return status
     print("\n".join([*goals(measured, there), "", *all_figures(measured, there)]))
-    if options.out and measured:
+    if options.out:
         publish(options.out, measured)
     return status
 
@@ -85,15 +87,17 @@ def measured_growth(options: argparse.Namespace) -> int:
     """Measure curves, and write them; give the status."""
     told, results, before = sweeps.named(options.only), sweeps.Results(), store.load()
     status = interruptible(
-        lambda: sweeps.measure(told, options.rounds, options.seconds, say, results)
+        lambda: sweeps.measure(told, options.rounds, options.seconds, say, results), results
     )
+    if not results:
+        return status
     print(sweeps.page(results))
-    if options.out and results:
+    if options.out:
         sweeps.publish(options.out, results, before, options.seconds)
     return status
 
 
-def interruptible(body: Callable[[], None]) -> int:
+def interruptible(body: Callable[[], None], finished: Sized) -> int:
     """Run it; where somebody ends it, what was finished counts: give the status."""
 
     def end(number: int, _: object) -> None:
@@ -104,7 +108,8 @@ def interruptible(body: Callable[[], None]) -> int:
     try:
         body()
     except KeyboardInterrupt as word:
-        say("ended before all was measured; what was finished is kept")
+        kept = "what was finished is kept" if finished else "nothing was finished"
+        say(f"ended before all was measured; {kept}")
         return 128 + int(word.args[0])
     return 0
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from goals import Work
 from programs import HERE, NAMES, PROGRAMS
@@ -16,6 +19,14 @@ ROUNDS, SECONDS = 5, 1.0
 QUICK = 2, 0.3  # rounds and seconds, to see that all of it runs
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one sentence, without the usage above it."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with it."""
+        refuse(message)
+
+
 def arguments(description: str | None) -> argparse.Namespace:
     """Read the command line.
 
@@ -24,7 +35,7 @@ def arguments(description: str | None) -> argparse.Namespace:
         is None for a look: what is short, or beside some peers only, takes the place of nothing.
     """
     names = ", ".join(work.name for work in WORKS)
-    parser = argparse.ArgumentParser(prog="scripts/bench", description=description)
+    parser = _Parser(prog="scripts/bench", description=description)
     parser.add_argument("--rounds", type=_rounds, default=ROUNDS)
     parser.add_argument("--seconds", type=_seconds, default=SECONDS, help="of a round, about")
     parser.add_argument(
@@ -48,7 +59,25 @@ def arguments(description: str | None) -> argparse.Namespace:
     is_short = options.seconds < SECONDS or (options.rounds < ROUNDS and not options.growth)
     if not options.out and not is_short and set(options.peers) == set(NAMES):
         options.out = FOLDER
+    if options.out:
+        _check_writable(options.out)
     return options
+
+
+def refuse(sentence: str) -> NoReturn:
+    """End since the command cannot be: in one sentence, with the status of such mistakes."""
+    print(f"bench: {sentence}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _check_writable(folder: Path) -> None:
+    """Find out before an hour of measuring, not after it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        refuse(f"cannot write to {folder}: {error.strerror}")
 
 
 def chosen(only: Sequence[str]) -> list[Work]:
@@ -56,8 +85,8 @@ def chosen(only: Sequence[str]) -> list[Work]:
     names = {work.name for work in WORKS}
     for word in only:
         if not any(name.startswith(word) for name in names):
-            raise SystemExit(
-                f"bench: --only {word}: no such work; there are {', '.join(sorted(names))}, "
+            refuse(
+                f"--only {word}: no such work; there are {', '.join(sorted(names))}, "
                 "and the curves of --growth"
             )
     return [

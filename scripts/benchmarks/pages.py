@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from goals import US, Work, digits, scale, written
@@ -15,6 +16,7 @@ Written by `scripts/bench`; [how to read it](README.md).
 A figure is the median of its rounds, with their range.
 A ratio is the median of the ratios of each round, ours over theirs, or over the best of several.
 """
+CLOSE = 0.02  # of a goal: medians of two runs differ by as much
 TIMES = "\N{MULTIPLICATION SIGN}"
 
 
@@ -46,12 +48,24 @@ def goals(records: Records, works: Sequence[Work]) -> list[str]:
         ours = shown(figure(values(rounds, US, found.goal.of)), unit)
         theirs = written(found.theirs.median, unit) if found.theirs else ""
         ratios = shown(found.ratio, TIMES) if found.against else ""
-        met = "met" if found.share >= 1 else f"{found.share:.2f} of it"
+        met = "met" if found.share >= 1 else ""
+        if not met or is_close(found.share):
+            met = f"{met} {share_text(found.share)} of it".lstrip()
         lines.append(
             f"| {work.name} | {ours} | {found.against} | {theirs} | {ratios} "
             f"| {goal_text(found)} | {met} |"
         )
     return lines
+
+
+def is_close(share: float) -> bool:
+    """Whether another run might well tell another story: it is met, or missed, by little."""
+    return abs(share - 1) <= CLOSE
+
+
+def share_text(share: float) -> str:
+    """How much of a goal was reached; where that is close, cut, so that no miss looks met."""
+    return f"{math.floor(share * 1000) / 1000:.3f}" if is_close(share) else f"{share:.2g}"
 
 
 def goal_text(found: Verdict) -> str:

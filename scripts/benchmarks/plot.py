@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from goals import Work
-from pages import goal_text
+from pages import goal_text, share_text
 from ratios import Verdict
 
 WIDTH, ROW = 760, 18  # pixels
@@ -56,5 +56,5 @@ def _row(work: Work, verdict: Verdict, y: float, at: Sequence[float]) -> str:
         f'<path d="M{at[0]:.1f} {y}H{at[2]:.1f}" stroke="{colour}" stroke-width="2"/>'
         f'<circle cx="{at[1]:.1f}" cy="{y}" r="4" fill="{colour}"/>'
         f'<text x="{WIDTH - 10}" y="{y + 4}" text-anchor="end" fill="{colour}">'
-        f"{verdict.share:.2g}</text>"
+        f"{share_text(verdict.share)}</text>"
     )

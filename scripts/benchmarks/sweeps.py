@@ -19,6 +19,7 @@ import store
 from contest import Contestant, Failed, Result, Say, warm
 from curves import Panel, Point, sheet
 from goals import written
+from options import refuse
 from programs import HERE, environment
 
 Results = dict[str, list[Result]]  # of the rounds, by what a program was told
@@ -117,7 +118,7 @@ def named(only: Sequence[str]) -> list[str]:
     told = [s.told(n) for s in sweeps for n in s.numbers if s.name.startswith(tuple(only))]
     if not told:
         names = ", ".join(dict.fromkeys(sweep.name for sweep in sweeps))
-        sys.exit(f"bench: --growth --only {','.join(only)}: no such curve; there are {names}")
+        refuse(f"--growth --only {','.join(only)}: no such curve; there are {names}")
     return list(dict.fromkeys(told))
 
 
