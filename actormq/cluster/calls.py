@@ -75,7 +75,9 @@ class Calls:
 
     def _take_tells(self, member: Member, envelope: Envelope) -> bool:
         match envelope:
-            case [_, to, str(handler), [_, *_] as rows, *_] if set(map(type, rows)) == {list}:
+            case [_, to, str(handler), [_, *_] as rows, *_] if len(rows) <= ROW_LIMIT and set(
+                map(type, rows)
+            ) == {list}:
                 member.received_count += len(rows) - 1
                 for args in rows[self._put_row(to, handler, rows) :]:
                     self._told(member, to, handler, args, {})

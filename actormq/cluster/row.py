@@ -67,7 +67,7 @@ def packed_plain(value: Any, limit: int) -> bytes | None:
 LEAST = FRAME_BYTES // FRAME_MESSAGES
 """Bytes of room that a message takes at least, so that room bounds their number as well."""
 
-ROW_LIMIT = 0xFFFF  # asks or answers of one envelope; a sender's frame holds `FRAME_MESSAGES`
+ROW_LIMIT = 0xFFFF  # messages of one envelope; a sender's frame holds `FRAME_MESSAGES`
 NUMBER_BYTES = 9  # of an ask's number, and of its seconds, at most
 HEAD_BYTES = 8 + NUMBER_BYTES  # of a row, at most, without actor and handler
 _FEW = 16  # elements of an array whose header is one byte

@@ -11,7 +11,7 @@ from overheard import Said
 
 from actormq import Actor, LinkFull, MessageTooLarge, NotEncodable, Ref, handler, message
 from actormq.address import NODE_SERIAL
-from actormq.cluster.row import LEAST, NO_ROOM, PLAIN, Room, TellRow, pack_plain
+from actormq.cluster.row import LEAST, NO_ROOM, PLAIN, ROW_LIMIT, Room, TellRow, pack_plain
 from actormq.codec import Codec
 from actormq.events import DeadLetter
 from actormq.settings import BUFFER_BYTES, FRAME_BYTES, FRAME_MESSAGES
@@ -259,6 +259,17 @@ async def test_each_of_a_row_is_checked(two):
     assert [letter.args for letter in letters] == [("two",), (None,), (6.0,)]
     assert {letter.reason for letter in letters} == {"ArgumentMismatch"}
     assert len(said.of(message.TELLS)) == 1
+
+
+async def test_a_row_of_more_than_any_sender_makes_is_no_protocol(two, until):
+    """Each that cannot be handled is a dead letter: a byte a message must not buy that for ever."""
+    ref, _, near, far = await two()
+    letters, garbage = [], far.mesh_view.garbage_count
+    far.events.listen(letters.append, DeadLetter)
+    near._post.say(far.id, [message.TELLS, "nobody", "keep", [[]] * (ROW_LIMIT + 1)])
+    await until(lambda: far.mesh_view.garbage_count > garbage)
+    assert letters == []
+    assert await ref.ask(Keeper.all) == []
 
 
 async def test_rows_of_unequal_length_are_taken_as_well(two):
