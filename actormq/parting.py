@@ -131,7 +131,8 @@ class Parting(Instance):
         extras = self._extras
         replies, extras.stop_replies = extras.stop_replies or [], None
         if self.family is not None and self.is_supervised:
-            self.state = State.DOWN
+            if self.state is State.STOPPING:  # it may be down already, since it is wanted back
+                self.state = State.DOWN
             self.family.ended(self.serial, None, "")  # which may want it to be started again
         else:
             self.end(STOPPED, "")

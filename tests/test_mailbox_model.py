@@ -311,7 +311,7 @@ class Mailboxes(RuleBasedStateMachine):
             model.from_threads.append(number)
             return
         is_full = len(model.waiting) + len(model.from_threads) >= model.limit
-        assert isinstance(errors[0], MailboxFull if is_full else ActorStopped)
+        assert isinstance(errors[0], ActorStopped if state in CLOSED else MailboxFull)
         assert is_full or state in CLOSED
         # The loop hears of the refusal in a while, and counts it then.
         model.became[number] = "refused"

@@ -8,7 +8,7 @@ from typing import Any
 
 from actormq.cluster.lending import LENT_BYTES, Lender
 from actormq.cluster.row import LEAST, NO_ROOM, ReplyRow, Room, Row
-from actormq.errors import LinkFull
+from actormq.errors import LinkFull, NodeUnreachable
 from actormq.loop import Loop
 from actormq.port import Port
 from actormq.settings import BUFFER_BYTES, FRAME_BYTES, FRAME_MESSAGES
@@ -45,6 +45,7 @@ class Outbox:
         self._queue: deque[tuple[list[Any], int, int]] = deque()  # frames, bytes, messages
         self._is_dirty = False
         self._is_blocked = False
+        self._is_closed = False
         self.lender: Lender | None = None
         self._waiting_bytes = 0  # but for the rows
         self.sent_count = 0
@@ -73,7 +74,10 @@ class Outbox:
 
         Raises:
             LinkFull: More than the limit waits already.
+            NodeUnreachable: The peer is gone.
         """
+        if self._is_closed:
+            raise NodeUnreachable(self._who)
         if self._rows:
             self._end_rows()
         size = len(packed)
@@ -133,11 +137,14 @@ class Outbox:
 
         Raises:
             LinkFull: More than the limit waits already.
+            NodeUnreachable: The peer is gone.
         """
         rows, room = self._rows, self._room
         if rows and size > room.left:
             self._end_rows()
         if not rows:
+            if self._is_closed:
+                raise NodeUnreachable(self._who)
             waiting, count = self._waiting_bytes, self._batch_count
             if waiting and waiting + size > self._limit:
                 raise LinkFull(self._who, self._limit)
@@ -173,8 +180,9 @@ class Outbox:
         self._pump()
 
     def close(self) -> int:
-        """Drop what waits, and say how many messages that were."""
+        """Drop what waits, and say how many messages that were; nothing is taken any more."""
         self._port = None
+        self._is_closed = True
         self._seal()
         dropped = sum(count for _, _, count in self._queue)
         self._queue.clear()

@@ -428,6 +428,33 @@ async def test_who_is_lost_answers_none_of_a_row(two):
     assert near._runtime.deadlines.waiting() == []
 
 
+@pytest.mark.parametrize("kind", [float, list, ValueError], ids=lambda kind: kind.__name__)
+async def test_what_an_asker_that_has_gone_will_not_hear_is_a_dead_letter(two, until, kind):
+    ref, _, _, near, far = await two()
+    letters, gate, node = [], asyncio.Event(), near.id
+
+    class Slow(Actor):
+        @handler
+        async def end(self) -> object:
+            await gate.wait()
+            if kind is ValueError:
+                raise ValueError
+            return kind()
+
+    await far.spawn(Slow, "slow")
+    slow = await near.find("slow")
+    slow.ask(Slow.end)
+    await ref.ask(Echo.all)
+    outbox = far.mesh_view.members[node].outbox
+    await near.stop()
+    await until(lambda: node not in far.mesh_view.members)
+    far.events.listen(letters.append, DeadLetter)
+    gate.set()
+    await until(lambda: letters)
+    assert [(one.handler, one.reason) for one in letters] == [("reply", "NodeUnreachable")]
+    assert outbox.waiting_count == outbox.waiting_bytes == 0
+
+
 async def test_nobody_answers_for_another_node(two, mesh):
     ref, *_, near, far = await two()
     thief = await mesh.start()

@@ -29,6 +29,7 @@ SCRIPT = """
 
     class Cruncher(Actor):
         runs_in = "process"
+        hang_limit = 60.0  # s; others may have the machine for a while
 
         @handler
         def pid(self) -> int:

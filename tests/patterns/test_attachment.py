@@ -270,7 +270,7 @@ async def test_a_type_that_this_version_does_not_know_is_refused_by_name(mesh, u
 
 
 async def test_what_a_peer_calls_an_endpoint_and_is_none_is_counted_and_costs_nobody_else(
-    mesh, until
+    mesh, until, monkeypatch
 ):
     near, far = await mesh.pair()
     subscriber = inside(near, await near.spawn(end(Subscriber, service="news")))
@@ -278,7 +278,9 @@ async def test_what_a_peer_calls_an_endpoint_and_is_none_is_counted_and_costs_no
     for serial, endpoint in enumerate(["tcp://nobody", "tcp://a b:1", "tcp://:x:y", "tcp://"]):
         entry = ServiceEntry(900 + serial, "news", "XPUB", "msgpack", (endpoint,))
         far._runtime.services.announce(entry)
-    publisher = await far.spawn(end(Publisher, service="news", bind=True, last=True))
+    with monkeypatch.context() as patched:  # as if it had not heard of the puller yet
+        patched.setattr(type(far._runtime.services), "opposite", lambda *_, **__: ())
+        publisher = await far.spawn(end(Publisher, service="news", bind=True, last=True))
     await publisher.ask("hello", "")
     await until(lambda: subscriber.came == ["hello"])
     assert set(subscriber.door.dropped) == {"SetupError"}
