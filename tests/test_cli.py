@@ -341,7 +341,7 @@ ASKED_IN_VAIN = [
     (("clerk-1", "stumble"), "clerk-1.stumble raised ValueError: over a stone"),
     (
         ("clerk-1", "wait", "60", "--timeout", "0.2"),
-        "no reply from clerk-1.wait within 0.2 s: it may still run; wait longer",
+        "no reply from clerk-1.wait within 0.2 s: it may still run; wait longer with --timeout",
     ),
 ]
 

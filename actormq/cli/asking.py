@@ -17,11 +17,10 @@ from actormq.address import ServiceEntry
 from actormq.cli.guest import guest, until
 from actormq.cli.options import guest_options, json_option
 from actormq.ending import ending_on_signals
-from actormq.errors import ActormqError, ActorNotFound, MeshNotFound
+from actormq.errors import ActormqError, ActorNotFound, AskTimeout, MeshNotFound
 from actormq.marks import handler
 from actormq.node import Node
 from actormq.patterns.subscriber import Subscriber
-from actormq.ref import Ref
 from actormq.report import NodeReport
 from actormq.settings import NodeOptions
 from actormq.topology import from_json
@@ -127,8 +126,13 @@ def ask(
 
     async def body() -> Any:
         async with guest(options) as node:
-            ref = await _find(node, name, find, "wait longer with --timeout")
-            return await ref.within(timeout).ask(handler, *map(from_json, args))
+            try:
+                ref = await node.find(name, timeout=find)
+                return await ref.within(timeout).ask(handler, *map(from_json, args))
+            except ActorNotFound as error:
+                raise _here(error, "or wait longer with --timeout") from error
+            except AskTimeout as error:
+                raise _here(error, "wait longer with --timeout") from error
 
     value = asyncio.run(body())
     if as_json:
@@ -160,19 +164,19 @@ def tell(
 
     async def body() -> None:
         async with guest(options) as node:
-            ref = await _find(node, name, FIND)
+            try:
+                ref = await node.find(name, timeout=FIND)
+            except ActorNotFound as error:
+                raise _here(error) from error
             ref.tell(handler, *map(from_json, args))
 
     asyncio.run(body())
 
 
-async def _find(node: Node, name: str, seconds: float, longer: str = "") -> Ref[Any]:
-    """Find an actor; who cannot is told what the command can do, not what a program can."""
-    try:
-        return await node.find(name, timeout=seconds)
-    except ActorNotFound as error:
-        sentence = str(error).removesuffix(ActorNotFound.LONGER)
-        raise click.ClickException(f"{sentence}, or {longer}" if longer else sentence) from error
+def _here(error: ActorNotFound | AskTimeout, way_out: str = "") -> click.ClickException:
+    """The same error with what the command can do about it, not what a program can."""
+    sentence = str(error).removesuffix(error.LONGER)
+    return click.ClickException(f"{sentence}{way_out}" if way_out else sentence.rstrip(", "))
 
 
 @click.command(

@@ -21,7 +21,7 @@ class DeliveryError(ActormqError):
 class ActorNotFound(DeliveryError):
     """Nobody in the mesh holds that name."""
 
-    LONGER: ClassVar = ", or wait longer with timeout="
+    LONGER: ClassVar = "or wait longer with timeout="
     """How its sentence ends: the way out of a program, which is none of the command line."""
 
     def __init__(self, name: str, mesh: str, seconds: float = 0.0, why: str = "") -> None:
@@ -29,7 +29,7 @@ class ActorNotFound(DeliveryError):
         why_so = f" ({why})" if why else ""
         super().__init__(
             f"no actor named {name!r} in mesh {mesh!r}{waited}{why_so}: "
-            f"check the name with `actormq ps`{self.LONGER}",
+            f"check the name with `actormq ps`, {self.LONGER}",
             name,
             mesh,
             seconds,
@@ -100,7 +100,7 @@ class ArgumentMismatch(DeliveryError):
 
     def __init__(self, actor: str, handler: str, argument: str, expected: str, got: str) -> None:
         # One too few or too many: it is the whole list that should be another.
-        is_list = argument == "*args" or expected.startswith("(")
+        is_list = argument == "*args" or str(expected).startswith("(")
         what = "arguments" if is_list else f"argument {argument!r}"
         super().__init__(
             f"{actor}.{handler}: {what} should be {expected}, got {got}",

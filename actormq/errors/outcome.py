@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from actormq.errors.root import ActormqError
 
 
@@ -12,10 +14,13 @@ class OutcomeUnknown(ActormqError):
 class AskTimeout(OutcomeUnknown, TimeoutError):
     """No reply came before the deadline."""
 
+    LONGER: ClassVar = "wait longer with ref.within(seconds)"
+    """How its sentence ends: the way out of a program, which is none of the command line."""
+
     def __init__(self, actor: str, handler: str, seconds: float) -> None:
         super().__init__(
             f"no reply from {actor}.{handler} within {seconds:.3g} s: "
-            "it may still run; wait longer with ref.within(seconds)",
+            f"it may still run; {self.LONGER}",
             actor,
             handler,
             seconds,

@@ -48,9 +48,10 @@ def goals(records: Records, works: Sequence[Work]) -> list[str]:
         ours = shown(figure(values(rounds, US, found.goal.of)), unit)
         theirs = written(found.theirs.median, unit) if found.theirs else ""
         ratios = shown(found.ratio, TIMES) if found.against else ""
-        met = "met" if found.share >= 1 else ""
-        if not met or is_close(found.share):
-            met = f"{met} {share_text(found.share)} of it".lstrip()
+        share = share_text(found.share, ".2f")
+        met = "met" if found.share >= 1 else f"{share} of it"
+        if found.share >= 1 and is_close(found.share):
+            met = f"met, {share} of it"
         lines.append(
             f"| {work.name} | {ours} | {found.against} | {theirs} | {ratios} "
             f"| {goal_text(found)} | {met} |"
@@ -63,9 +64,9 @@ def is_close(share: float) -> bool:
     return abs(share - 1) <= CLOSE
 
 
-def share_text(share: float) -> str:
+def share_text(share: float, form: str = ".2g") -> str:
     """How much of a goal was reached; where that is close, cut, so that no miss looks met."""
-    return f"{math.floor(share * 1000) / 1000:.3f}" if is_close(share) else f"{share:.2g}"
+    return f"{math.floor(share * 1000) / 1000:.3f}" if is_close(share) else f"{share:{form}}"
 
 
 def goal_text(found: Verdict) -> str:
