@@ -16,6 +16,7 @@ sys.path.insert(0, str(FOLDER))  # its files import each other as programs do
 import pages  # noqa: E402 as above
 import plot  # noqa: E402 as above
 import store  # noqa: E402 as above
+import sweeps  # noqa: E402 as above
 from contest import Contestant, Failed, Outcome, contest  # noqa: E402 as above
 from goals import US, Work, at_least, at_most, written  # noqa: E402 as above
 from programs import NAMES, PROGRAMS, environment  # noqa: E402 as above
@@ -307,6 +308,18 @@ def test_a_run_that_is_ended_keeps_the_works_that_were_finished(tmp_path):
 
 
 # -- the tables -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("only", "names"),
+    [
+        ([], {sweep.name for sweep in (*sweeps.SWEEPS, *sweeps.IDLE)}),
+        (["idle"], {"idle-nodes", "idle-actors"}),
+        (["grow-far"], {"grow-far"}),
+    ],
+)
+def test_all_curves_are_drawn_unless_some_are_named(only, names):
+    assert {told.split()[1] for told in sweeps.named(only)} == names
 
 
 def test_every_program_is_there_and_does_works_that_there_are():

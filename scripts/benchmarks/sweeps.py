@@ -115,7 +115,7 @@ IDLE_SECONDS = 5.0  # at least: the clock of processes goes by 10 ms
 def named(only: Sequence[str]) -> list[str]:
     """What programs are told for the curves that were asked for, by their first letters."""
     sweeps = (*SWEEPS, *IDLE)
-    told = [s.told(n) for s in sweeps for n in s.numbers if s.name.startswith(tuple(only))]
+    told = [s.told(n) for s in sweeps for n in s.numbers if s.name.startswith(tuple(only or [""]))]
     if not told:
         names = ", ".join(dict.fromkeys(sweep.name for sweep in sweeps))
         refuse(f"--growth --only {','.join(only)}: no such curve; there are {names}")
