@@ -35,10 +35,11 @@ class Asking:
         self.node = node
         self.served = dict.fromkeys(NAMES, 0)
         self.failures = []
+        self.is_over = False
         self.tasks = [asyncio.create_task(self._ask(n)) for n in range(ASKERS)]
 
     async def _ask(self, number):
-        while True:
+        while not self.is_over:
             try:
                 ref = await self.node.find("server", timeout=60)
                 name, same = await ref.within(20).ask("serve", number)
@@ -49,9 +50,8 @@ class Asking:
                 self.served[name] += 1
 
     async def end(self):
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.is_over = True  # each has its answer first: one for a node that has gone is dead
+        await asyncio.gather(*self.tasks)
 
 
 async def drained_by_command(name, mesh, place):
